@@ -1,0 +1,96 @@
+"""RepNet's data: labels of clips, packing, resizing."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmotion.shapes import MotionShapes
+from projects.repnet.data import (
+    PackRepetitionInputs,
+    RepetitionShapesDataset,
+    ResizeFrames,
+    random_clip,
+)
+
+PACK = [{'type': 'PackRepetitionInputs'}]
+
+
+def test_whole_video_is_packed_with_its_labels() -> None:
+    item = RepetitionShapesDataset(split='test', num_videos=5, size=32, pipeline=PACK)[3]
+    scene = MotionShapes(split='test', size=32)[3]
+    assert item['inputs'].shape == (3, len(scene), 32, 32)
+    assert item['inputs'].dtype == torch.uint8
+    np.testing.assert_array_equal(item['inputs'].permute(1, 2, 3, 0), scene.render())
+    sample = item['data_samples']
+    assert sample.gt_count == scene.count
+    assert sample.name == 'test_000003'
+    assert sample.num_frames == len(scene) == len(sample.gt_period)
+
+
+def test_same_index_gives_the_same_clip() -> None:
+    dataset = RepetitionShapesDataset(
+        split='train', num_videos=10, size=16, clip_frames=32, pipeline=PACK
+    )
+    assert torch.equal(dataset[4]['inputs'], dataset[4]['inputs'])
+    assert not torch.equal(dataset[4]['inputs'], dataset[5]['inputs'])
+
+
+def test_clip_labels_are_those_of_the_video_at_its_stride() -> None:
+    shapes, found = MotionShapes(split='train', size=16), 0
+    for i in range(60):
+        scene, clip = shapes[i], random_clip(shapes[i], 64, np.random.default_rng(i))
+        assert len(clip) == 64
+        repeating = clip.period > 0
+        assert np.all((clip.period[repeating] >= 3) & (clip.period[repeating] <= 32))
+        if repeating.any():
+            # the period of a clip times a stride is a period of the video
+            ratios = scene.period[scene.period > 0][:, None] / clip.period[repeating]
+            assert any(np.isclose(ratios, s).any(0).all() for s in (1, 2, 3, 4, 6, 8))
+            found += 1
+    assert found > 30
+
+
+def test_frames_repeated_at_the_end_of_a_short_video_do_not_repeat() -> None:
+    shapes = MotionShapes(split='train', size=16, num_frames=(40, 40))
+    for i in range(20):
+        clip = random_clip(shapes[i], 64, np.random.default_rng(i))
+        assert not clip.period[40:].any()
+
+
+def test_resize_is_pillows_bilinear_filter() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    small = ResizeFrames(size=24).transform({'imgs': [image]})['imgs'][0]
+    want = np.asarray(Image.fromarray(image).resize((24, 24), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(small, want)
+
+
+def test_video_without_labels_is_packed() -> None:
+    frames = [np.zeros((8, 8, 3), np.uint8)] * 3
+    item = PackRepetitionInputs().transform({'imgs': frames, 'fps': 25.0})
+    assert item['inputs'].shape == (3, 3, 8, 8)
+    assert 'gt_count' not in item['data_samples']
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        pytest.param({'split': 'dev'}, "got split='dev'", id='split'),
+        pytest.param({'num_videos': 0}, 'at least 1, got num_videos=0', id='no-videos'),
+        pytest.param({'clip_frames': 4}, 'at least 8, got clip_frames=4', id='short-clip'),
+    ],
+)
+def test_wrong_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RepetitionShapesDataset(**{'split': 'val', 'num_videos': 2, 'pipeline': [], **options})
+
+
+def test_index_beyond_the_end_is_refused() -> None:
+    dataset = RepetitionShapesDataset(split='val', num_videos=2, pipeline=[])
+    with pytest.raises(IndexError, match=r'0\.\.1, got index=2'):
+        dataset[2]
+
+
+def test_size_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match='at least 1 pixel'):
+        ResizeFrames(size=0)
