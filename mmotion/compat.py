@@ -1,0 +1,128 @@
+"""Keep the OpenMMLab packages importable on today's Python packages.
+
+The only file that works around a dependency. One short function a problem; each looks whether the
+problem is there and does nothing where the dependency has mended it.
+
+Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0.
+"""
+
+import functools
+import importlib.util
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from mmotion.paths import find_config
+
+DRN_PACKAGE = 'mmaction.models.localizers.drn'
+MULTIMODAL_PACKAGE = 'mmaction.models.multimodal'
+
+
+@functools.cache
+def apply_compat() -> None:
+    """Apply every remedy, once; `mmotion.registry` calls it before it imports MMAction2."""
+    silence_mmcv_lite_warning()
+    stand_in_for_missing_drn()
+    survive_broken_multimodal()
+    resolve_own_base_configs()
+
+
+def silence_mmcv_lite_warning() -> None:
+    """Silence mmcv-lite's advice to install mmcv for one operator that nothing here uses."""
+    warnings.filterwarnings(
+        'ignore', message='Fail to import ``MultiScaleDeformableAttention``', category=UserWarning
+    )
+
+
+def stand_in_for_missing_drn() -> None:
+    """Make `import mmaction.models` work although its wheel lacks the module `localizers.drn`.
+
+    See open-mmlab/mmaction2#2714.
+    """
+    # asks for the folder: find_spec of a submodule would import the parents, which is what fails
+    spec = importlib.util.find_spec('mmaction')
+    if spec is None or not spec.submodule_search_locations:
+        return
+    relative = Path(*DRN_PACKAGE.split('.')[1:])
+    if any((Path(folder) / relative).is_dir() for folder in spec.submodule_search_locations):
+        return
+
+    class DRN:
+        """Stands for MMAction2's DRN, which is absent from its wheel."""
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            raise ImportError(
+                'DRN must be part of the installed MMAction2, got a wheel without it; '
+                'install MMAction2 from its source repository'
+            )
+
+    package = ModuleType(DRN_PACKAGE)
+    package.__path__ = []
+    module = ModuleType(f'{DRN_PACKAGE}.drn')
+    module.DRN = DRN  # pyright: ignore[reportAttributeAccessIssue]
+    sys.modules.update({package.__name__: package, module.__name__: module})
+
+
+def survive_broken_multimodal() -> None:
+    """Let `import mmaction.models` survive a `transformers` too new for its multimodal part.
+
+    The part is then absent, as MMAction2 itself leaves it out where `transformers` is missing.
+    """
+    if not any(isinstance(finder, _MultimodalFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _MultimodalFinder())
+
+
+class _MultimodalFinder:
+    """Finds `mmaction.models.multimodal` as usual, and loads it without VindLU if that fails."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != MULTIMODAL_PACKAGE:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        exec_module = spec.loader.exec_module
+
+        def exec_with_or_without_vindlu(module: ModuleType) -> None:
+            try:
+                exec_module(module)
+            except (ImportError, AttributeError, RuntimeError):
+                from mmaction.registry import MODELS
+                from mmaction.utils import dependency
+
+                # some of its classes registered before the import failed
+                for name, registered in list(MODELS.module_dict.items()):
+                    if registered.__module__.startswith(MULTIMODAL_PACKAGE):
+                        del MODELS.module_dict[name]
+                dependency.WITH_MULTIMODAL = False
+                exec_module(module)
+
+        spec.loader.exec_module = exec_with_or_without_vindlu
+        return spec
+
+
+def resolve_own_base_configs() -> None:
+    """Make `_base_ = 'mmotion::_base_/repnet.py'` name a bundled config from any folder.
+
+    mmengine resolves `package::path` for a fixed list of packages, and by `pkg_resources`, which
+    setuptools no longer has; other packages still go its way.
+    """
+    from mmengine.config import Config
+
+    resolve = Config._get_cfg_path
+    if getattr(resolve, 'resolves_mmotion', False):
+        return
+
+    def resolve_base(base: str, filename: str) -> tuple[str, str | None]:
+        package, separator, name = base.partition('::')
+        if separator and package == 'mmotion':
+            return str(find_config(name)), None
+        return resolve(base, filename)
+
+    resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
+    Config._get_cfg_path = staticmethod(resolve_base)

@@ -1,0 +1,196 @@
+"""Read a config file, and refuse what would otherwise be ignored in silence.
+
+A config is a Python file that mmengine reads: the files of `_base_` first, then its own variables.
+Beyond mmengine, an unknown top-level key is an error, an option must lead somewhere, and an error
+names the file and the line.
+"""
+
+import difflib
+import importlib
+import inspect
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+from mmotion.paths import enable_projects, find_config
+from mmotion.registry import SCOPE
+
+RUNNER_KEYS = frozenset(inspect.signature(Runner).parameters) - {'cfg'}
+# what mmengine's Runner reads from the whole config beside its own arguments
+MODEL_KEYS = frozenset(
+    {'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'compile'}
+    | {'activation_checkpointing', 'efficient_conv_bn_eval'}
+)
+PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
+KNOWN_KEYS = (
+    RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | {'custom_imports', 'predictor', 'test_pipeline'}
+)
+
+
+def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config, apply options to it, check its keys and import its modules.
+
+    `custom_imports` can also name a module that lies beside a config outside of the checkout: the
+    folder of the config is appended to `sys.path`.
+
+    Args:
+        path: Path of a config, or the bare name of a bundled one such as 'repnet_shapes'.
+        cfg_options: Values by dotted key, {'optim_wrapper.optimizer.lr': 0.1}. A number in a key
+            is an index into a list; a dict as the value is merged.
+
+    Returns:
+        The config with `default_scope` set, without the helper variables (`_name`).
+
+    Raises:
+        FileNotFoundError: If the file or one of its bases does not exist.
+        ValueError: If the file cannot be read, an option leads nowhere, a top-level key is
+            unknown, `default_scope` is another package's, or `custom_imports` cannot be imported.
+    """
+    root = enable_projects()
+    file = find_config(path)
+    config = _read(file)
+    for key, value in (cfg_options or {}).items():
+        _set_option(config, key, value)
+    for key in [key for key in config if key.startswith('_')]:
+        config.pop(key)
+    _check_keys(config, file)
+
+    folder = file.resolve().parent
+    if not folder.is_relative_to(root / 'configs') and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    _import_modules(config.get('custom_imports'), file)
+    return config
+
+
+def _read(file: Path) -> Config:
+    """Read a config and its bases; turn whatever goes wrong into an error that says where."""
+    try:
+        return Config.fromfile(file, import_custom_modules=False)
+    except FileNotFoundError as error:
+        if _locate(error, file)[1] is not None:
+            raise _unreadable(error, file) from error
+        missing = Path(error.filename or file)
+        siblings = [sibling.name for sibling in missing.parent.glob('*.py')]
+        hint = _suggest(missing.name, siblings) if error.filename else ''
+        raise FileNotFoundError(
+            f'_base_ must name files that exist, got in {file}: {error}{hint}'
+        ) from error
+    except ModuleNotFoundError as error:
+        if error.name != 'pkg_resources':
+            raise _unreadable(error, file) from error
+        source, _ = _locate(error, file)
+        raise ValueError(
+            f"_base_ must be a path or start with 'mmotion::', got another package in {source}; "
+            'copy the base file into your folder'
+        ) from error
+    except Exception as error:
+        raise _unreadable(error, file) from error
+
+
+def _unreadable(error: Exception, file: Path) -> ValueError:
+    source, line = _locate(error, file)
+    place = f'{source}, line {line}' if line else str(source)
+    reason = error.msg if isinstance(error, SyntaxError) else error
+    return ValueError(
+        f'config must be a readable Python, JSON or YAML file, got {type(error).__name__} '
+        f'in {place}: {reason}'
+    )
+
+
+def _locate(error: Exception, file: Path) -> tuple[Path, int | None]:
+    """Find which of the files of a config was being read when an error came up, and its line."""
+    source, line = file, getattr(error, 'lineno', None)
+    for frame, frame_line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == '_file2dict':
+            source = Path(frame.f_locals['filename'])
+        elif frame.f_code.co_filename == str(source):
+            line = frame_line
+    return source, line
+
+
+def _set_option(config: Config, key: str, value: Any) -> None:
+    """Set one value by its dotted key; missing dicts on the way are created."""
+    if isinstance(value, Mapping) and value:
+        for name, nested in value.items():
+            _set_option(config, f'{key}.{name}', nested)
+        return
+    parts = key.split('.')
+    if parts[0].startswith('_') or parts[0] in PIPELINE_KEYS:
+        raise ValueError(
+            f'cfg_options must name a key that is read after the file, got {key!r}; set the place '
+            'where the config uses that variable, such as train_dataloader.dataset.pipeline'
+        )
+    node: Any = config._cfg_dict
+    for depth, part in enumerate(parts):
+        index: Any = part
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            index = int(part)
+        elif not isinstance(node, dict):
+            raise ValueError(
+                'cfg_options must lead through dicts, and through lists by an index from 0, '
+                f'got {key!r}, where {".".join(parts[:depth])} is {_shorten(node)}'
+            )
+        if depth == len(parts) - 1:
+            node[index] = value
+        elif isinstance(node, dict) and node.get(index) is None:
+            node[index] = ConfigDict()
+        node = node[index]
+
+
+def _check_keys(config: Config, file: Path) -> None:
+    unknown = [f'{key!r}{_suggest(key, KNOWN_KEYS)}' for key in config if key not in KNOWN_KEYS]
+    if unknown:
+        raise ValueError(
+            f'top-level keys of a config must be known, got {", ".join(unknown)} in {file}; '
+            "the name of a helper variable starts with '_'"
+        )
+    if config.setdefault('default_scope', SCOPE) != SCOPE:
+        raise ValueError(
+            f'default_scope must be {SCOPE!r}, got default_scope={config.default_scope!r} in '
+            f'{file}; the names of MMAction2 and mmengine are found from there as well'
+        )
+
+
+def _import_modules(custom_imports: Mapping[str, Any] | None, file: Path) -> None:
+    """Import what `custom_imports` lists, with mmengine's meaning of its two keys."""
+    if custom_imports is None:
+        return
+    is_dict = isinstance(custom_imports, Mapping)
+    names = custom_imports.get('imports') if is_dict else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or set(custom_imports) - {'imports', 'allow_failed_imports'}:
+        raise ValueError(
+            "custom_imports must be dict(imports=['my_module'], allow_failed_imports=False), "
+            f'got custom_imports={custom_imports!r} in {file}'
+        )
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            if isinstance(error, ImportError) and custom_imports.get('allow_failed_imports'):
+                warnings.warn(f'{file}: {name} is left out, it failed: {error}', stacklevel=3)
+                continue
+            systems = [
+                f'projects.{package.parent.name}'
+                for package in enable_projects().glob('projects/*/__init__.py')
+            ]
+            raise ValueError(
+                f'custom_imports must name modules that can be imported, got {name!r} in {file}: '
+                f'{type(error).__name__}: {error}{_suggest(str(name), systems)}'
+            ) from error
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f' (did you mean {nearest[0]!r}?)' if nearest else ''
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'

@@ -1,0 +1,174 @@
+"""Each problem with a dependency: it is there, its remedy mends it, and is idle without it.
+
+An import happens once a process, so the cases that import run in processes of their own.
+"""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mmengine.config import Config
+
+from mmotion import compat
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+WITH_ALL = 'from mmotion import compat\ncompat.apply_compat()\n'
+IMPORT_EVERYTHING = """
+from mmaction import datasets, engine, evaluation, models, visualization
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
+assert len(MODELS) >= 77 and len(DATASETS) >= 13 and len(TRANSFORMS) >= 63
+"""
+
+
+def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
+    """Run code in a new process, with folders in front of `sys.path`."""
+    preamble = f'import sys; sys.path[:0] = {[str(folder) for folder in (*path, CHECKOUT)]}\n'
+    return subprocess.run([sys.executable, '-c', preamble + code], capture_output=True, text=True)
+
+
+def without(remedy: str) -> str:
+    """Code that applies all remedies but one."""
+    return f'from mmotion import compat\ncompat.{remedy} = lambda: None\ncompat.apply_compat()\n'
+
+
+def block(module: str) -> str:
+    """Code that makes a module impossible to import."""
+    return f'import sys; sys.modules[{module!r}] = None\n'
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    """Write a file of a fake dependency."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_everything_of_mmaction2_is_imported_without_a_word_and_without_decord():
+    strict = 'import warnings; warnings.simplefilter("error")\n'
+    done = run(block('decord') + strict + WITH_ALL + IMPORT_EVERYTHING)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+def test_applying_every_remedy_twice_changes_nothing():
+    compat.apply_compat()
+    before = (list(sys.meta_path), Config._get_cfg_path)
+    compat.apply_compat.__wrapped__()
+    assert (sys.meta_path, Config._get_cfg_path) == before
+
+
+def test_importlib_metadata_is_needed_and_required():
+    done = run(block('importlib_metadata') + WITH_ALL + 'import mmaction.utils.dependency')
+    assert 'importlib_metadata' in done.stderr.splitlines()[-1]
+    required = (CHECKOUT / 'requirements' / 'runtime.txt').read_text()
+    assert re.search(r'^importlib[-_]metadata\b', required, flags=re.MULTILINE)
+
+
+class TestMmcvLiteWarning:
+    def test_is_there_without_the_remedy(self):
+        done = run(without('silence_mmcv_lite_warning') + 'import mmaction.models')
+        assert 'Fail to import ``MultiScaleDeformableAttention``' in done.stderr
+
+    def test_no_other_warning_is_silenced(self):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            compat.silence_mmcv_lite_warning()
+            warnings.warn('Fail to import ``MultiScaleDeformableAttention`` from', stacklevel=1)
+            warnings.warn('Fail to import ``RoIAlign`` from', stacklevel=1)
+        assert [str(warning.message) for warning in caught] == ['Fail to import ``RoIAlign`` from']
+
+
+class TestMissingDRN:
+    def test_fails_without_the_remedy(self):
+        done = run(without('stand_in_for_missing_drn') + 'import mmaction.models')
+        assert "No module named 'mmaction.models.localizers.drn'" in done.stderr.splitlines()[-1]
+
+    def test_the_stand_in_raises_on_use(self):
+        compat.apply_compat()
+        from mmaction.models import DRN
+
+        with pytest.raises(ImportError, match='DRN must be part of the installed MMAction2'):
+            DRN(num_classes=2)
+
+    @pytest.mark.parametrize('spec', ['mended', 'absent'])
+    def test_does_nothing_where_there_is_no_such_problem(self, tmp_path, monkeypatch, spec):
+        (tmp_path / 'models' / 'localizers' / 'drn').mkdir(parents=True)
+        mended = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+        monkeypatch.setattr(
+            importlib.util, 'find_spec', lambda name: mended if spec == 'mended' else None
+        )
+        monkeypatch.setattr(sys, 'modules', {})
+        compat.stand_in_for_missing_drn()
+        assert sys.modules == {}
+
+
+class TestMultimodal:
+    # every attribute of these modules is an empty class
+    MODULE = (
+        'def __getattr__(name):\n'
+        "    if name.startswith('__'):\n"
+        '        raise AttributeError(name)\n'
+        "    return type(name, (), {'from_pretrained': None})\n"
+    )
+
+    @pytest.fixture
+    def transformers(self, tmp_path: Path) -> Path:
+        """A fake `transformers` that lacks a function which VindLU imports, as current ones do."""
+        write(tmp_path, 'transformers-99.0.dist-info/METADATA', 'Name: transformers\nVersion: 99.0')
+        for name in ('', 'models/', 'models/beit/'):
+            write(tmp_path, f'transformers/{name}__init__.py', self.MODULE)
+        write(tmp_path, 'transformers/models/beit/modeling_beit.py', self.MODULE)
+        write(tmp_path, 'transformers/activations.py', 'class SomeActivation: pass')
+        return tmp_path
+
+    def test_fails_without_the_remedy(self, transformers):
+        done = run(without('survive_broken_multimodal') + 'import mmaction.models', transformers)
+        assert "cannot import name 'ACT2FN'" in done.stderr.splitlines()[-1]
+
+    def test_the_rest_is_there_with_the_remedy(self, transformers):
+        code = 'MODELS.build(dict(type="VindLUVQA"))'
+        done = run(WITH_ALL + IMPORT_EVERYTHING + code, transformers)
+        assert 'requires extra multi-modal dependencies' in done.stderr.splitlines()[-1]
+
+    def test_does_nothing_where_the_import_works(self, transformers):
+        code = """
+import types
+vindlu = types.ModuleType('mmaction.models.multimodal.vindlu')
+vindlu.__all__, vindlu.VindLUVQA = ['VindLUVQA'], 'the real one'
+sys.modules[vindlu.__name__] = vindlu
+from mmaction.models import VindLUVQA
+assert VindLUVQA == 'the real one'
+"""
+        done = run(WITH_ALL + code, transformers)
+        assert done.returncode == 0, done.stderr
+
+    def test_an_error_that_is_not_about_versions_comes_through(self, transformers):
+        write(transformers, 'transformers/activations.py', '1 / 0')
+        done = run(WITH_ALL + 'import mmaction.models', transformers)
+        assert 'ZeroDivisionError' in done.stderr.splitlines()[-1]
+
+
+class TestOwnBaseConfigs:
+    BASE = 'mmotion::_base_/default_runtime.py'
+
+    def test_fails_without_the_remedy(self):
+        code = f'from mmengine.config import Config; Config._get_cfg_path({self.BASE!r}, "")'
+        done = run(without('resolve_own_base_configs') + code)
+        assert 'does not support to load mmotion config' in done.stderr.splitlines()[-1]
+
+    def test_is_found_with_the_remedy(self):
+        compat.apply_compat()
+        path, scope = Config._get_cfg_path(self.BASE, '')
+        assert Path(path).samefile(CHECKOUT / 'configs' / '_base_' / 'default_runtime.py')
+        assert scope is None
+
+    def test_other_packages_go_mmengines_way(self, monkeypatch):
+        mended = staticmethod(lambda base, filename: (base, 'mended'))
+        monkeypatch.setattr(Config, '_get_cfg_path', mended)
+        compat.resolve_own_base_configs()
+        assert Config._get_cfg_path('mmaction::x.py', '') == ('mmaction::x.py', 'mended')
+        assert Config._get_cfg_path('_base_/x.py', '') == ('_base_/x.py', 'mended')

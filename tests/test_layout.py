@@ -1,0 +1,121 @@
+"""The rules of the layout: who imports whom, where tests are, how long files may be."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = sorted(ROOT.glob('mmotion/**/*.py'))
+SYSTEMS = sorted(path.parent for path in ROOT.glob('projects/*/__init__.py'))
+SYSTEM_FILES = sorted(ROOT.glob('projects/*/*.py'))
+TOOLS = sorted(ROOT.glob('tools/**/*.py'))
+TESTS = sorted(ROOT.glob('tests/**/*.py'))
+MAX_LINES = 500
+MAX_FILES_OF_A_SYSTEM = 7
+
+
+def for_each(files: list[Path]) -> pytest.MarkDecorator:
+    """Parametrize a test by files, named by their path from the root."""
+    return pytest.mark.parametrize(
+        'file', files, ids=lambda path: path.relative_to(ROOT).as_posix()
+    )
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """Give the dotted name of everything that is imported: `from a import b` gives 'a.b'."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = '.' * node.level + (f'{node.module}.' if node.module else '')
+            yield from (f'{origin}{alias.name}' for alias in node.names)
+
+
+def words_of_code(tree: ast.AST) -> Iterator[str]:
+    """Give the names and strings of a module, without its docstrings."""
+    docstrings = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                docstrings.add(first.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node not in docstrings
+        ):
+            yield node.value
+
+
+def registered_names(file: Path) -> Iterator[str]:
+    """Give the classes and functions of a module that are registered."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(
+            'register_module' in ast.unparse(decorator) for decorator in node.decorator_list
+        ):
+            yield node.name
+
+
+@for_each(SYSTEM_FILES)
+def test_a_system_imports_the_core_and_itself_alone(file):
+    for name in imported_names(ast.parse(file.read_text())):
+        assert not name.startswith('..')
+        if name.startswith('projects'):
+            assert name.startswith(f'projects.{file.parent.name}'), name
+
+
+@for_each(CORE)
+def test_the_core_names_no_system(file):
+    tree = ast.parse(file.read_text())
+    systems = '|'.join(re.escape(system.name) for system in SYSTEMS)
+    registered = {name for module in SYSTEM_FILES for name in registered_names(module)}
+    for word in [*imported_names(tree), *words_of_code(tree)]:
+        # its name, one of its configs, its package, or a class of it
+        assert not re.fullmatch(rf'({systems})(_\w+)?(\.py)?', word), word
+        assert not re.search(rf'projects\.({systems})\b', word), word
+        assert word not in registered
+
+
+@for_each(CORE + SYSTEM_FILES)
+def test_every_module_has_its_test_file(file):
+    if file.stem == '__init__':
+        return
+    folder = file.relative_to(ROOT).parent
+    folder = folder.relative_to('mmotion') if folder.parts[0] == 'mmotion' else folder
+    assert (ROOT / 'tests' / folder / f'test_{file.stem}.py').is_file()
+
+
+@for_each(CORE + SYSTEM_FILES + TOOLS + TESTS)
+def test_no_file_is_too_long(file):
+    assert len(file.read_text().splitlines()) <= MAX_LINES
+
+
+@for_each(CORE + SYSTEM_FILES + TOOLS)
+def test_a_name_says_what_the_file_holds(file):
+    assert file.stem not in ('utils', 'util', 'common', 'helpers', 'misc')
+
+
+@for_each(CORE + SYSTEM_FILES + TOOLS)
+def test_input_is_not_checked_by_assert(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        assert not isinstance(node, ast.Assert), f'line {node.lineno}: raise an error instead'
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = ast.unparse(node.exc).split('(')[0]
+            assert raised not in ('Exception', 'AssertionError', 'BaseException')
+
+
+@pytest.mark.parametrize('system', SYSTEMS, ids=lambda path: path.name)
+def test_a_system_is_one_flat_folder_of_few_files(system):
+    assert not (ROOT / 'projects' / '__init__.py').exists()
+    assert (system / 'README.md').is_file()
+    assert not [path for path in system.rglob('*.py') if path.parent != system]
+    modules = [path for path in system.glob('*.py') if path.stem != '__init__']
+    assert len(modules) <= MAX_FILES_OF_A_SYSTEM
