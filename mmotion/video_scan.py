@@ -1,0 +1,297 @@
+"""Read the packets of a video, without decoding them, and know all of its frames.
+
+A container's header may hold a wrong frame rate, a wrong number of frames or none at all. The
+packets hold the truth, and reading them takes milliseconds a minute of video: one packet is one
+frame, with the time at which it is shown, in the order in which it is stored. Where frames are
+stored in another order than they are shown (B-frames), sorting the times gives the latter.
+
+Some files have no times to rely on: raw streams (.h264), recordings that were joined byte by byte
+(.ts), and AVI with B-frames, which numbers them as they are stored. Their frames are taken as
+evenly spaced and decoded from the first one on.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+# frames per second of a stream that names no rate; FFmpeg assumes the same
+_DEFAULT_FPS = 25.0
+# a file was cut off if it lacks more than both of what its header announces; headers round, and
+# some count from the first sound
+_TOLERATED_LACK_S = 0.25
+_TOLERATED_LACK_PART = 0.05
+# FFmpeg draws text files (.txt, .nfo, .asc) as video
+_TEXT_FORMAT = 'tty'
+# FFmpeg's names for MP4 and its kin, and for Matroska and WebM
+_PLAIN_FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
+
+
+class VideoError(ValueError):
+    """A video cannot be read, sampled or written as asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video is, measured on its packets and its first frame.
+
+    Attributes:
+        path: The file.
+        fps: Average frames per second, not rounded: 30000/1001 is 29.97002997.
+        num_frames: Number of frames that the file holds.
+        width: Width in pixels after rotation.
+        height: Height in pixels after rotation.
+        duration_s: From the start of the first frame to the end of the last one.
+    """
+
+    path: Path
+    fps: float
+    num_frames: int
+    width: int
+    height: int
+    duration_s: float
+
+
+class Orientation(NamedTuple):
+    """How stored pixels become an upright image: `image[::down, ::across]`, transposed before."""
+
+    transposed: bool
+    down: int
+    across: int
+
+
+@dataclass(frozen=True, eq=False)
+class FrameIndex:
+    """When each of the N frames of a video is shown, and where decoding can start.
+
+    Attributes:
+        info: Size, rate and length of the video.
+        times_s: Seconds after the first frame (N,), ascending.
+        timestamps: The same in the units of the stream (N,), as decoded frames carry them; None for
+            a file without reliable ones.
+        keyframes: Numbers of the frames at which decoding can start (K,), ascending; 0 is the
+            beginning of the file.
+        orientation: Rotation and mirroring by the display matrix.
+        is_plain: Whether it is a progressive 8-bit video in MP4 or Matroska with reliable times and
+            without mirroring, which all decoders give alike.
+        damage: What is missing from the file, None if nothing is known to be.
+    """
+
+    info: VideoInfo
+    times_s: np.ndarray
+    timestamps: np.ndarray | None
+    keyframes: np.ndarray
+    orientation: Orientation
+    is_plain: bool
+    damage: str | None
+
+
+def scan_video(path: str | Path) -> FrameIndex:
+    """Read all packets of a video and decode its first frame.
+
+    The results for the last 16 files are kept, each for as long as its file does not change.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        VideoError: If it is not a file, or holds no video that can be read.
+    """
+    path = Path(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'a video must exist, got path={path}; check its spelling')
+    if not path.is_file():
+        raise VideoError(
+            f'a video must be a file, got path={path}, a folder or device; name a file'
+        )
+    status = path.stat()
+    if not status.st_size:
+        raise VideoError(f'a video must not be empty, got path={path} of 0 bytes; copy it again')
+    return _scan(path, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[av.VideoStream]:
+    """Open a file and give its video stream; the file is closed when the block ends.
+
+    Raises:
+        VideoError: If FFmpeg cannot read the file, or it holds no video.
+    """
+    try:
+        # absolute, as FFmpeg takes 'a:b.mp4' for a protocol; replace, for tags in Latin-1
+        container = av.open(str(path.absolute()), metadata_errors='replace')
+    except av.FFmpegError as error:
+        raise VideoError(
+            f'a video must be a file that FFmpeg can read, got path={path} ({error.strerror}); '
+            'it is of another kind or cut off: copy or encode it again'
+        ) from error
+    with container:
+        streams = [
+            stream
+            for stream in container.streams.video
+            # the cover picture of a song is no video
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        if not streams or container.format.name == _TEXT_FORMAT:
+            raise VideoError(
+                f'a video must have moving pictures, got path={path}, where FFmpeg finds none; '
+                'name a video file'
+            )
+        yield streams[0]
+
+
+def demux(stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Give the packets as they are stored, then an empty one that flushes the decoder.
+
+    Ends early where the file can no longer be read.
+    """
+    try:
+        for packet in stream.container.demux(stream):
+            # an empty packet that has a time means 'the last frame once more'
+            if packet.size or packet.dts is None:
+                yield packet
+    except av.FFmpegError:
+        return
+
+
+def decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
+    """Give the frames that the packet completes; none if the decoder cannot use it."""
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []
+
+
+class _PacketFacts(NamedTuple):
+    timestamp: int | None
+    decoding_timestamp: int | None
+    duration: int
+    is_keyframe: bool
+    is_cut: bool
+
+
+@lru_cache(maxsize=16)
+def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
+    packets: list[_PacketFacts] = []
+    first_frame = None
+    with open_video(path) as stream:
+        for packet in demux(stream):
+            first_frame = first_frame or next(iter(decode_packet(packet)), None)
+            # an edit list discards frames that are only there to decode others
+            if packet.size and not packet.is_discard:
+                packets.append(
+                    _PacketFacts(
+                        packet.pts,
+                        packet.dts,
+                        packet.duration or 0,
+                        packet.is_keyframe,
+                        packet.is_corrupt,
+                    )
+                )
+        is_cut = bool(packets) and packets[-1].is_cut
+        if is_cut:
+            packets.pop()
+        if first_frame is None or not packets:
+            raise VideoError(
+                f'a video must have a frame that can be decoded, got none in path={path}; '
+                'it is damaged or cut off: copy or encode it again'
+            )
+        return _build_index(path, stream, first_frame, packets, is_cut)
+
+
+def _build_index(
+    path: Path,
+    stream: av.VideoStream,
+    first_frame: av.VideoFrame,
+    packets: list[_PacketFacts],
+    is_cut: bool,
+) -> FrameIndex:
+    """Order what the packets say by the time of showing (see the head of this file)."""
+    tick_s = float(stream.time_base or 0)
+    rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    if not _are_times_reliable(stream, packets):
+        fps = rates[-1] if rates else _DEFAULT_FPS
+        timestamps, keyframes = None, np.zeros(1, np.int64)
+        times_s = np.arange(len(packets)) / fps
+        duration_s = len(packets) / fps
+    else:
+        packets = sorted(packets)
+        timestamps = np.array([packet.timestamp for packet in packets], np.int64)
+        keyframes = np.union1d([0], np.flatnonzero([packet.is_keyframe for packet in packets]))
+        times_s = (timestamps - timestamps[0]) * tick_s
+        last_s = packets[-1].duration * tick_s or _mean_gap_s(times_s, rates)
+        duration_s = float(times_s[-1]) + last_s
+        # a header is believed if it explains the times to within a frame
+        believed = [rate for rate in rates if abs(len(packets) / rate - duration_s) <= 1 / rate]
+        fps = believed[0] if believed else len(packets) / duration_s
+
+    orientation = _read_orientation(first_frame)
+    size = (first_frame.width, first_frame.height)
+    width, height = reversed(size) if orientation.transposed else size
+    is_plain = (
+        timestamps is not None
+        and stream.container.format.name in _PLAIN_FORMATS
+        and not first_frame.interlaced_frame
+        and max(component.bits for component in first_frame.format.components) == 8
+        and (orientation.down == orientation.across) != orientation.transposed
+    )
+    return FrameIndex(
+        info=VideoInfo(path, fps, len(packets), width, height, duration_s),
+        times_s=times_s,
+        timestamps=timestamps,
+        keyframes=keyframes,
+        orientation=orientation,
+        is_plain=is_plain,
+        damage=_describe_damage(path, stream, len(packets), duration_s, is_cut),
+    )
+
+
+def _are_times_reliable(stream: av.VideoStream, packets: list[_PacketFacts]) -> bool:
+    distinct = {packet.timestamp for packet in packets}
+    decoding = [p.decoding_timestamp for p in packets if p.decoding_timestamp is not None]
+    numbered_as_stored = stream.container.format.name == 'avi' and stream.codec_context.has_b_frames
+    return (
+        None not in distinct
+        and len(distinct) == len(packets)
+        and decoding == sorted(decoding)
+        and not numbered_as_stored
+    )
+
+
+def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
+    if len(times_s) > 1:
+        return float(times_s[-1]) / (len(times_s) - 1)
+    return 1 / (rates[0] if rates else _DEFAULT_FPS)
+
+
+def _read_orientation(frame: av.VideoFrame) -> Orientation:
+    """Read the display matrix: pixel (x, y) is shown at (a x + c y, b x + d y)."""
+    matrix = frame.side_data.get('DISPLAYMATRIX')
+    if matrix is None:
+        return Orientation(transposed=False, down=1, across=1)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        return Orientation(transposed=True, down=-1 if b < 0 else 1, across=-1 if c < 0 else 1)
+    return Orientation(transposed=False, down=-1 if d < 0 else 1, across=-1 if a < 0 else 1)
+
+
+def _describe_damage(
+    path: Path, stream: av.VideoStream, num_frames: int, duration_s: float, is_cut: bool
+) -> str | None:
+    announced_s = 0.0
+    if stream.duration:
+        announced_s = stream.duration * float(stream.time_base or 0)
+    elif stream.container.duration and len(stream.container.streams) == 1:
+        announced_s = stream.container.duration / av.time_base
+    tolerated_s = max(_TOLERATED_LACK_S, _TOLERATED_LACK_PART * announced_s)
+    if not is_cut and announced_s - duration_s <= tolerated_s:
+        return None
+    return (
+        f'{path} is cut off: it holds {num_frames} whole frames, {duration_s:.2f} s, of '
+        f'{announced_s:.2f} s that it announces; copy it again to have the rest'
+    )
