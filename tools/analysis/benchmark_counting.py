@@ -61,7 +61,7 @@ def count_in_one_pass(model: RepNet, frames: Tensor) -> np.ndarray:
 
 def main() -> None:
     """Run both ways in turn and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description='Time counting in one pass and window by window.')
     parser.add_argument('config', help='a config of RepNet')
     parser.add_argument('--checkpoint', help='its weights; speed does not depend on them')
     parser.add_argument('--frames', type=int, default=300, help='length of the video')

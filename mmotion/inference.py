@@ -1,0 +1,316 @@
+"""From a config and a checkpoint to a predictor, and from a video to a result.
+
+Three lines answer the question that a system was trained for:
+
+    predictor = load_model('repnet_shapes', 'epoch_10.pth')
+    result = predictor.predict('workout.mp4')
+    print(result.count)
+
+A predictor runs the `test_pipeline` of its config on the frames, so that it says of a video what
+testing says of it. A system adds its own by a subclass of `Predictor`, registered in `PREDICTORS`
+and named by the key `predictor` of its configs.
+"""
+
+import itertools
+import logging
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+from numpy.typing import NDArray
+
+from mmotion.checkpoint import load_weights
+from mmotion.config import load_config
+from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
+from mmotion.video import VideoFrame, inspect_video, iterate_frames
+
+Frames: TypeAlias = Iterable['NDArray[np.uint8] | VideoFrame']
+Video: TypeAlias = 'str | Path | NDArray[np.uint8] | Frames'
+
+# a time that misses a frame's by less than this, in frames, is that frame's
+TIME_SLACK = 1e-3
+
+
+class Predictor(ABC):
+    """Answers for whole videos, and for streams of frames while they come in.
+
+    A subclass says how in `_predict_frames`, `_stream_frames` and `draw`. Frames reach it checked,
+    one at a time; it reads as many as it needs and keeps as few as it can. One whose input is not
+    frames overrides `predict` itself.
+
+    Args:
+        config: The config that the model was built from; its `test_pipeline` is run.
+        model: The model, in eval mode on `device`.
+        device: Where the model is.
+
+    Raises:
+        ValueError: If the config has no `test_pipeline`.
+    """
+
+    def __init__(self, *, config: Config, model: BaseModel, device: str = 'cpu') -> None:
+        if not config.get('test_pipeline'):
+            raise ValueError(
+                'config must have a test_pipeline to predict with, got none; name the list of '
+                'transforms that the test data pass test_pipeline'
+            )
+        self.config = config
+        self.model = model
+        self.device = device
+        self._pipeline = Compose([TRANSFORMS.build(step) for step in config.test_pipeline])
+
+    def predict(
+        self,
+        video: Video,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Any:
+        """Answer for a whole video.
+
+        Args:
+            video: Path of a file; or frames, RGB uint8, as an array (N, H, W, 3) or anything that
+                gives arrays (H, W, 3) one after another.
+            fps: Frames per second of `video` if it is frames; a file carries its own.
+            start_s: Leave out what comes before.
+            end_s: Leave out what comes from here on; None keeps all.
+
+        Returns:
+            The result of this task, one of `mmotion.structures`.
+
+        Raises:
+            ValueError: If a time or `fps` is out of range, or a frame has a wrong shape or type.
+            TypeError: If `video` is none of the above.
+            VideoError: If the file cannot be read.
+        """
+        frames, fps = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        with torch.inference_mode():
+            return self._predict_frames(frames, fps)
+
+    def stream(self, frames: Video, *, fps: float | None = None) -> Iterator[Any]:
+        """Answer again and again while frames come in, in constant memory.
+
+        Args:
+            frames: As in `predict`; a camera's frames, for instance, which need not end.
+            fps: As in `predict`.
+
+        Returns:
+            Results so far. The last one says of all frames what `predict` says of them.
+
+        Raises:
+            ValueError: As in `predict`; for a single bad frame, when it is reached.
+            TypeError: As in `predict`.
+        """
+        return self._stream_frames(*open_frames(frames, fps=fps))
+
+    @abstractmethod
+    def draw(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: Any,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Make pictures of a result.
+
+        Args:
+            video: What the result was predicted from; an iterator cannot be read twice.
+            result: What `predict` returned.
+            out_dir: Folder for the files, made if need be.
+            start_s: As it was in `predict`.
+            end_s: As it was in `predict`.
+
+        Returns:
+            The files, named after the video.
+        """
+
+    @abstractmethod
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> Any:
+        """The result for all frames, at least one; gradients are off."""
+
+    @abstractmethod
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[Any]:
+        """Results so far; calls the model with gradients off."""
+
+    def preprocess(self, frames: list[VideoFrame], *, fps: float) -> dict[str, Any]:
+        """Run the test pipeline and the model's data preprocessor on frames of one size.
+
+        Args:
+            frames: At least one.
+            fps: Frames per second.
+
+        Returns:
+            The keyword arguments of the model, `inputs` and `data_samples`, for a batch of one.
+        """
+        images = [frame.image for frame in frames]
+        packed = self._pipeline(
+            {
+                'imgs': images,
+                'fps': fps,
+                # what MMAction2's transforms read as well
+                'img_shape': images[0].shape[:2],
+                'original_shape': images[0].shape[:2],
+                'total_frames': len(images),
+                'clip_len': len(images),
+                'num_clips': 1,
+                'modality': 'RGB',
+            }
+        )
+        return self.model.data_preprocessor(pseudo_collate([packed]), training=False)
+
+
+def load_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | None = None,
+) -> Predictor:
+    """Build the model and the predictor of a config.
+
+    Args:
+        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
+        checkpoint: File with the weights; None leaves random ones, with a warning.
+        device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If the config names no predictor, or the device is not there.
+        CheckpointError: If the weights cannot be read or do not fit.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    if not config.get('predictor'):
+        raise ValueError(
+            f'config must have the key predictor, got none in {config.filename}; add '
+            "predictor = dict(type='...') with a name of the registry PREDICTORS"
+        )
+    device = _choose_device(device)
+    model = MODELS.build(config.model)
+    if checkpoint is None:
+        print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
+    else:
+        load_weights(model, checkpoint)
+    model.to(device).eval()
+    return PREDICTORS.build(
+        config.predictor, default_args={'config': config, 'model': model, 'device': device}
+    )
+
+
+def open_frames(
+    video: Video, *, fps: float | None = None, start_s: float = 0.0, end_s: float | None = None
+) -> tuple[Iterator[VideoFrame], float]:
+    """Read frames from whatever holds them, and check each.
+
+    Args:
+        video: See `Predictor.predict`, like the rest.
+        fps: Frames per second if `video` is not a file.
+        start_s: Time from which on frames are wanted.
+        end_s: Time before which they are wanted, or None.
+
+    Returns:
+        The frames, all of one size, and their number per second. The index and time of a frame
+        count from the beginning of the video.
+
+    Raises:
+        ValueError: See `Predictor.predict`.
+        TypeError: See `Predictor.predict`.
+    """
+    if not 0 <= start_s < math.inf:
+        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
+    if end_s is not None and not end_s > start_s:
+        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
+    if isinstance(video, str | os.PathLike):
+        if fps is not None:
+            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
+        fps = inspect_video(video).fps
+        return _check_frames(iterate_frames(video, start_s=start_s, end_s=end_s)), fps
+
+    if fps is None:
+        raise ValueError('fps must be given for frames, got fps=None; 30.0 is the most usual')
+    if not 0 < fps < math.inf:
+        raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
+    if isinstance(video, np.ndarray) and (video.ndim != 4 or len(video) == 0):
+        raise ValueError(
+            'an array of frames must be uint8 RGB (N, H, W, 3) with N >= 1, '
+            f'got dtype={video.dtype} and shape={video.shape}'
+        )
+    if not isinstance(video, Iterable):
+        raise TypeError(
+            'video must be a path, an array (N, H, W, 3) or an iterable of frames, '
+            f'got {type(video).__name__}'
+        )
+    first = math.ceil(start_s * fps - TIME_SLACK)
+    last = None if end_s is None else max(math.ceil(end_s * fps - TIME_SLACK), first)
+    frames = itertools.islice(_number_frames(video, fps), first, last)
+    return _check_frames(frames), fps
+
+
+def take_chunks(frames: Iterator[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
+    """Group frames into lists of `size`, the last one perhaps shorter.
+
+    Example:
+        >>> list(take_chunks(iter('abcde'), 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    while chunk := list(itertools.islice(frames, size)):
+        yield chunk
+
+
+def _number_frames(frames: Frames, fps: float) -> Iterator[VideoFrame]:
+    """Give plain arrays an index and a time."""
+    for index, frame in enumerate(frames):
+        image = frame.image if isinstance(frame, VideoFrame) else frame
+        yield VideoFrame(index=index, time_s=index / fps, image=image)
+
+
+def _check_frames(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Refuse images of another type or layout, a change of size, and having no frame at all."""
+    size = None
+    for frame in frames:
+        image = frame.image
+        if not isinstance(image, np.ndarray):
+            raise ValueError(
+                f'frame {frame.index} must be an array (H, W, 3), got {type(image).__name__}'
+            )
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(
+                f'frame {frame.index} must be uint8 RGB (H, W, 3), got dtype={image.dtype} and '
+                f'shape={image.shape}'
+            )
+        if size not in (None, image.shape):
+            raise ValueError(
+                f'frame {frame.index} must have the size of the frames before it, got '
+                f'shape={image.shape} after {size}; scale all frames to one size'
+            )
+        size = image.shape
+        yield frame
+    if size is None:
+        raise ValueError(
+            'video must have at least one frame between start_s and end_s, got none; '
+            'check both against its duration'
+        )
+
+
+def _choose_device(device: str | None) -> str:
+    """The device that is asked for, if it is there."""
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        # the first line says what is wrong, the rest is advice for debugging torch
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
+        ) from error
+    return device

@@ -1,0 +1,397 @@
+"""Counting: from the frames of a video of any length to one number, in constant memory.
+
+The network looks at windows of T frames, at several strides, since it cannot see a cycle longer
+than half a window nor one of less than three frames. Each stride answers for the whole video, and
+the stride that is surest of itself is believed. All strides and all callers (testing, predicting,
+streaming) go through the one `RepetitionCounter`, which encodes each distinct frame once.
+
+Paper: Dwibedi et al. 2020, section 3.4 (inference), https://arxiv.org/abs/2006.15418
+Reference code: materight/RepNet-pytorch@c455c53, repnet/model.py `get_counts` and run.py; the
+    median filter and the threshold on the whole video are those of the authors' colab.
+
+Shape letters in this file: N frames, T frames per window, B windows, P period classes, R rows: the
+frames that one stride looks at, N / stride.
+"""
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmotion.structures import RepetitionCount, RunningCount
+
+from .losses import class_to_period
+
+# two frames cannot show a cycle: the released weights use these classes for 'nothing repeats'
+MIN_PERIOD_FRAMES = 3
+MEDIAN_TAPS = 5
+# windows that are scored at once
+WINDOW_BATCH = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CountingOptions:
+    """How a video is counted.
+
+    Args:
+        strides: Look at every s-th frame, for each s of these; one stride is 'single speed'.
+        threshold: A frame whose score, in [0, 1], is lower repeats nothing.
+        video_threshold: The count is 0 if the mean score of the best stride, in [0, 1], is lower;
+            0.2 in the colab, 0 (never) in the reference code.
+        stride_tolerance: Believe the smallest stride whose mean score is lower than the best one by
+            at most this share. Strides see the same cycle up to eight times, and the smallest sees
+            it best; 0 takes the best score, as the reference code does.
+        period_estimate: 'argmax', the likeliest class, as the reference code has it; or 'expected',
+            the mean over it and its two neighbours, which is not bound to whole frames.
+        median_filter: Smooth rates over 5 frames within each window, as the colab does.
+        tail: What happens to frames at the end that do not fill a window. 'overlap': the last
+            window reaches back, and a video shorter than a window goes on with its last frame.
+            'drop': they count nothing, and a stride without a full window is not used, as in the
+            reference code.
+        frame_batch: Frames that are encoded at once; they are kept, normalised, until then.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> CountingOptions(strides=[1, 2]).strides
+        (1, 2)
+    """
+
+    strides: Sequence[int] = (1, 2, 3, 4, 8)
+    threshold: float = 0.5
+    video_threshold: float = 0.0
+    stride_tolerance: float = 0.0
+    period_estimate: Literal['argmax', 'expected'] = 'argmax'
+    median_filter: bool = False
+    tail: Literal['overlap', 'drop'] = 'overlap'
+    frame_batch: int = 64
+
+    def __post_init__(self) -> None:
+        strides = tuple(self.strides)
+        object.__setattr__(self, 'strides', strides)
+        if not strides or min(strides) < 1 or len(set(strides)) < len(strides):
+            raise ValueError(
+                f'strides must be different whole numbers from 1 on, got strides={strides}'
+            )
+        for name in ('threshold', 'video_threshold', 'stride_tolerance'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} must lie in [0, 1], got {name}={getattr(self, name)}')
+        for name, choices in (
+            ('period_estimate', ('argmax', 'expected')),
+            ('tail', ('overlap', 'drop')),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f'{name} must be one of {choices}, got {name}={getattr(self, name)!r}'
+                )
+        if self.frame_batch < 1:
+            raise ValueError(f'frame_batch must be at least 1, got frame_batch={self.frame_batch}')
+
+
+class WindowModel(Protocol):
+    """What a model must offer to be counted with; RepNet does, and a test's oracle."""
+
+    num_frames: int
+
+    def encode_frames(self, frames: Tensor) -> Any:
+        """Frames (N, 3, H, W) to N maps."""
+
+    def score_windows(self, maps: Tensor) -> Any:
+        """Maps (B, T, ...) to `period_logits` (B, T, P) and `periodicity_logits` (B, T)."""
+
+
+class Rows(NamedTuple):
+    """What one stride says of the frames it looks at, float64 (R,).
+
+    Attributes:
+        rate: Repetitions per row, 1 / period, 0 where nothing repeats.
+        score: Belief in [0, 1] that the row belongs to a repetition of that period.
+    """
+
+    rate: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+
+def read_logits(
+    period_logits: Tensor, periodicity_logits: Tensor, options: CountingOptions
+) -> Rows:
+    """Turn what the network says of windows into rates and scores.
+
+    Args:
+        period_logits: (..., T, P).
+        periodicity_logits: (..., T).
+        options: `threshold`, `period_estimate` and `median_filter` are used.
+
+    Returns:
+        Rows of shape (..., T).
+
+    Example:
+        >>> logits = torch.full((1, 32), -50.0)
+        >>> logits[0, 7] = 50.0
+        >>> read_logits(logits, torch.full((1,), 50.0), CountingOptions())
+        Rows(rate=array([0.125]), score=array([1.]))
+    """
+    probability = period_logits.detach().float().softmax(-1)
+    confidence, best = probability.max(-1)
+    period = class_to_period(best).double()
+    is_class = period >= MIN_PERIOD_FRAMES
+    if options.period_estimate == 'expected':
+        # no weight beyond the ends, where the index is clamped
+        last = probability.shape[-1] - 1
+        near = best[..., None] + torch.arange(-1, 2, device=best.device)
+        weight = probability.gather(-1, near.clamp(0, last)) * ((near >= 0) & (near <= last))
+        period = class_to_period((weight * near).sum(-1) / weight.sum(-1)).double()
+    score = (periodicity_logits.detach().float().sigmoid() * confidence * is_class).sqrt()
+    rate, repeats = is_class / period, (score >= options.threshold).double()
+    if options.median_filter:
+        rate, repeats = _median(rate), _median(repeats)
+    return Rows((rate * repeats).cpu().numpy(), score.double().cpu().numpy())
+
+
+class RepetitionCounter:
+    """Count while the frames of a video arrive.
+
+    Each frame is encoded once and its map kept, by reference, for each stride that looks at it, T
+    maps a stride at most. A stride is scored whenever it has T new maps; what is left at the end
+    is scored when an answer is asked for, which changes nothing: more frames may follow.
+
+    Args:
+        model: The network, in eval mode.
+        fps: Frames per second of the video, above 0.
+        options: How to count.
+        start_s: Time of the first frame in the video.
+        keep_rows: Keep two numbers a frame and stride, which `result` needs. Without, memory stays
+            the same for ever and only `running` answers.
+
+    Raises:
+        ValueError: If `fps` is not above 0.
+    """
+
+    def __init__(
+        self,
+        model: WindowModel,
+        *,
+        fps: float,
+        options: CountingOptions,
+        start_s: float = 0.0,
+        keep_rows: bool = True,
+    ) -> None:
+        if not 0 < fps < math.inf:
+            raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
+        self.model = model
+        self.fps = fps
+        self.options = options
+        self.start_s = start_s
+        self.num_frames = 0
+        self._num_encoded = 0
+        # frames that wait to be encoded together
+        self._waiting: list[Tensor] = []
+        self._tracks = [
+            _Track(stride=stride, window=model.num_frames, keep_rows=keep_rows)
+            for stride in options.strides
+        ]
+        # full windows that wait to be scored together
+        self._queue: list[tuple[_Track, list[Tensor]]] = []
+
+    def push(self, frames: Tensor) -> None:
+        """Take the next frames of the video, normalised, (n, 3, H, W)."""
+        self._waiting.append(frames)
+        self.num_frames += len(frames)
+        if self.num_frames - self._num_encoded >= self.options.frame_batch:
+            self._encode_waiting()
+
+    @torch.no_grad()
+    def running(self) -> RunningCount:
+        """The count so far: what `result` would say if the video ended here.
+
+        Raises:
+            ValueError: If no frame came yet.
+        """
+        track, tail = self._best_track()
+        count, confidence = track.totals(tail, self.num_frames)
+        rate, score = tail[:, -1] if tail.shape[1] else track.last
+        if confidence < self.options.video_threshold:
+            count = rate = 0.0
+        return RunningCount(
+            num_frames=self.num_frames,
+            time_s=self.start_s + self.num_frames / self.fps,
+            count=count,
+            period_s=track.stride / (rate * self.fps) if rate > 0 else math.nan,
+            periodicity=float(score),
+            confidence=confidence,
+            stride=track.stride,
+        )
+
+    @torch.no_grad()
+    def result(self) -> RepetitionCount:
+        """The count of the frames so far.
+
+        Raises:
+            ValueError: If no frame came yet, or rows were not kept.
+        """
+        track, tail = self._best_track()
+        if track.kept is None:
+            raise ValueError('result must be asked of a counter with keep_rows=True; use running')
+        _, confidence = track.totals(tail, self.num_frames)
+        # rows to frames: each row stands for `stride` frames, the last one perhaps for fewer
+        rows = np.concatenate([*track.kept, tail], axis=1).repeat(track.stride, axis=1)
+        rate, score = np.zeros((2, self.num_frames))
+        covered = min(rows.shape[1], self.num_frames)
+        score[:covered] = rows[1, :covered]
+        if confidence >= self.options.video_threshold:
+            rate[:covered] = rows[0, :covered] / track.stride
+        return RepetitionCount.from_rates(
+            rate,
+            score,
+            fps=self.fps,
+            confidence=confidence,
+            stride=track.stride,
+            strides=tuple(self.options.strides),
+            start_s=self.start_s,
+        )
+
+    def _best_track(self) -> tuple['_Track', NDArray[np.float64]]:
+        """The stride to believe and its tail (2, r)."""
+        if self.num_frames == 0:
+            raise ValueError('a video must have at least one frame to be counted, got none')
+        self._encode_waiting()
+        while self._queue:
+            self._score_queue()
+        tails = [np.zeros((2, 0)) for _ in self._tracks]
+        open_tracks = [i for i, track in enumerate(self._tracks) if track.num_open]
+        if self.options.tail == 'overlap' and open_tracks:
+            scored = self._score([self._tracks[i].tail_window() for i in open_tracks])
+            for i, rows in zip(open_tracks, scored, strict=True):
+                tails[i] = self._tracks[i].open_rows(rows)
+        scores = [
+            track.totals(tail, self.num_frames)[1]
+            for track, tail in zip(self._tracks, tails, strict=True)
+        ]
+        enough = max(scores) * (1 - self.options.stride_tolerance)
+        good = [i for i, score in enumerate(scores) if score >= enough]
+        chosen = min(good, key=lambda i: self._tracks[i].stride)
+        return self._tracks[chosen], tails[chosen]
+
+    @torch.no_grad()
+    def _encode_waiting(self) -> None:
+        """Encode what waits and hand the maps to the strides that look at them."""
+        frames = torch.cat(self._waiting) if self._waiting else torch.zeros(0)
+        self._waiting = []
+        for chunk in frames.split(self.options.frame_batch):
+            users = [
+                [track for track in self._tracks if index % track.stride == 0]
+                for index in range(self._num_encoded, self._num_encoded + len(chunk))
+            ]
+            self._num_encoded += len(chunk)
+            wanted = [i for i, tracks in enumerate(users) if tracks]
+            if not wanted:
+                continue
+            for i, encoded in zip(wanted, self.model.encode_frames(chunk[wanted]), strict=True):
+                # a view would keep the maps of the whole chunk alive
+                encoded = encoded.clone()
+                for track in users[i]:
+                    if track.push(encoded):
+                        self._queue.append((track, list(track.maps)))
+            while len(self._queue) >= WINDOW_BATCH:
+                self._score_queue()
+
+    def _score_queue(self) -> None:
+        """Score the oldest windows of the queue."""
+        batch = self._queue[:WINDOW_BATCH]
+        del self._queue[:WINDOW_BATCH]
+        for (track, _), rows in zip(batch, self._score([maps for _, maps in batch]), strict=True):
+            track.add(rows)
+
+    def _score(self, windows: list[list[Tensor]]) -> NDArray[np.float64]:
+        """Rates and scores (B, 2, T) of windows of T maps each."""
+        maps = torch.stack([encoded for window in windows for encoded in window])
+        output = self.model.score_windows(maps.unflatten(0, (len(windows), -1)))
+        rows = read_logits(output.period_logits, output.periodicity_logits, self.options)
+        return np.stack(rows, axis=1)
+
+
+def count_repetitions(
+    model: WindowModel, frames: Tensor, *, fps: float, options: CountingOptions
+) -> RepetitionCount:
+    """Count the repetitions in a video that fits into memory.
+
+    Args:
+        model: The network, in eval mode.
+        frames: Normalised frames (N, 3, H, W), N >= 1.
+        fps: Frames per second, above 0.
+        options: How to count.
+
+    Raises:
+        ValueError: If there is no frame, or `fps` is not above 0.
+    """
+    counter = RepetitionCounter(model, fps=fps, options=options)
+    for chunk in frames.split(options.frame_batch):
+        counter.push(chunk)
+    return counter.result()
+
+
+class _Track:
+    """One stride's view of the video: its latest T maps, and sums over the rows scored so far."""
+
+    def __init__(self, *, stride: int, window: int, keep_rows: bool) -> None:
+        self.stride = stride
+        self.window = window
+        self.maps: deque[Tensor] = deque(maxlen=window)
+        self.num_maps = 0
+        self.num_rows = 0
+        # of rate and score
+        self.sums = np.zeros(2)
+        self.last = np.zeros(2)
+        self.kept: list[NDArray[np.float64]] | None = [] if keep_rows else None
+
+    @property
+    def num_open(self) -> int:
+        """Maps that no scored window holds yet."""
+        return self.num_maps - self.num_rows
+
+    def push(self, encoded: Tensor) -> bool:
+        """Take the map of the next row; whether all maps now make a new window."""
+        self.maps.append(encoded)
+        self.num_maps += 1
+        return self.num_maps % self.window == 0
+
+    def add(self, rows: NDArray[np.float64]) -> None:
+        """Take the rates and scores of a window (2, T)."""
+        self.num_rows += rows.shape[1]
+        self.sums += rows.sum(axis=1)
+        self.last = rows[:, -1]
+        if self.kept is not None:
+            self.kept.append(rows)
+
+    def tail_window(self) -> list[Tensor]:
+        """The window that ends with the newest map; a short video goes on with its last one."""
+        maps = list(self.maps)
+        return maps + maps[-1:] * (self.window - len(maps))
+
+    def open_rows(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The rows (2, r) of the tail window (2, T) that no scored window holds yet."""
+        return rows[:, len(self.maps) - self.num_open : len(self.maps)]
+
+    def totals(self, tail: NDArray[np.float64], num_frames: int) -> tuple[float, float]:
+        """Count, and mean score over frames, with `tail` (2, r) as the newest rows."""
+        num_rows = self.num_rows + tail.shape[1]
+        covered = min(num_rows * self.stride, num_frames)
+        last = tail[:, -1] if tail.shape[1] else self.last
+        # the last row may stand for frames beyond the end of the video
+        excess = num_rows * self.stride - covered
+        rate, score = self.stride * (self.sums + tail.sum(axis=1)) - excess * last
+        return max(float(rate), 0.0) / self.stride, float(score) / max(covered, 1)
+
+
+def _median(values: Tensor) -> Tensor:
+    """Median of each value (..., T) and its neighbours; the ends are repeated outwards."""
+    reach, size = MEDIAN_TAPS // 2, values.shape[-1]
+    near = torch.arange(-reach, size + reach, device=values.device).clamp(0, size - 1)
+    return values[..., near].unfold(-1, MEDIAN_TAPS, 1).median(-1).values

@@ -1,0 +1,139 @@
+"""RepNet's predictor: count in a file, an array or a camera's frames, and draw what was found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmotion.inference import Predictor, open_frames, take_chunks
+from mmotion.registry import PREDICTORS
+from mmotion.structures import RepetitionCount, RunningCount
+from mmotion.video import VideoFrame
+from mmotion.visualization import draw_result, plot_result, plot_similarity
+
+from .counting import RepetitionCounter
+from .models import RepNet
+
+# frames in their full size that are in memory at once
+CHUNK_FRAMES = 16
+
+
+@PREDICTORS.register_module()
+class RepetitionPredictor(Predictor):
+    """Counts repetitions with a RepNet, with the options that testing uses (`model.counting`).
+
+    Args:
+        config: See `Predictor`, like the next two.
+        model: A RepNet, in eval mode.
+        device: Where the model is.
+        report_every_s: Seconds of video between two answers of `stream`, about.
+
+    Raises:
+        ValueError: If `report_every_s` is not above 0.
+    """
+
+    model: RepNet
+
+    def __init__(
+        self, *, config: Config, model: RepNet, device: str = 'cpu', report_every_s: float = 1.0
+    ) -> None:
+        super().__init__(config=config, model=model, device=device)
+        if report_every_s <= 0:
+            raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
+        self.report_every_s = report_every_s
+
+    def draw(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: RepetitionCount,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Write `<stem>_overlay.mp4`, `<stem>_counts.png` and `<stem>_similarity.png`.
+
+        The last one is the self-similarity matrix of the window at the chosen stride around the
+        middle of the longest segment, or of the video if nothing repeats.
+        """
+        in_memory = isinstance(video, np.ndarray)
+        stem = 'video' if in_memory else Path(video).stem
+        fps = result.fps if in_memory else None
+        overlay, counts, similarity = (
+            Path(out_dir) / f'{stem}_{name}'
+            for name in ('overlay.mp4', 'counts.png', 'similarity.png')
+        )
+        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        draw_result(frames, result, overlay)
+        plot_result(result, counts, title=stem)
+
+        segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
+        duration_s = result.num_frames / result.fps
+        middle_s = (segment.start_s + segment.end_s) / 2 if segment else start_s + duration_s / 2
+        window_s = self.model.num_frames * result.stride / result.fps
+        latest_s = max(start_s + duration_s - window_s, start_s)
+        from_s = min(max(middle_s - window_s / 2, start_s), latest_s)
+        frames, fps = open_frames(video, fps=fps, start_s=from_s, end_s=end_s)
+        matrix = self.compare_frames(frames, fps=fps, stride=result.stride)
+        plot_similarity(matrix, similarity, title=stem, frame_s=result.stride / fps, start_s=from_s)
+        return [overlay, counts, similarity]
+
+    @torch.inference_mode()
+    def compare_frames(
+        self, frames: Iterator[VideoFrame], *, fps: float, stride: int = 1
+    ) -> NDArray[np.float32]:
+        """The self-similarity matrix of one window, the first of some frames.
+
+        Args:
+            frames: At least one; the last one is repeated if they do not fill the window.
+            fps: Frames per second.
+            stride: Look at every how many frames.
+
+        Returns:
+            (n, n) with n <= T, the frames of the window that are not repeated; rows of a full
+            window sum to 1.
+        """
+        size = self.model.num_frames
+        wanted = (frame for i, frame in enumerate(frames) if i % stride == 0)
+        maps: list[Tensor] = []
+        for chunk in take_chunks(wanted, CHUNK_FRAMES):
+            maps.extend(self.model.encode_frames(self._normalise(chunk, fps)))
+            if len(maps) >= size:
+                break
+        num_real = min(len(maps), size)
+        window = (maps + maps[-1:] * size)[:size]
+        output = self.model.score_windows(torch.stack(window)[None])
+        return output.similarity[0, :num_real, :num_real].float().cpu().numpy()
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RepetitionCount:
+        counter = RepetitionCounter(self.model, fps=fps, options=self.model.counting)
+        for chunk in take_chunks(frames, CHUNK_FRAMES):
+            self._push(counter, chunk)
+        return counter.result()
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningCount]:
+        counter = RepetitionCounter(
+            self.model, fps=fps, options=self.model.counting, keep_rows=False
+        )
+        reported = 0
+        for chunk in take_chunks(frames, CHUNK_FRAMES):
+            self._push(counter, chunk)
+            if counter.num_frames - reported >= self.report_every_s * fps:
+                reported = counter.num_frames
+                yield counter.running()
+        if counter.num_frames > reported:
+            yield counter.running()
+
+    def _push(self, counter: RepetitionCounter, frames: list[VideoFrame]) -> None:
+        """Count the next frames; the first of all sets the clock."""
+        if counter.num_frames == 0:
+            counter.start_s = frames[0].time_s
+        counter.push(self._normalise(frames, counter.fps))
+
+    def _normalise(self, frames: list[VideoFrame], fps: float) -> Tensor:
+        """What the model sees of frames (n, 3, H, W)."""
+        return self.preprocess(frames, fps=fps)['inputs'][0].transpose(0, 1)

@@ -1,0 +1,173 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from mmotion.config import load_config
+from mmotion.inference import load_model, open_frames
+from mmotion.registry import TRANSFORMS
+from mmotion.structures import RepetitionCount, RunningCount
+from mmotion.video import VideoWriter, inspect_video, read_frames
+from projects.repnet.inference import CHUNK_FRAMES, RepetitionPredictor
+
+PIPELINE = [dict(type='PackRepetitionInputs')]
+PARTS = [(90, 15), (70, 0), (140, 20)]
+
+
+@pytest.fixture
+def make_predictor(make_oracle):
+    def make(*, report_every_s=1.0, **counting):
+        return RepetitionPredictor(
+            config=Config(dict(test_pipeline=PIPELINE)),
+            model=make_oracle(**counting).eval(),
+            report_every_s=report_every_s,
+        )
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def shapes_predictor():
+    """The bundled config with random weights, made to disagree with itself."""
+    torch.manual_seed(0)
+    config = load_config('repnet_shapes', {'model.counting.threshold': 0.2})
+    predictor = load_model(config, device='cpu')
+    with torch.no_grad():
+        predictor.model.period_head.layers[-1].weight *= 30
+        predictor.model.periodicity_head.layers[-1].bias += 3
+    return predictor
+
+
+@pytest.fixture(scope='module')
+def video_file(tmp_path_factory):
+    """100 frames of two moving discs, 96 x 72."""
+    path = tmp_path_factory.mktemp('videos') / 'discs.mp4'
+    rows, columns = np.mgrid[:72, :96]
+    with VideoWriter(path, fps=25.0) as writer:
+        for i in range(100):
+            image = np.full((72, 96, 3), 60, np.uint8)
+            x = 48 + 30 * np.sin(i / 20 * 2 * np.pi)
+            image[(columns - x) ** 2 + (rows - 36) ** 2 < 144] = (250, 180, 40)
+            writer.write(image)
+    return path
+
+
+def test_a_video_of_ten_cycles_counts_ten(make_predictor, make_video):
+    result = make_predictor().predict(make_video([(200, 20)]), fps=25.0)
+    assert isinstance(result, RepetitionCount)
+    assert result.count == pytest.approx(10)
+    np.testing.assert_allclose(result.period_s_per_frame, 0.8)
+
+
+@pytest.mark.parametrize('kind', ['list', 'generator'])
+def test_frames_from_anywhere_count_the_same(make_predictor, make_video, kind):
+    frames = make_video(PARTS)
+    whole = make_predictor().predict(frames, fps=30.0)
+    source = list(frames) if kind == 'list' else (frame for frame in frames)
+    other = make_predictor().predict(source, fps=30.0)
+    np.testing.assert_array_equal(whole.count_per_frame, other.count_per_frame)
+
+
+def test_prediction_equals_testing(shapes_predictor, video_file):
+    """What the test loop does with the decoded frames of the same file."""
+    images = read_frames(video_file, np.arange(100))
+    sample = {'imgs': list(images), 'fps': 25.0}
+    for step in shapes_predictor.config.test_pipeline:
+        sample = TRANSFORMS.build(step)(sample)
+    (tested,) = shapes_predictor.model.test_step(pseudo_collate([sample]))
+    predicted = shapes_predictor.predict(video_file)
+    assert predicted.count > 0.5
+    assert predicted.stride == tested.pred.stride
+    np.testing.assert_allclose(
+        predicted.count_per_frame, tested.pred.count_per_frame, rtol=0, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        predicted.periodicity_per_frame, tested.pred.periodicity_per_frame, atol=1e-4
+    )
+
+
+def test_a_part_of_a_file(shapes_predictor, video_file):
+    result = shapes_predictor.predict(video_file, start_s=1.0, end_s=3.0)
+    frames = read_frames(video_file, np.arange(25, 75))
+    same = shapes_predictor.predict(frames, fps=25.0)
+    assert result.num_frames == 50 and result.start_s == pytest.approx(1.0)
+    np.testing.assert_allclose(result.count_per_frame, same.count_per_frame, atol=1e-6)
+    np.testing.assert_allclose(result.repetition_times_s, same.repetition_times_s + 1, atol=1e-6)
+
+
+def test_stream_ends_with_the_result_of_predict(make_predictor, make_video):
+    frames = make_video(PARTS)
+    whole = make_predictor().predict(frames, fps=30.0)
+    reports = list(make_predictor().stream(iter(frames), fps=30.0))
+    assert all(isinstance(report, RunningCount) for report in reports)
+    # about once a second of video, at the end of a chunk, and at the end
+    assert [report.num_frames for report in reports] == [*range(32, 300, 32), 300]
+    assert reports[-1].count == pytest.approx(whole.count, abs=1e-9)
+    assert reports[-1].stride == whole.stride
+
+
+def test_each_report_is_the_count_of_what_was_seen(make_predictor, make_video):
+    frames = make_video(PARTS)
+    for report in make_predictor(report_every_s=0.1).stream(frames, fps=30.0):
+        seen = make_predictor().predict(frames[: report.num_frames], fps=30.0)
+        assert report.count == pytest.approx(seen.count, abs=1e-9)
+
+
+def test_stream_reports_before_the_video_ends(make_predictor, make_video):
+    frames = itertools.cycle(make_video([(160, 20)]))
+    report = next(make_predictor().stream(frames, fps=30.0))
+    assert report.num_frames == 2 * CHUNK_FRAMES
+
+
+def test_counting_options_are_the_models(make_predictor, make_video):
+    frames = make_video([(127, 8)])
+    assert make_predictor(tail='drop', strides=(1,)).predict(frames, fps=30.0).count == 8
+    assert make_predictor().predict(frames, fps=30.0).count == pytest.approx(127 / 8)
+
+
+def test_compare_frames_gives_the_first_window(shapes_predictor):
+    frames = np.random.default_rng(0).integers(0, 256, (200, 64, 64, 3), dtype=np.uint8)
+    source, fps = open_frames(frames, fps=30.0)
+    matrix = shapes_predictor.compare_frames(source, fps=fps, stride=2)
+    tensor = torch.from_numpy(frames[:128:2]).permute(3, 0, 1, 2)[None] / 127.5 - 1
+    with torch.no_grad():
+        expected = shapes_predictor.model(tensor).similarity[0]
+    np.testing.assert_allclose(matrix, expected, atol=1e-5)
+    # the generator has given no more than the window needs
+    assert next(source).index <= 128 + CHUNK_FRAMES
+
+
+def test_compare_frames_of_a_short_video(shapes_predictor):
+    source, fps = open_frames(np.zeros((10, 64, 64, 3), np.uint8), fps=30.0)
+    assert shapes_predictor.compare_frames(source, fps=fps).shape == (10, 10)
+
+
+def test_draw(shapes_predictor, video_file, tmp_path):
+    result = shapes_predictor.predict(video_file, start_s=1.0)
+    files = shapes_predictor.draw(video_file, result, tmp_path / 'new', start_s=1.0)
+    assert [file.name for file in files] == [
+        'discs_overlay.mp4',
+        'discs_counts.png',
+        'discs_similarity.png',
+    ]
+    info = inspect_video(files[0])
+    # enlarged so that text can be read
+    assert (info.num_frames, info.fps, info.height) == (75, 25.0, 288)
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert len(list((tmp_path / 'new').iterdir())) == 3
+
+
+def test_draw_an_array(shapes_predictor, tmp_path):
+    frames = np.zeros((5, 300, 300, 3), np.uint8)
+    result = shapes_predictor.predict(frames, fps=10.0)
+    files = shapes_predictor.draw(frames, result, tmp_path)
+    assert files[0].name == 'video_overlay.mp4'
+    assert inspect_video(files[0]).num_frames == 5
+
+
+def test_bad_report_interval(make_predictor):
+    with pytest.raises(ValueError, match='report_every_s must be above 0, got report_every_s=0'):
+        make_predictor(report_every_s=0)

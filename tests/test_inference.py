@@ -1,0 +1,260 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor, BaseModel
+
+from mmotion.checkpoint import save_checkpoint_file
+from mmotion.inference import Predictor, load_model, open_frames, take_chunks
+from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
+from mmotion.video import VideoError, VideoFrame, VideoWriter
+
+
+@TRANSFORMS.register_module()
+class HalveFrames:
+    """Leave out every second pixel."""
+
+    def __call__(self, results):
+        return {'inputs': np.stack(results['imgs'])[:, ::2, ::2], 'data_samples': results['fps']}
+
+
+@MODELS.register_module()
+class OneWeightModel(BaseModel):
+    def __init__(self):
+        super().__init__(data_preprocessor=BaseDataPreprocessor())
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError
+
+
+@PREDICTORS.register_module()
+class BrightnessPredictor(Predictor):
+    """Answers with the brightness of each frame: the smallest predictor."""
+
+    def _predict_frames(self, frames, fps):
+        assert torch.is_inference_mode_enabled()
+        return [float(frame.image.mean()) for frame in frames]
+
+    def _stream_frames(self, frames, fps):
+        seen = []
+        for frame in frames:
+            seen.append(float(frame.image.mean()))
+            yield list(seen)
+
+    def draw(self, video, result, out_dir, *, start_s=0.0, end_s=None):
+        return []
+
+
+@pytest.fixture
+def config():
+    return Config(
+        dict(
+            model=dict(type='OneWeightModel'),
+            predictor=dict(type='BrightnessPredictor'),
+            test_pipeline=[dict(type='HalveFrames')],
+        )
+    )
+
+
+@pytest.fixture
+def predictor(config):
+    return load_model(config, device='cpu')
+
+
+@pytest.fixture
+def frames():
+    """Ten frames (10, 6, 8, 3) whose brightness is their number."""
+    return np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(6, 1).repeat(8, 2).repeat(3, 3)
+
+
+# what a video can be
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        pytest.param(lambda frames: frames, id='array'),
+        pytest.param(list, id='list'),
+        pytest.param(iter, id='iterator'),
+        pytest.param(
+            lambda frames: (VideoFrame(index=7, time_s=9.0, image=frame) for frame in frames),
+            id='VideoFrames',
+        ),
+    ],
+)
+def test_frames_of_any_kind(predictor, frames, wrap):
+    assert predictor.predict(wrap(frames), fps=10.0) == list(range(10))
+    assert list(predictor.stream(wrap(frames), fps=10.0))[-1] == list(range(10))
+
+
+@pytest.mark.parametrize('kind', [str, Path])
+def test_a_file(predictor, tmp_path, kind):
+    path = tmp_path / 'levels.mp4'
+    with VideoWriter(path, fps=10.0) as writer:
+        for level in range(0, 250, 25):
+            writer.write(np.full((64, 64, 3), level, np.uint8))
+    brightness = predictor.predict(kind(path))
+    np.testing.assert_allclose(brightness, np.arange(0, 250, 25), atol=4)
+    assert predictor.predict(kind(path), start_s=0.3, end_s=0.6) == brightness[3:6]
+    assert list(predictor.stream(kind(path)))[-1] == brightness
+
+
+@pytest.mark.parametrize(
+    ('start_s', 'end_s', 'expected'),
+    [
+        pytest.param(0, None, range(10), id='all'),
+        pytest.param(0.7, None, range(7, 10), id='0.7 times 10 is above 7'),
+        pytest.param(0.31, None, range(4, 10), id='within a frame'),
+        pytest.param(0, 0.6, range(6), id='the frame at the end is left out'),
+        pytest.param(0.25, 99, range(3, 10), id='end beyond the video'),
+    ],
+)
+def test_start_and_end(predictor, frames, start_s, end_s, expected):
+    result = predictor.predict(frames, fps=10.0, start_s=start_s, end_s=end_s)
+    assert result == list(expected)
+
+
+def test_time_and_index_count_from_the_beginning_of_the_video(frames):
+    selected, fps = open_frames(frames, fps=4.0, start_s=1.0)
+    first = next(selected)
+    assert (first.index, first.time_s, fps) == (4, 1.0, 4.0)
+
+
+def test_a_stream_is_read_one_frame_at_a_time(predictor, frames):
+    source = iter(frames)
+    stream = predictor.stream(source, fps=10.0)
+    assert next(stream) == [0]
+    assert next(source)[0, 0, 0] == 1
+
+
+def test_take_chunks_asks_for_no_more_than_it_gives():
+    source = iter(range(10))
+    assert next(take_chunks(source, 4)) == [0, 1, 2, 3]
+    assert next(source) == 4
+
+
+# the pipeline
+
+
+def test_preprocess_runs_the_test_pipeline(predictor, frames):
+    chunk = list(open_frames(frames, fps=10.0)[0])[:3]
+    batch = predictor.preprocess(chunk, fps=10.0)
+    np.testing.assert_array_equal(batch['inputs'][0], frames[:3, ::2, ::2])
+    assert batch['data_samples'] == [10.0]
+
+
+# load_model
+
+
+def test_load_model_loads_weights_in_eval_mode(config, tmp_path):
+    path = tmp_path / 'weights.pth'
+    save_checkpoint_file({'state_dict': {'weight': torch.full((1,), 5.0)}}, path)
+    predictor = load_model(config, path, device='cpu')
+    assert predictor.model.weight.item() == 5
+    assert not predictor.model.training
+    assert predictor.device == 'cpu' and predictor.config is config
+
+
+def test_load_model_by_the_name_of_a_bundled_config():
+    assert type(load_model('repnet_shapes', device='cpu')).__name__ == 'RepetitionPredictor'
+
+
+def test_load_model_takes_a_gpu_if_there_is_one(config):
+    expected = 'cuda' if torch.cuda.is_available() else 'cpu'
+    assert load_model(config).device == expected
+
+
+def test_load_model_without_a_predictor(config):
+    config.pop('predictor')
+    with pytest.raises(ValueError, match='config must have the key predictor, got none'):
+        load_model(config)
+
+
+def test_load_model_without_a_test_pipeline(config):
+    config.pop('test_pipeline')
+    with pytest.raises(ValueError, match='config must have a test_pipeline'):
+        load_model(config, device='cpu')
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99'])
+def test_load_model_on_a_device_that_is_not_there(config, device):
+    with pytest.raises(ValueError, match=f"device must be 'cpu' or a GPU, got device='{device}'"):
+        load_model(config, device=device)
+
+
+def test_load_model_of_a_config_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match='repnet_shapes'):
+        load_model('repnet_shape')
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        pytest.param({}, 'fps must be given for frames, got fps=None', id='no fps'),
+        pytest.param({'fps': 0}, 'fps must be above 0 and finite, got fps=0', id='fps 0'),
+        pytest.param({'fps': math.nan}, 'fps must be above 0 and finite', id='fps NaN'),
+        pytest.param({'fps': 10, 'start_s': -1}, 'start_s must be at least 0', id='negative start'),
+        pytest.param(
+            {'fps': 10, 'start_s': 2, 'end_s': 1}, 'end_s must be above start_s=2', id='='
+        ),
+        pytest.param({'fps': 10, 'start_s': 5}, 'at least one frame between', id='start after end'),
+    ],
+)
+def test_bad_options(predictor, frames, options, message):
+    with pytest.raises(ValueError, match=message):
+        predictor.predict(frames, **options)
+
+
+def test_fps_of_a_file(predictor):
+    with pytest.raises(ValueError, match='fps must be left out for a file'):
+        predictor.predict('video.mp4', fps=10.0)
+
+
+def test_a_file_that_is_no_video(predictor, tmp_path):
+    path = tmp_path / 'text.mp4'
+    path.write_text('text')
+    with pytest.raises(VideoError, match=r'text\.mp4'):
+        predictor.predict(path)
+
+
+@pytest.mark.parametrize(
+    ('video', 'message'),
+    [
+        pytest.param(np.zeros((0, 4, 4, 3), np.uint8), 'with N >= 1', id='empty array'),
+        pytest.param(np.zeros((4, 4, 3), np.uint8), r'shape=\(4, 4, 3\)', id='one image'),
+        pytest.param(np.zeros((2, 4, 4, 3)), 'frame 0 must be uint8 .* dtype=float64', id='float'),
+        pytest.param(np.zeros((2, 4, 4), np.uint8), r'got dtype=uint8 and shape', id='grey'),
+        pytest.param(np.zeros((2, 4, 4, 4), np.uint8), r'shape=\(4, 4, 4\)', id='alpha'),
+        pytest.param(np.zeros((2, 3, 4, 4), np.uint8), r'shape=\(3, 4, 4\)', id='channels first'),
+        pytest.param(np.zeros((2, 0, 4, 3), np.uint8), r'shape=\(0, 4, 3\)', id='no rows'),
+        pytest.param([], 'at least one frame', id='empty list'),
+        pytest.param([None], r'frame 0 must be an array \(H, W, 3\), got NoneType', id='None'),
+        pytest.param(
+            [np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)],
+            r'frame 1 must have the size of the frames before it, got shape=\(5, 4, 3\)',
+            id='change of size',
+        ),
+    ],
+)
+def test_bad_frames(predictor, video, message):
+    with pytest.raises(ValueError, match=message):
+        predictor.predict(video, fps=10.0)
+    with pytest.raises(ValueError, match=message):
+        list(predictor.stream(video, fps=10.0))
+
+
+def test_bad_kind_of_video(predictor):
+    with pytest.raises(TypeError, match=r'video must be a path, an array .* got int'):
+        predictor.predict(3, fps=10.0)
+
+
+def test_arguments_of_a_stream_are_checked_at_the_call(predictor, frames):
+    with pytest.raises(ValueError, match='fps must be given'):
+        predictor.stream(frames)
