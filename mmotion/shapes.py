@@ -150,7 +150,7 @@ class MotionShapes:
     split: str = 'train'
     size: int = 64
     num_frames: tuple[int, int] = (96, 512)
-    periods: tuple[float, float] = (6.0, 96.0)
+    periods: tuple[float, float] = (6.0, 72.0)
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -179,7 +179,7 @@ class MotionShapes:
         camera = _camera_path(rng, num_frames, self.size)
         # things that move or stand about without repeating are behind or before the mover
         parts = _mover(rng, cycles, repeats, self.size)
-        for _ in range(rng.choice(4, p=(0.5, 0.3, 0.15, 0.05))):
+        for _ in range(rng.choice(3, p=(0.6, 0.3, 0.1))):
             idle = np.zeros(num_frames)
             other = _mover(rng, idle, idle > 0, self.size, scale=0.6)
             parts = other + parts if rng.random() < 0.8 else parts + other
@@ -207,7 +207,7 @@ def _timeline(
         return cycles, period
     # most of the video repeats; what is left is shared between the start, the end and pauses
     active = int(num_frames * rng.choice([1.0, rng.uniform(0.35, 1.0)], p=(0.25, 0.75)))
-    longest = min(periods[1], active / 2.2)
+    longest = min(periods[1], active / 2.6)
     shortest = min(periods[0], longest)
     mean_period = math.exp(rng.uniform(math.log(shortest), math.log(longest)))
     total = max(2, round(active / mean_period))
@@ -228,8 +228,8 @@ def _timeline(
 
 
 def _camera_path(rng: np.random.Generator, num_frames: int, size: int) -> FloatArray:
-    """A slow random walk of the camera, (N, 2, 3); one in four stands still."""
-    if rng.random() < 0.25:
+    """A slow random walk of the camera, (N, 2, 3); two in five stand still."""
+    if rng.random() < 0.4:
         return np.tile(np.eye(2, 3), (num_frames, 1, 1))
     strength = rng.uniform(0, 1)
     x, y, angle, zoom = strength * _smooth(rng, num_frames, rng.uniform(25, 120), 4).T
@@ -255,8 +255,8 @@ def _mover(
     num_joints = 0 if rng.random() < 0.5 else int(rng.integers(2, 7))
     # pose: x, y, angle, two log sizes, then the angles of the joints
     pose = _pose_curves(rng, cycles, repeats, 5 + num_joints)
-    extent = size * scale * rng.uniform(0.3, 0.8)
-    reach = size * rng.uniform(0.08, 0.25)
+    extent = size * scale * rng.uniform(0.35, 0.9)
+    reach = size * rng.uniform(0.1, 0.25)
     x = size * rng.uniform(0.25, 0.75) + reach * pose[:, 0]
     y = size * rng.uniform(0.25, 0.75) + reach * pose[:, 1]
     angle = rng.uniform(0, 2 * np.pi) + rng.uniform(0.3, 1.0) * pose[:, 2]
@@ -318,9 +318,9 @@ def _pose_curves(
 ) -> FloatArray:
     """Curves (N, num_curves) about 1 in size: harmonics of the phase, or smooth wandering."""
     num_frames = len(cycles)
-    # which parts of the pose move, and how strongly: at least one does so fully
+    # which parts of the pose move, and how strongly: at least two do so fully
     weight = rng.random(num_curves) ** 2 * (rng.random(num_curves) < 0.6)
-    weight[rng.integers(num_curves)] = 1
+    weight[rng.choice(num_curves, 2, replace=False)] = 1
     harmonics = np.array([1, rng.uniform(0, 0.45), rng.uniform(0, 0.25)])
     amplitude = harmonics * rng.uniform(0.6, 1, (num_curves, 3))
     offset = rng.uniform(0, 2 * np.pi, (num_curves, 3))

@@ -16,12 +16,12 @@ train_cfg = dict(by_epoch=True, max_epochs=10)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01), clip_grad=dict(max_norm=5.0)
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, fused=True),
+    clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=1, eta_min=1e-6, convert_to_iter_based=True),
 ]
-
 val_evaluator = dict(type='RepetitionMetric')
 test_evaluator = val_evaluator

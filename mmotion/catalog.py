@@ -1,0 +1,87 @@
+"""What there is to choose from: bundled configs, systems, and the names that a config can use."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable
+
+from torch import Tensor
+
+from mmotion import registry
+from mmotion.paths import enable_projects
+
+
+def list_entries(kind: str) -> list[tuple[str, str]]:
+    """List everything of one kind.
+
+    Args:
+        kind: 'configs', 'systems', or the name of a registry in small letters, such as 'models'.
+
+    Returns:
+        Names, each with a description: the first comment of a config, what a system says of
+        itself, or the module that a registered name comes from (ours first).
+
+    Raises:
+        ValueError: If there is no such kind.
+    """
+    root = enable_projects()
+    if kind == 'configs':
+        files = sorted((root / 'configs').glob('*.py'))
+        return [(f.stem, f.read_text(encoding='utf-8').split('\n')[0].lstrip('# ')) for f in files]
+    systems = find_systems()
+    if kind == 'systems':
+        docs = {name: importlib.import_module(f'projects.{name}').__doc__ for name in systems}
+        return [(name, (doc or '').strip().split('\n')[0]) for name, doc in docs.items()]
+
+    registries = {
+        name.lower(): value
+        for name, value in vars(registry).items()
+        if isinstance(value, registry.Registry)
+    }
+    if kind not in registries:
+        kinds = ['configs', 'systems', *sorted(registries)]
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        raise ValueError(
+            f'kind must be one of {", ".join(kinds)}, got {kind!r}'
+            + (f'; did you mean {near[0]!r}?' if near else '')
+        )
+    for system in systems:
+        try:
+            importlib.import_module(f'projects.{system}')
+        except Exception as error:
+            print(f'mmotion: projects.{system} cannot be imported: {error}', file=sys.stderr)
+    found: dict[str, str] = {}
+    current = registries[kind]
+    while current is not None:
+        current.import_from_location()
+        for name, value in sorted(current.module_dict.items()):
+            found.setdefault(name, getattr(value, '__module__', ''))
+        current = current.parent
+    return list(found.items())
+
+
+def find_systems() -> list[str]:
+    """Name the systems: the packages in `projects/`, in alphabetical order."""
+    return sorted(p.parent.name for p in enable_projects().glob('projects/*/__init__.py'))
+
+
+def import_converter(system: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """Import `projects.<system>.convert.convert`.
+
+    Args:
+        system: Name of the system.
+
+    Returns:
+        The function that turns a released state_dict into ours.
+
+    Raises:
+        ValueError: If there is no such system, or it has no released weights to convert.
+    """
+    folders = [p.parent for p in enable_projects().glob('projects/*/convert.py')]
+    names = sorted(folder.name for folder in folders)
+    if system not in names:
+        raise ValueError(
+            f'SYSTEM must be one that can convert weights ({", ".join(names) or "none"}), '
+            f'got {system!r}'
+        )
+    return importlib.import_module(f'projects.{system}.convert').convert

@@ -1,0 +1,308 @@
+"""The command line: `mmotion train | test | predict | list | doctor | convert`.
+
+Exit codes: 0 all done, 1 some failed (named at the end), 2 wrong use. What a user can get wrong is
+answered in one line on stderr; `--debug`, or `MMOTION_DEBUG=1`, shows the traceback instead.
+
+Nothing heavy is imported before it is known what to do, so that `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmotion import __version__
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+USAGE_ERROR = 2
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+# what bad input raises; anything else is a defect and shows its traceback
+EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
+DUMP_SUFFIXES = ('.json', '.pkl', '.pickle')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: Arguments after the program's name, those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE_ERROR
+    debug = args.debug or os.environ.get('MMOTION_DEBUG', '0') not in ('', '0')
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        hint = '; "--resume" goes on from the last checkpoint' if args.command == 'train' else ''
+        print(f'\nmmotion: stopped{hint}', file=sys.stderr)
+        return INTERRUPTED
+    except EXPECTED_ERRORS as error:
+        if debug:
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'mmotion: error: {message}', file=sys.stderr)
+        print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
+        return USAGE_ERROR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands; imports nothing."""
+    parser = argparse.ArgumentParser(
+        prog='mmotion', description='Understand motion in video.', allow_abbrev=False
+    )
+    parser.add_argument('--version', action='version', version=f'mmotion {__version__}')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND')
+    for name, run, summary, add_arguments in (
+        ('train', _train, 'train a model', _add_train_arguments),
+        ('test', _test, 'measure a trained model on its test set', _add_test_arguments),
+        ('predict', _predict, 'find out about your own videos', _add_predict_arguments),
+        ('list', _list, 'list configs, systems or registered names', _add_list_arguments),
+        ('doctor', _doctor, 'check this installation', None),
+        ('convert', _convert, 'convert released weights to ours', _add_convert_arguments),
+    ):
+        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        command.add_argument('--debug', action='store_true', help='show tracebacks of errors')
+        command.set_defaults(run=run)
+        if add_arguments is not None:
+            add_arguments(command)
+    return parser
+
+
+def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='go on from a checkpoint, by default from the last one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument('--compile', action='store_true', help='compile the training step')
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='skip validation')
+
+
+def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_run_arguments(parser, checkpoint=True)
+    parser.add_argument('--dump', metavar='FILE', help='write all results to a .json or .pkl file')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw all results into a folder')
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser, *, checkpoint: bool = False) -> None:
+    """Add what training and testing share."""
+    _add_config_arguments(parser)
+    if checkpoint:
+        parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights to test')
+    parser.add_argument('--work-dir', metavar='DIR', help='folder for logs and checkpoints')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm'),
+        help='what started the processes of a distributed run',
+    )
+    # launchers before torchrun tell the rank by an argument
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
+
+
+def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_config_arguments(parser)
+    parser.add_argument(
+        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
+    )
+    parser.add_argument('--checkpoint', metavar='CKPT', help='trained weights')
+    parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
+    parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
+    parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
+    parser.add_argument('--end', type=float, metavar='S', help='up to second S')
+    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
+
+
+def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'kind',
+        nargs='?',
+        default='configs',
+        help='configs (default), systems, models, datasets, transforms, metrics, hooks, ...',
+    )
+
+
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('system', metavar='SYSTEM', help='see "mmotion list systems"')
+    parser.add_argument('source', metavar='SRC', help='released checkpoint')
+    parser.add_argument('target', metavar='DST', help='file to write')
+
+
+def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', metavar='CONFIG', help='a file, or the name of a bundled config')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        type=_key_value,
+        metavar='KEY=VALUE',
+        help='change values of the config, e.g. optim_wrapper.optimizer.lr=0.1',
+    )
+
+
+def _key_value(text: str) -> str:
+    key, separator, _ = text.partition('=')
+    if not (key and separator):
+        raise argparse.ArgumentTypeError(f'must be KEY=VALUE, got {text!r}')
+    return text
+
+
+def _load_config(args: argparse.Namespace, *required: str) -> 'Config':
+    """Load the config of a command, and check that it can be used for it."""
+    from mmengine.config import DictAction
+
+    from mmotion.config import load_config
+
+    # mmengine's action knows how values are written; it is too slow to import for `--help`
+    reader = argparse.ArgumentParser(add_help=False)
+    reader.add_argument('--options', nargs='+', action=DictAction)
+    options = (
+        reader.parse_args(['--options', *args.cfg_options]).options if args.cfg_options else {}
+    )
+    config = load_config(args.config, options)
+    missing = [key for key in required if config.get(key) is None]
+    if missing:
+        raise ValueError(
+            f'a config must have {", ".join(required)} for this command, got '
+            f'{config.filename} without {", ".join(missing)}'
+        )
+    return config
+
+
+def _train(args: argparse.Namespace) -> int:
+    _set_local_rank(args)
+    config = _load_config(args, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    from mmotion.runner import build_runner, stop_processes
+
+    runner = build_runner(
+        config,
+        work_dir=args.work_dir,
+        resume=args.resume,
+        amp=args.amp,
+        compile=args.compile,
+        seed=args.seed,
+        launcher=args.launcher,
+        auto_scale_lr=args.auto_scale_lr,
+        validate=not args.no_validate,
+    )
+    try:
+        runner.train()
+    except EXPECTED_ERRORS as error:
+        # once it runs, it is no wrong use, and the traceback is wanted
+        if runner.iter:
+            raise RuntimeError(f'training failed after {runner.iter} steps: {error}') from error
+        raise
+    runner.logger.info(f'training is done: {runner.work_dir}')
+    stop_processes()
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    _set_local_rank(args)
+    if args.dump and Path(args.dump).suffix not in DUMP_SUFFIXES:
+        raise ValueError(
+            f'--dump must end in one of {", ".join(DUMP_SUFFIXES)}, got --dump {args.dump}'
+        )
+    config = _load_config(args, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    from mmotion.runner import build_runner, stop_processes
+
+    added_hooks: list[dict[str, Any]] = []
+    if args.dump and Path(args.dump).suffix == '.json':
+        added_hooks.append({'type': 'WriteResultsHook', 'path': args.dump})
+    elif args.dump:
+        evaluators = config.test_evaluator
+        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        config.test_evaluator = [*evaluators, {'type': 'DumpResults', 'out_file_path': args.dump}]
+    if args.show_dir:
+        added_hooks.append({'type': 'ShowResultsHook', 'out_dir': args.show_dir})
+    config.custom_hooks = [*(config.get('custom_hooks') or []), *added_hooks]
+    runner = build_runner(
+        config, work_dir=args.work_dir, load_from=args.checkpoint, launcher=args.launcher
+    )
+    runner.test()
+    stop_processes()
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from mmotion.predict_videos import find_videos, predict_videos
+
+    if args.start < 0 or (args.end is not None and args.end <= args.start):
+        raise ValueError(
+            '--start must not be negative and --end must come after it, got '
+            f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
+        )
+    videos = find_videos(args.videos)
+    config = _load_config(args, 'model', 'predictor')
+    from mmotion.inference import load_model
+
+    predictor = load_model(config, args.checkpoint, device=args.device)
+    failed = predict_videos(
+        predictor,
+        videos,
+        out_dir=args.out,
+        draw=args.draw,
+        start_s=args.start,
+        end_s=args.end,
+        provenance={'config': str(config.filename), 'checkpoint': args.checkpoint},
+    )
+    return 1 if failed else 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from mmotion.catalog import list_entries
+
+    entries = list_entries(args.kind)
+    width = max((len(name) for name, _ in entries), default=0)
+    for name, description in entries:
+        print(f'{name:<{width}}  {description}'.rstrip())
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from mmotion.doctor import check_installation
+
+    checks = check_installation()
+    print('\n'.join(map(str, checks)))
+    return 1 if any(check.remedy is not None for check in checks) else 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from mmotion.catalog import import_converter
+    from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_checkpoint_file
+
+    convert = import_converter(args.system)
+    source = load_checkpoint_file(args.source)
+    weights = convert(find_state_dict(source, source=args.source))
+    meta = {'system': args.system, 'converted_from': Path(args.source).name}
+    save_checkpoint_file({'meta': meta, 'state_dict': weights}, args.target)
+    print(f'{len(weights)} tensors written to {args.target}')
+    return 0
+
+
+def _set_local_rank(args: argparse.Namespace) -> None:
+    if args.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

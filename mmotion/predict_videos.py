@@ -1,0 +1,148 @@
+"""Run a predictor over many videos: a JSON file for each; one that fails does not stop the rest."""
+
+import glob
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import simplejson
+from mmengine.logging import print_log
+from rich.console import Console
+from rich.progress import track
+
+from mmotion.atomic import write_atomically
+from mmotion.inference import Predictor
+
+# of the files in a folder, these are videos; a file that is named is tried whatever its suffix is
+VIDEO_SUFFIXES = frozenset(
+    {
+        '.avi',
+        '.gif',
+        '.m4v',
+        '.mkv',
+        '.mov',
+        '.mp4',
+        '.mpeg',
+        '.mpg',
+        '.mts',
+        '.ts',
+        '.webm',
+        '.wmv',
+    }
+)
+
+
+def find_videos(names: Iterable[str]) -> list[Path]:
+    """Expand files, folders and patterns.
+
+    Args:
+        names: Each a file, a folder (all videos in it and below), or a pattern such as
+            `clips/*.mp4`.
+
+    Returns:
+        The files in the order given, each once.
+
+    Raises:
+        FileNotFoundError: If a name stands for no video.
+    """
+    found: list[Path] = []
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_file():
+            matches = [path]
+        elif path.is_dir():
+            matches = sorted(p for p in path.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES)
+        else:
+            matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            raise FileNotFoundError(
+                f'VIDEO must be a video file, a folder with videos or a pattern, got {name!r}, '
+                + ('a folder without any' if path.is_dir() else 'which is not there')
+            )
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def name_outputs(videos: Sequence[Path]) -> list[str]:
+    """Name the output of each video: its stem, with `_2`, `_3`, ... where a stem comes again.
+
+    Args:
+        videos: The files.
+
+    Returns:
+        A name per file, all different.
+
+    Example:
+        >>> name_outputs([Path('a/clip.mp4'), Path('b/clip.mp4'), Path('clip_2.avi')])
+        ['clip', 'clip_3', 'clip_2']
+    """
+    taken: set[str] = set()
+    stems = {video.stem for video in videos}
+    names = []
+    for video in videos:
+        name, number = video.stem, 2
+        while name in taken or (name != video.stem and name in stems):
+            name, number = f'{video.stem}_{number}', number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def predict_videos(
+    predictor: Predictor,
+    videos: Sequence[Path],
+    *,
+    out_dir: str | Path,
+    draw: bool = False,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write `<out_dir>/<stem>.json` for each video, and pictures if wanted.
+
+    Args:
+        predictor: From `mmotion.inference.load_model`.
+        videos: The files, see `find_videos`.
+        out_dir: Folder of the outputs.
+        draw: Whether to draw the result of each video.
+        start_s: From where the videos are looked at, in seconds.
+        end_s: Up to where; None for the end.
+        provenance: Entries to add to each JSON file: config and checkpoint.
+
+    Returns:
+        The videos that failed, which have been named on stderr with the reason.
+    """
+    out_dir = Path(out_dir)
+    failed: list[Path] = []
+    console = Console(stderr=True)
+    outputs = list(zip(videos, name_outputs(videos), strict=True))
+    for video, name in track(outputs, 'predict', console=console, disable=len(videos) < 2):
+        if name != video.stem:
+            print(f'{video}: another video is named {video.stem} too, so this one is {name}')
+        try:
+            result = predictor.predict(video, start_s=start_s, end_s=end_s)
+            summary = result.to_dict()
+            target = out_dir / f'{name}.json'
+            with write_atomically(target) as temporary:
+                content = dict(summary, video=str(video), **(provenance or {}))
+                temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
+            written = [target]
+            if draw:
+                pictures_dir = out_dir if name == video.stem else out_dir / name
+                written += predictor.draw(video, result, pictures_dir, start_s=start_s, end_s=end_s)
+        except Exception as error:
+            # whatever it is, the other videos may still be fine
+            failed.append(video)
+            print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+            continue
+        numbers = [f'{k} {v:.4g}' for k, v in summary.items() if isinstance(v, (int, float))]
+        print(f'{video}: {", ".join(numbers)}')
+        for path in written:
+            print(f'  {path}')
+    if failed:
+        names = ', '.join(map(str, failed))
+        print(f'mmotion: {len(failed)} of {len(videos)} videos failed: {names}', file=sys.stderr)
+    return failed

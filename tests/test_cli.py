@@ -1,0 +1,269 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmotion.cli import main
+from mmotion.config import load_config
+from mmotion.runner import build_runner
+from mmotion.video_writer import VideoWriter
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TOY = str(CHECKOUT / 'tests' / 'toy' / 'toy.py')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Weights of the toy model."""
+    path = tmp_path_factory.mktemp('weights')
+    model = build_runner(load_config(TOY, {'log_level': 'ERROR'}), work_dir=path).model
+    torch.save({'state_dict': model.state_dict()}, path / 'toy.pth')
+    return str(path / 'toy.pth')
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with good and bad files."""
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for level in range(6):
+            writer.write(np.full((32, 32, 3), 20 * level, np.uint8))
+    torch.save({'state_dict': {'other': torch.zeros(1)}}, 'other.pth')
+    (tmp_path / 'text.pth').write_text('not weights')
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    (tmp_path / 'unknown_key.py').write_text("modle = dict(type='ToyCounter')")
+    (tmp_path / 'no_test.py').write_text("model = dict(type='ToyCounter')")
+    (tmp_path / 'unknown_type.py').write_text(
+        f"_base_ = [{TOY!r}]\ncustom_imports = dict(imports=['projects.example_project'])\n"
+        "model = dict(type='ToyCuonter')\npredictor = dict(type='NoPredictor')\n"
+    )
+    (tmp_path / 'no_module.py').write_text("custom_imports = dict(imports=['not_there'])")
+    (tmp_path / 'empty').mkdir()
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+WRONG_USE = {
+    'no command': ([], 'usage: mmotion'),
+    'unknown command': (['trian'], "invalid choice: 'trian'"),
+    'train without config': (['train'], 'the following arguments are required: CONFIG'),
+    'unknown flag': (['train', TOY, '--sede', '1'], 'unrecognized arguments: --sede'),
+    'abbreviated flag': (['train', TOY, '--work', 'a'], 'unrecognized arguments: --work'),
+    'seed that is no number': (['train', TOY, '--seed', 'x'], "invalid int value: 'x'"),
+    'unknown launcher': (['train', TOY, '--launcher', 'mpi'], "invalid choice: 'mpi'"),
+    'missing config': (['train', 'no.py'], 'config must be a file or the name of a bundled config'),
+    'near name of a config': (['train', 'example_project_dot'], 'example_project_dots'),
+    'broken config': (['train', 'broken.py'], 'got SyntaxError in broken.py, line 1'),
+    'unknown key': (['train', 'unknown_key.py'], "got 'modle' (did you mean 'model'?)"),
+    'missing module': (['train', 'no_module.py'], "got 'not_there' in no_module.py"),
+    'unknown type': (['train', 'unknown_type.py'], "did you mean 'ToyCounter'"),
+    'config without training': (['train', 'no_test.py'], 'without train_dataloader, train_cfg'),
+    'option without value': (
+        ['train', TOY, '--cfg-options', 'train_cfg'],
+        "argument --cfg-options: must be KEY=VALUE, got 'train_cfg'",
+    ),
+    'option that leads nowhere': (
+        ['train', TOY, '--cfg-options', 'model.type.size=1'],
+        'cfg_options must lead through dicts',
+    ),
+    'resume from nowhere': (
+        ['train', TOY, '--resume', 'no.pth'],
+        'checkpoint must be an existing file, got no.pth; did you mean',
+    ),
+    'resume from a text': (['train', TOY, '--resume', 'text.pth'], 'got a text file: text.pth'),
+    'resume from weights': (
+        ['train', TOY, '--resume', 'other.pth'],
+        'must hold meta, optimizer, message_hub to be resumed',
+    ),
+    'scale without base': (['train', TOY, '--auto-scale-lr'], 'add auto_scale_lr = dict('),
+    'amp with a wrapper': (
+        ['train', TOY, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper'],
+        "got optim_wrapper.type='ApexOptimWrapper'; leave out --amp",
+    ),
+    'torchrun is missing': (['train', TOY, '--launcher', 'pytorch'], 'use tools/dist_train.sh'),
+    'unknown argument of a module': (
+        ['train', TOY, '--cfg-options', 'model.widht=3'],
+        "ToyCounter.__init__() got an unexpected keyword argument 'widht'",
+    ),
+    'test without checkpoint': (['test', TOY], 'arguments are required: CHECKPOINT'),
+    'test with a missing one': (['test', TOY, 'no.pth'], 'must be an existing file, got no.pth'),
+    'test with a folder': (['test', TOY, 'empty'], 'must be a file, got the folder empty'),
+    'test with other weights': (['test', TOY, 'other.pth'], '0 of 9 tensors fit ToyCounter'),
+    'config without testing': (
+        ['test', 'no_test.py', 'other.pth'],
+        'got no_test.py without test_dataloader, test_cfg, test_evaluator',
+    ),
+    'dump to a table': (
+        ['test', TOY, 'other.pth', '--dump', 'a.csv'],
+        '--dump must end in one of .json, .pkl, .pickle, got --dump a.csv',
+    ),
+    'predict without video': (['predict', TOY], 'arguments are required: VIDEO'),
+    'missing video': (['predict', TOY, 'no.mp4'], "got 'no.mp4', which is not there"),
+    'folder without video': (['predict', TOY, 'empty'], "got 'empty', a folder without any"),
+    'negative start': (['predict', TOY, 'clip.mp4', '--start', '-1'], 'got --start -1'),
+    'end before start': (
+        ['predict', TOY, 'clip.mp4', '--start', '2', '--end', '1'],
+        '--end must come after it, got --start 2 --end 1',
+    ),
+    'predict without predictor': (
+        ['predict', 'no_test.py', 'clip.mp4'],
+        'got no_test.py without predictor',
+    ),
+    'predict with other weights': (
+        ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
+        '0 of 9 tensors fit ToyCounter',
+    ),
+    'unknown device': (['predict', TOY, 'clip.mp4', '--device', 'tpu9'], "got device='tpu9'"),
+    'unknown kind': (['list', 'model'], "did you mean 'models'?"),
+    'unknown system': (['convert', 'nosuch', 'other.pth', 'b.pth'], "got 'nosuch'"),
+}
+
+
+@pytest.mark.parametrize(('arguments', 'message'), WRONG_USE.values(), ids=WRONG_USE)
+def test_wrong_use_is_answered_in_one_line(folder, capsys, arguments, message):
+    code, _, error = run(capsys, *arguments)
+    assert code == 2
+    assert message in error
+    assert 'Traceback' not in error
+
+
+def test_debug_shows_the_traceback(folder, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        main(['train', 'no.py', '--debug'])
+    monkeypatch.setenv('MMOTION_DEBUG', '1')
+    with pytest.raises(FileNotFoundError):
+        main(['train', 'no.py'])
+
+
+def test_a_defect_is_not_taken_for_wrong_use(folder, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError('a defect')
+
+    monkeypatch.setattr('mmotion.config.load_config', fail)
+    with pytest.raises(RuntimeError, match='a defect'):
+        main(['train', TOY])
+
+
+def test_stopping_tells_how_to_go_on(folder, capsys, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmotion.config.load_config', stop)
+    code, _, error = run(capsys, 'train', TOY)
+    assert code == 130
+    assert '"--resume" goes on from the last checkpoint' in error
+
+
+def test_train_then_test(folder, capsys):
+    options = ['--cfg-options', 'train_cfg.max_epochs=1', 'log_level=ERROR']
+    assert run(capsys, 'train', TOY, '--work-dir', 'run', '--no-validate', *options)[0] == 0
+    assert (folder / 'run' / 'epoch_1.pth').is_file()
+    given = ['test', TOY, 'run/epoch_1.pth', '--work-dir', 'run']
+    code, _, _ = run(
+        capsys, *given, '--dump', 'out/results.json', '--show-dir', 'show', '--cfg-options',
+        'test_dataloader.dataset.num_samples=3', 'log_level=ERROR',
+    )  # fmt: skip
+    assert code == 0
+    results = json.loads((folder / 'out' / 'results.json').read_text())
+    assert len(results['samples']) == len(list((folder / 'show').glob('*.png'))) == 3
+    assert results['metrics'].keys() == {'toy/mae_loss'}
+    assert run(capsys, *given, '--dump', 'results.pkl')[0] == 0
+    assert (folder / 'results.pkl').is_file()
+
+
+def test_flags_win_over_the_config(folder, capsys):
+    config = ['--cfg-options', 'randomness.seed=1', 'work_dir=a', 'train_cfg.max_epochs=1']
+    assert run(capsys, 'train', TOY, *config, '--seed', '2', '--work-dir', 'b')[0] == 0
+    saved = torch.load(folder / 'b' / 'epoch_1.pth', weights_only=True)
+    assert saved['meta']['seed'] == 2
+    assert not (folder / 'a').exists()
+
+
+def test_resume_needs_no_value(folder, capsys):
+    options = ['--work-dir', 'run', '--cfg-options', 'log_level=ERROR']
+    assert run(capsys, 'train', TOY, *options, 'train_cfg.max_epochs=1')[0] == 0
+    assert run(capsys, 'train', TOY, '--resume', *options, 'train_cfg.max_epochs=2')[0] == 0
+    saved = torch.load(folder / 'run' / 'epoch_2.pth', weights_only=True)
+    assert saved['meta']['iter'] == 16
+
+
+def test_predict(folder, capsys, checkpoint):
+    code, out, _ = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--out', 'o', '--draw',
+        '--start', '0.2', '--end', '0.5', '--device', 'cpu',
+    )  # fmt: skip
+    assert code == 0
+    assert 'clip.mp4: count 3' in out
+    result = json.loads((folder / 'o' / 'clip.json').read_text())
+    assert (result['count'], result['fps'], result['checkpoint']) == (3, 10, checkpoint)
+    assert (result['video'], result['config']) == ('clip.mp4', TOY)
+    assert (folder / 'o' / 'clip.png').is_file()
+
+
+def test_predict_names_what_failed(folder, capsys, checkpoint):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    code, out, error = run(capsys, 'predict', TOY, '.', '--checkpoint', checkpoint)
+    assert code == 1
+    assert 'clip.mp4: count 6' in out
+    assert '1 of 2 videos failed: bad.mp4' in error
+    assert (folder / 'results' / 'clip.json').is_file()
+
+
+def test_list_and_doctor(capsys):
+    code, out, _ = run(capsys, 'list')
+    assert code == 0
+    assert 'example_project_dots' in out
+    code, out, _ = run(capsys, 'doctor')
+    assert code == 0
+    assert 'torchvision' in out
+    assert 'BROKEN' not in out
+
+
+def test_convert(folder, capsys, monkeypatch):
+    def convert(state_dict):
+        return {f'new.{name}': value for name, value in state_dict.items()}
+
+    monkeypatch.setattr('mmotion.catalog.import_converter', lambda system: convert)
+    code, out, _ = run(capsys, 'convert', 'any', 'other.pth', 'made/ours.pth')
+    assert code == 0
+    assert '1 tensors written to made/ours.pth' in out
+    made = torch.load(folder / 'made' / 'ours.pth', weights_only=True)
+    assert list(made['state_dict']) == ['new.other']
+    assert made['meta'] == {'system': 'any', 'converted_from': 'other.pth'}
+
+
+def test_an_error_in_the_middle_of_training_shows_where_it_is(folder, monkeypatch):
+    def fail(self, runner):
+        raise ValueError('out of ideas')
+
+    monkeypatch.setattr('mmengine.hooks.ParamSchedulerHook.after_train_epoch', fail)
+    with pytest.raises(RuntimeError, match='training failed after 8 steps: out of ideas'):
+        main(['train', TOY, '--cfg-options', 'log_level=ERROR'])
+
+
+def test_help_is_fast():
+    durations = []
+    for _ in range(5):
+        begin = time.monotonic()
+        subprocess.run([sys.executable, '-m', 'mmotion.cli', '--help'], cwd=CHECKOUT, check=True)
+        durations.append(time.monotonic() - begin)
+    # importing torch takes a second or more
+    assert min(durations) < 0.3
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        'import sys, mmotion.cli; mmotion.cli.build_parser();'
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'mmengine', 'cv2')))"
+    )
+    assert subprocess.run([sys.executable, '-c', code], cwd=CHECKOUT).returncode == 0

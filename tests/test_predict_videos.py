@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmotion.inference import load_model
+from mmotion.predict_videos import find_videos, name_outputs, predict_videos
+from mmotion.video_writer import VideoWriter
+
+TOY = Path(__file__).parent / 'toy' / 'toy.py'
+
+
+def write_video(path, num_frames=6):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, fps=10.0) as writer:
+        for level in range(num_frames):
+            writer.write(np.full((32, 32, 3), 20 * level, np.uint8))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('a.mp4', 'b.MOV', 'notes.txt', 'sub/c.avi'):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b'x')
+
+
+@pytest.mark.parametrize(
+    ('names', 'found'),
+    [
+        pytest.param(['a.mp4'], ['a.mp4'], id='file'),
+        pytest.param(['notes.txt'], ['notes.txt'], id='a file that is named is tried'),
+        pytest.param(['.'], ['a.mp4', 'b.MOV', 'sub/c.avi'], id='folder'),
+        pytest.param(['*.mp4', 'sub/*'], ['a.mp4', 'sub/c.avi'], id='patterns'),
+        pytest.param(['b.MOV', 'a.mp4', 'b.MOV'], ['b.MOV', 'a.mp4'], id='each once'),
+    ],
+)
+def test_videos_are_found(files, names, found):
+    assert find_videos(names) == [Path(name) for name in found]
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        pytest.param('none.mp4', "got 'none.mp4', which is not there", id='file'),
+        pytest.param('*.webm', 'which is not there', id='pattern'),
+        pytest.param('empty', "got 'empty', a folder without any", id='folder'),
+    ],
+)
+def test_a_name_without_video_is_refused(files, name, message):
+    Path('empty').mkdir()
+    with pytest.raises(FileNotFoundError, match=message):
+        find_videos(['a.mp4', name])
+
+
+def test_names_of_outputs_are_different():
+    paths = [Path(p) for p in ('a/x.mp4', 'b/x.mp4', 'x_2.mp4', 'c/x.avi', 'y.mp4')]
+    assert name_outputs(paths) == ['x', 'x_3', 'x_2', 'x_4', 'y']
+
+
+def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
+    broken = tmp_path / 'broken.mp4'
+    broken.write_bytes(b'no video')
+    videos = [write_video(tmp_path / 'a' / 'clip.mp4', 4), broken]
+    videos.append(write_video(tmp_path / 'b' / 'clip.mp4', 6))
+    out = tmp_path / 'out'
+    failed = predict_videos(
+        load_model(TOY), videos, out_dir=out, draw=True, provenance={'config': 'toy'}
+    )
+    assert failed == [broken]
+    printed = capsys.readouterr()
+    assert f'1 of 3 videos failed: {broken}' in printed.err
+    assert 'another video is named clip too, so this one is clip_2' in printed.out
+    assert f'{videos[0]}: count 4, fps 10, confidence 1' in printed.out
+    results = [json.loads((out / f'{name}.json').read_text()) for name in ('clip', 'clip_2')]
+    assert [result['count'] for result in results] == [4, 6]
+    assert [result['video'] for result in results] == [str(videos[0]), str(videos[2])]
+    assert results[0]['config'] == 'toy'
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == [
+        'clip.png',
+        'clip_2/clip.png',
+    ]
