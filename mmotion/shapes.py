@@ -17,6 +17,7 @@ Shape letters in this file: N frames, S frame size in pixels, J joints of a figu
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,7 +113,7 @@ class Scene:
         stencils = [_Stencil(part, self.camera, self.size) for part in self.parts]
         grain = _grain(self.size, self.noise)
         for i in range(len(self)):
-            frame = cv2.warpAffine(
+            frame: Any = cv2.warpAffine(
                 self.background, backdrop[i], shape, borderMode=cv2.BORDER_REFLECT
             )
             for stencil in stencils:
@@ -427,7 +428,7 @@ def _sprite(rng: np.random.Generator, outline: FloatArray) -> ByteArray:
     mask = cv2.resize(mask, (SPRITE_SIZE, SPRITE_SIZE), interpolation=cv2.INTER_AREA)
     colour = _texture(rng, SPRITE_SIZE)
     colour = (colour.astype(np.uint16) * mask[..., None] // 256).astype(np.uint8)
-    return np.dstack([colour, mask])
+    return np.dstack([colour, mask]).astype(np.uint8)
 
 
 def _outline(rng: np.random.Generator) -> FloatArray:

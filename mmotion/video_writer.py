@@ -9,7 +9,7 @@ from types import TracebackType
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from mmotion.atomic import write_atomically
 from mmotion.video_scan import VideoError
@@ -102,7 +102,7 @@ class VideoWriter:
             frame = self._reformatter.reformat(
                 av.VideoFrame.from_ndarray(image, format='rgb24'),
                 format='yuv420p',
-                dst_colorspace='ITU709',
+                dst_colorspace=Colorspace.ITU709,
                 dst_color_range='MPEG',
             )
             frame.pts = self.num_frames

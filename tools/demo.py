@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+# the checkout, so that nothing needs to be installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmotion.cli import main as mmotion
@@ -40,7 +41,7 @@ def run(*command: str) -> None:
 
 def main() -> None:
     """Parse the command line and run the demo."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description='Train RepNet and count in a video.')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--video', type=Path, help='count in this one instead of a generated one')
     parser.add_argument('--epochs', type=int, default=5, help='of training, about 40 s each')

@@ -137,7 +137,7 @@ class RepetitionShapesDataset(Dataset):
         scene = self.shapes[index]
         if self.clip_frames is not None:
             scene = random_clip(scene, self.clip_frames, np.random.default_rng([index, 1]))
-        return self.pipeline(
+        item: Any = self.pipeline(
             {
                 'imgs': list(scene.frames()),
                 'fps': self.fps,
@@ -148,6 +148,7 @@ class RepetitionShapesDataset(Dataset):
                 'gt_cycles': scene.cycles,
             }
         )
+        return item
 
 
 def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scene:

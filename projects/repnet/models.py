@@ -23,6 +23,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mmotion.checkpoint import find_state_dict, load_checkpoint_file
 from mmotion.registry import MODELS
 
 from .counting import CountingOptions, count_repetitions
@@ -92,6 +93,7 @@ class TimmEncoder(nn.Module):
 
     Raises:
         ValueError: If timm has no such model, or the model has fewer stages.
+        CheckpointError: If the file cannot be read.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class TimmEncoder(nn.Module):
             near = ', '.join(timm.list_models(f'*{name.split("_")[0][:6]}*')[:5]) or 'none'
             raise ValueError(f'name must be a model of timm, got name={name!r}; similar: {near}')
         # networks with a stem feature count it as index 0, transformers and plain ones do not
-        probe = timm.create_model(name, features_only=True)
+        probe: Any = timm.create_model(name, features_only=True)
         reductions = probe.feature_info.reduction()
         index = stage if reductions[0] == 2 else stage - 1
         if stage < 1 or index >= len(reductions):
@@ -115,15 +117,19 @@ class TimmEncoder(nn.Module):
                 f'stage must lie in 1..{len(reductions) - (reductions[0] == 2)} for {name}, '
                 f'got stage={stage}'
             )
-        overlay = {'file': checkpoint} if checkpoint else None
-        self.network = timm.create_model(
+        overlay = None
+        if checkpoint is not None:
+            weights = find_state_dict(load_checkpoint_file(checkpoint), source=checkpoint)
+            overlay = {'state_dict': weights}
+        network: Any = timm.create_model(
             name,
             features_only=True,
             out_indices=(index,),
             pretrained=pretrained or checkpoint is not None,
             pretrained_cfg_overlay=overlay,
         )
-        self.num_channels = self.network.feature_info.channels()[0]
+        self.network = network
+        self.num_channels = network.feature_info.channels()[0]
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames (N, 3, H, W) to maps (N, C, h, w)."""

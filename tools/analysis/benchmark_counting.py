@@ -11,17 +11,18 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# the checkout in place of this folder, so that nothing needs to be installed
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+# the checkout, so that nothing needs to be installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmotion.inference import load_model  # noqa: E402
-from projects.repnet.counting import count_repetitions, read_logits  # noqa: E402
-from projects.repnet.models import RepNet  # noqa: E402
+from mmotion.inference import load_model
+from projects.repnet.counting import count_repetitions, read_logits
+from projects.repnet.models import RepNet
 
 
 @torch.no_grad()
@@ -33,7 +34,7 @@ def count_window_by_window(model: RepNet, frames: Tensor) -> np.ndarray:
         frames: Normalised frames (N, 3, H, W).
     """
     size, options = model.num_frames, model.counting
-    best_confidence, best_counts = -1.0, np.zeros(len(frames))
+    confidences, counts = [], []
     for stride in options.strides:
         strided = frames[::stride]
         num_rows = len(strided)
@@ -46,11 +47,11 @@ def count_window_by_window(model: RepNet, frames: Tensor) -> np.ndarray:
             output = model.score_windows(model.encode_frames(strided[window])[None])
             rows = read_logits(output.period_logits[0], output.periodicity_logits[0], options)
             rate[window], score[window] = rows
-        confidence = score[:num_rows].repeat(stride)[: len(frames)].mean()
-        if confidence > best_confidence:
-            best_confidence = confidence
-            best_counts = np.cumsum(rate[:num_rows].repeat(stride)[: len(frames)] / stride)
-    return best_counts
+        confidences.append(score[:num_rows].repeat(stride)[: len(frames)].mean())
+        counts.append(np.cumsum(rate[:num_rows].repeat(stride)[: len(frames)] / stride))
+    enough = max(confidences) * (1 - options.stride_tolerance)
+    good = [i for i, confidence in enumerate(confidences) if confidence >= enough]
+    return counts[min(good, key=lambda i: options.strides[i])]
 
 
 def count_in_one_pass(model: RepNet, frames: Tensor) -> np.ndarray:
@@ -71,7 +72,7 @@ def main() -> None:
     args = parser.parse_args()
 
     predictor = load_model(args.config, args.checkpoint, device=args.device)
-    model = predictor.model
+    model = cast(RepNet, predictor.model)
     frames = torch.rand(args.frames, 3, args.size, args.size, device=predictor.device) * 2 - 1
     ways = (count_window_by_window, count_in_one_pass)
     times: dict[str, list[float]] = {way.__name__: [] for way in ways}

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.signal import find_peaks
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# the checkout, so that nothing needs to be installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.config import load_config
 from mmotion.registry import DATASETS, METRICS
@@ -61,7 +62,7 @@ def principal_period(frames: NDArray[np.uint8]) -> tuple[float, float]:
 
 def main() -> None:
     """Choose the threshold on the validation videos and report on the test videos."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description='Count by autocorrelation.')
     parser.add_argument('config', help='a config with generated or labelled videos')
     config = load_config(parser.parse_args().config)
     found = {}
