@@ -7,7 +7,7 @@ model = dict(
     similarity=dict(channels=16, temperature=2.0, learn_temperature=True, align_lags=True),
     head=dict(width=128, dropout=0.0),
     loss=dict(soft_periods=True, similarity_weight=0.5),
-    counting=dict(period_estimate='expected', stride_tolerance=0.1),
+    counting=dict(threshold=0.55, period_estimate='expected', stride_tolerance=0.1),
 )
 test_pipeline = [dict(type='ResizeFrames', size=64), dict(type='PackRepetitionInputs')]
 _shapes = dict(type='RepetitionShapesDataset', size=64, pipeline=test_pipeline)
@@ -20,4 +20,5 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(split='val', num_videos=100, **_shapes), **_slow_loader)
 test_dataloader = dict(dataset=dict(split='test', num_videos=400, **_shapes), **_slow_loader)
+train_cfg = dict(max_epochs=9, val_interval=3)
 default_hooks = dict(checkpoint=dict(save_best='count/MAE', rule='less'))

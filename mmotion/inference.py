@@ -2,7 +2,7 @@
 
 Three lines answer the question that a system was trained for:
 
-    predictor = load_model('repnet_shapes', 'epoch_10.pth')
+    predictor = load_model('repnet_shapes', 'epoch_9.pth')
     result = predictor.predict('workout.mp4')
     print(result.count)
 
