@@ -33,6 +33,8 @@ from mmotion.plain_data import StandIn, read_back, to_plain, type_name
 
 # where training programs put the weights, most usual first
 STATE_DICT_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model')
+# a file that refers to one of these modules is an attack, not a checkpoint
+_NEVER_READ = ('os', 'posix', 'nt', 'sys', 'subprocess', 'shutil', 'runpy', 'importlib')
 # globals of an ordinary checkpoint, not worth naming when it is refused
 _KNOWN = ('torch._utils.', 'torch.FloatStorage', 'collections.OrderedDict')
 
@@ -214,6 +216,10 @@ def _load_safely(path: Path, map_location: Any) -> Any:
     except pickle.UnpicklingError:
         trusted = torch.serialization.get_safe_globals()
     found = list_globals(path)
+    for name in found.values():
+        # recent versions of torch refuse some of them by themselves
+        if name.rpartition('.')[0] in _NEVER_READ:
+            raise pickle.UnpicklingError(f'{name} is not read')
     # which of the two names torch looks for depends on its version
     names = {*found, *found.values()} - {
         entry[1] if isinstance(entry, tuple) else f'{entry.__module__}.{entry.__qualname__}'

@@ -1,5 +1,6 @@
 """Reading configs: what is found, what is changed, and what is refused with which words."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -143,8 +144,12 @@ def test_an_option_that_would_be_ignored_is_refused(write, options, message):
         ),
         pytest.param(
             "_base_ = 'mmaction::_base_/default_runtime.py'",
-            r"_base_ must be a path or start with 'mmotion::'|default_scope must be",
+            r"_base_ must be a path or start with 'mmotion::'",
             id='base of another package',
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec('pkg_resources') is not None,
+                reason='mmengine can find it with the pkg_resources of an older setuptools',
+            ),
         ),
         pytest.param(
             "default_scope = 'mmaction'",
