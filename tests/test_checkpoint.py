@@ -121,7 +121,8 @@ def test_a_malicious_checkpoint_does_not_run(tmp_path, weights, make_trap, zippe
         ),
         pytest.param(
             {'counts': defaultdict(int, a=1)},
-            r'which needs builtins\.int, collections\.defaultdict',
+            # older versions of torch get further and stumble over the stand-in
+            r'which needs builtins\.int, collections\.defaultdict|which torch cannot read',
             id='filled by its class',
         ),
     ],
