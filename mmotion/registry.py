@@ -154,7 +154,11 @@ DATA_SAMPLERS = Registry(
     'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.samplers']
 )
 TRANSFORMS = Registry('TRANSFORMS', parent=mmaction.TRANSFORMS)
-MODELS = Registry('MODELS', parent=mmaction.MODELS, locations=['mmotion.checkpoint_source'])
+MODELS = Registry(
+    'MODELS',
+    parent=mmaction.MODELS,
+    locations=['mmotion.checkpoint_source', 'mmotion.preprocessing'],
+)
 MODEL_WRAPPERS = Registry('MODEL_WRAPPERS', parent=mmaction.MODEL_WRAPPERS)
 WEIGHT_INITIALIZERS = Registry('WEIGHT_INITIALIZERS', parent=mmaction.WEIGHT_INITIALIZERS)
 OPTIMIZERS = Registry('OPTIMIZERS', parent=mmaction.OPTIMIZERS)

@@ -4,10 +4,9 @@ custom_imports = dict(imports=['projects.repnet'], allow_failed_imports=False)
 model = dict(
     type='RepNet',
     data_preprocessor=dict(
-        type='ActionDataPreprocessor',
+        type='ClipDataPreprocessor',
         mean=[127.5, 127.5, 127.5],
         std=[127.5, 127.5, 127.5],
-        format_shape='NCTHW',
     ),
 )
 predictor = dict(type='RepetitionPredictor')

