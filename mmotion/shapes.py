@@ -7,7 +7,7 @@ each frame are known exactly, and the position of any point of a part can be com
 a warp and a blend a part; a scene is described completely before the first frame is drawn.
 
 What makes it more than a toy: the background is textured and the camera drifts, turns and zooms;
-periods change by up to a quarter while the video runs; amplitudes vary from cycle to cycle;
+periods drift, mostly within a quarter, while the video runs; amplitudes vary from cycle to cycle;
 cycles are not sinusoidal; there are pauses, parts before and after that do not repeat, several
 repeating stretches, other things that move without repeating, and videos without any repetition.
 
@@ -220,7 +220,7 @@ def _timeline(
     start = 0
     for count, length, gap in zip(counts, lengths, gaps.astype(int), strict=False):
         start += gap
-        # the speed drifts smoothly by up to a quarter
+        # the speed drifts smoothly, mostly within a quarter
         speed = np.exp(rng.uniform(0, 0.22) * _smooth(rng, length, max(24, 2 * mean_period)))
         speed *= count / speed.sum()
         cycles[start : start + length] = speed
@@ -347,8 +347,10 @@ def _pose_curves(
 
 def _fade(mask: NDArray[np.bool_], *, width: int = 6) -> FloatArray:
     """1 inside of the mask, falling to 0 at its inner border over some frames, (N,)."""
+    if not mask.any():
+        return np.zeros(len(mask))
     padded = np.concatenate([[True], mask, [True]]).astype(np.uint8)[None]
-    distance = cv2.distanceTransform(padded, cv2.DIST_L1, 3)[0, 1:-1] if mask.any() else mask * 0.0
+    distance = cv2.distanceTransform(padded, cv2.DIST_L1, 3)[0, 1:-1]
     return np.clip(distance / width, 0, 1)
 
 
