@@ -1,7 +1,7 @@
 """From the clips that data workers send to the normalised batch that a model takes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -30,6 +30,9 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
@@ -54,7 +57,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         Raises:
             ValueError: If the clips differ in size.
         """
-        data = self.cast_data(data)
+        data = cast('dict[str, Any]', self.cast_data(data))
         clips = data['inputs']
         if not isinstance(clips, torch.Tensor):
             sizes = {tuple(clip.shape) for clip in clips}
