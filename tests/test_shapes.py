@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mmotion.shapes import MotionShapes, Part, Scene
+from mmotion.scene import Scene
+from mmotion.shapes import MotionShapes
 
 
 def scenes(number: int = 60, **options) -> list[Scene]:
@@ -18,10 +19,9 @@ def test_same_split_and_index_give_the_same_video() -> None:
 
 def test_splits_and_indices_differ() -> None:
     first = MotionShapes(split='train', size=32)
-    assert len({first[i].background.tobytes() for i in range(20)}) == 20
-    assert (
-        first[0].background.tobytes() != MotionShapes(split='test', size=32)[0].background.tobytes()
-    )
+    second = MotionShapes(split='test', size=32)
+    textures = [shapes[i].backgrounds[0] for shapes in (first, second) for i in range(20)]
+    assert len({texture.tobytes() for texture in textures}) == 40
 
 
 def test_counts_are_whole_and_agree_with_the_periods() -> None:
@@ -80,29 +80,6 @@ def test_take_halves_the_period_at_stride_two() -> None:
     assert len(clip) == (len(scene) + 1) // 2
 
 
-def test_part_is_drawn_where_it_is_placed() -> None:
-    sprite = np.zeros((4, 4, 4), np.uint8)
-    sprite[..., 0] = sprite[..., 3] = 255
-    placement = np.array([[[1.0, 0, 10], [0, 1.0, 20]], [[1.0, 0, 29], [0, 1.0, -2]]])
-    scene = Scene(
-        size=32,
-        background=np.full((48, 48, 3), 100, np.uint8),
-        camera=np.tile(np.eye(2, 3), (2, 1, 1)),
-        parts=(Part(sprite, placement),),
-        light=np.ones(2),
-        noise=0.0,
-        cycles=np.zeros(2),
-        period=np.zeros(2),
-    )
-    first, second = scene.render()
-    red = (first[..., 0] > 200) & (first[..., 1] < 10)
-    assert np.argwhere(red).min(0).tolist() == [20, 10]
-    assert np.argwhere(red).max(0).tolist() == [23, 13]
-    # beyond the border it is cut
-    red = (second[..., 0] > 200) & (second[..., 1] < 10)
-    assert np.argwhere(red).max(0).tolist() == [1, 31]
-
-
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -122,3 +99,43 @@ def test_wrong_options_are_refused(options: dict, message: str) -> None:
 def test_negative_index_is_refused() -> None:
     with pytest.raises(ValueError, match='at least 0, got index=-1'):
         MotionShapes()[-1]
+
+
+@pytest.fixture(scope='module')
+def wild() -> list[Scene]:
+    return scenes(300, num_frames=(64, 640), periods=(4.0, 120.0), in_the_wild=True)
+
+
+def test_wild_videos_have_what_they_promise(wild: list[Scene]) -> None:
+    repeating = [scene for scene in wild if scene.count]
+    assert 0.07 < 1 - len(repeating) / len(wild) < 0.18
+    assert all(2 <= scene.count <= 40 for scene in repeating)
+    assert min(map(len, wild)) >= 60
+    assert 0.4 < np.mean([not scene.period.all() for scene in repeating]) < 0.65
+    typical = [np.median(scene.period[scene.period > 0]) for scene in repeating]
+    assert np.percentile(typical, 10) < 9
+    assert np.percentile(typical, 90) > 60
+
+
+def test_wild_cycles_are_whole_and_agree_with_the_periods(wild: list[Scene]) -> None:
+    for scene in wild:
+        assert scene.count == pytest.approx(round(scene.count), abs=1e-5)
+        assert np.all(np.diff(scene.cycles) >= 0)
+        repeating = scene.period > 0
+        assert np.sum(1 / scene.period[repeating]) == pytest.approx(scene.count, abs=1e-5)
+
+
+def test_cuts_are_only_where_nothing_repeats(wild: list[Scene]) -> None:
+    cut = [scene for scene in wild if scene.shot.any()]
+    assert len(cut) > 20
+    # a frame that is shown again may be one from before the cut
+    assert all((scene.period[scene.shot > 0] > 0).sum() <= 6 for scene in cut)
+
+
+def test_every_wild_video_can_be_drawn_and_most_move(wild: list[Scene]) -> None:
+    moves = []
+    for scene in wild[:60]:
+        first, later = scene.take(np.array([len(scene) // 3, len(scene) // 2])).render()
+        assert first.shape == later.shape == (32, 32, 3)
+        moves.append((first != later).any())
+    assert np.mean(moves) > 0.9
