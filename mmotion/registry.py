@@ -148,12 +148,12 @@ def _scan_projects(registry_name: str) -> dict[str, str]:
 RUNNERS = Registry('RUNNERS', parent=mmaction.RUNNERS, locations=['mmotion.runner'])
 RUNNER_CONSTRUCTORS = Registry('RUNNER_CONSTRUCTORS', parent=mmaction.RUNNER_CONSTRUCTORS)
 LOOPS = Registry('LOOPS', parent=mmaction.LOOPS)
-HOOKS = Registry('HOOKS', parent=mmaction.HOOKS, locations=['mmotion.hooks'])
+HOOKS = Registry('HOOKS', parent=mmaction.HOOKS, locations=['mmotion.hooks', 'mmotion.unfreeze'])
 DATASETS = Registry('DATASETS', parent=mmaction.DATASETS)
 DATA_SAMPLERS = Registry(
     'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.samplers']
 )
-TRANSFORMS = Registry('TRANSFORMS', parent=mmaction.TRANSFORMS)
+TRANSFORMS = Registry('TRANSFORMS', parent=mmaction.TRANSFORMS, locations=['mmotion.transforms'])
 MODELS = Registry(
     'MODELS',
     parent=mmaction.MODELS,
