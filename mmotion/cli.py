@@ -130,6 +130,20 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
     parser.add_argument('--end', type=float, metavar='S', help='up to second S')
+    parser.add_argument(
+        '--regions',
+        nargs='+',
+        action='extend',
+        metavar='BOX',
+        help='look at parts of the picture, each by itself: [NAME=]X1,Y1,X2,Y2 in pixels, or a '
+        'JSON file of regions or of what a detector has found',
+    )
+    parser.add_argument(
+        '--region-margin',
+        type=float,
+        metavar='SHARE',
+        help='part of its width and height to see around a region; default: 0.1',
+    )
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
@@ -251,7 +265,17 @@ def _predict(args: argparse.Namespace) -> int:
             '--start must not be negative and --end must come after it, got '
             f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
         )
+    from mmotion.region_files import read_regions
+    from mmotion.regions import MARGIN
+
+    margin = MARGIN if args.region_margin is None else args.region_margin
+    if args.region_margin is not None and not (args.regions and 0 <= margin < float('inf')):
+        raise ValueError(
+            '--region-margin must be at least 0 and come with --regions, got '
+            f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
+        )
     videos = find_videos(args.videos)
+    regions = read_regions(args.regions) if args.regions else []
     config = _load_config(args, 'model', 'predictor')
     from mmotion.inference import load_model
 
@@ -263,6 +287,8 @@ def _predict(args: argparse.Namespace) -> int:
         draw=args.draw,
         start_s=args.start,
         end_s=args.end,
+        regions=regions,
+        region_margin=margin,
         provenance={'config': str(config.filename), 'checkpoint': args.checkpoint},
     )
     return 1 if failed else 0

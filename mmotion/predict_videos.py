@@ -14,6 +14,8 @@ from rich.progress import track
 
 from mmotion.atomic import write_atomically
 from mmotion.inference import Predictor
+from mmotion.regions import MARGIN, Region, RegionResults
+from mmotion.visualization import draw_result, plot_result
 
 # of the files in a folder, these are videos; a file that is named is tried whatever its suffix is
 VIDEO_SUFFIXES = frozenset(
@@ -99,6 +101,8 @@ def predict_videos(
     draw: bool = False,
     start_s: float = 0.0,
     end_s: float | None = None,
+    regions: Sequence[Region] = (),
+    region_margin: float = MARGIN,
     provenance: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write `<out_dir>/<stem>.json` for each video, and pictures if wanted.
@@ -110,6 +114,8 @@ def predict_videos(
         draw: Whether to draw the result of each video.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
+        regions: Parts of the picture to look at, each by itself; without any, all of it.
+        region_margin: See `Predictor.predict_regions`.
         provenance: Entries to add to each JSON file: config and checkpoint.
 
     Returns:
@@ -123,7 +129,12 @@ def predict_videos(
         if name != video.stem:
             print(f'{video}: another video is named {video.stem} too, so this one is {name}')
         try:
-            result = predictor.predict(video, start_s=start_s, end_s=end_s)
+            if regions:
+                result = predictor.predict_regions(
+                    video, regions, start_s=start_s, end_s=end_s, margin=region_margin
+                )
+            else:
+                result = predictor.predict(video, start_s=start_s, end_s=end_s)
             summary = result.to_dict()
             target = out_dir / f'{name}.json'
             with write_atomically(target) as temporary:
@@ -132,17 +143,32 @@ def predict_videos(
             written = [target]
             if draw:
                 pictures_dir = out_dir if name == video.stem else out_dir / name
-                written += predictor.draw(video, result, pictures_dir, start_s=start_s, end_s=end_s)
+                if regions:
+                    written += _draw_regions(video, result, pictures_dir)
+                else:
+                    written += predictor.draw(
+                        video, result, pictures_dir, start_s=start_s, end_s=end_s
+                    )
         except Exception as error:
             # whatever it is, the other videos may still be fine
             failed.append(video)
             print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
             continue
-        numbers = [f'{k} {v:.4g}' for k, v in summary.items() if isinstance(v, (int, float))]
-        print(f'{video}: {", ".join(numbers)}')
+        for part in summary['regions'] if regions else [summary]:
+            place = f'{video}, {part["name"]}' if regions else video
+            numbers = [f'{k} {v:.4g}' for k, v in part.items() if isinstance(v, (int, float))]
+            print(f'{place}: {", ".join(numbers)}')
         for path in written:
             print(f'  {path}')
     if failed:
         names = ', '.join(map(str, failed))
         print(f'mmotion: {len(failed)} of {len(videos)} videos failed: {names}', file=sys.stderr)
     return failed
+
+
+def _draw_regions(video: Path, result: RegionResults, out_dir: Path) -> list[Path]:
+    """Write `<stem>_overlay.mp4` and `<stem>_regions.png`."""
+    overlay, plot = (out_dir / f'{video.stem}_{name}' for name in ('overlay.mp4', 'regions.png'))
+    draw_result(video, result, overlay)
+    plot_result(result, plot, title=video.stem)
+    return [overlay, plot]

@@ -1,16 +1,16 @@
 """Pictures of results: onto the video, and as plots.
 
 `draw_result` and `plot_result` choose by the class of the result. A system with a result of its
-own registers its looks: `@make_painter.register` for the video, `@plot_result.register` for a plot.
+own registers its looks: `@make_painter.register` for the video, `@plot_result.register` for a plot,
+`@make_caption.register` and `@plot_row.register` for one of several regions in both.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,20 +20,25 @@ from rich.console import Console
 from rich.progress import track
 
 from mmotion.atomic import write_atomically
+from mmotion.drawing import (
+    ACTIVE,
+    DARK,
+    GREY,
+    WHITE,
+    Image,
+    darken,
+    draw_arc,
+    draw_bar,
+    enlarge,
+    outline_box,
+    write_text,
+)
+from mmotion.regions import RegionResults
 from mmotion.structures import COUNT_EPS, RepetitionCount
 from mmotion.video import VideoFrame, VideoWriter, iterate_frames
 
-Image: TypeAlias = NDArray[np.uint8]
 Painter: TypeAlias = Callable[[Image, int], Image]
-Color: TypeAlias = tuple[int, int, int]
 
-# smaller frames are enlarged before anything is drawn on them
-MIN_SIDE_PX = 256
-WHITE: Color = (255, 255, 255)
-GREY: Color = (190, 190, 190)
-DARK: Color = (80, 80, 80)
-ACTIVE: Color = (255, 179, 64)
-FONT = cv2.FONT_HERSHEY_DUPLEX
 # the same colors, for plots on white
 PLOT_LINE = '#1f5f99'
 PLOT_ACTIVE = '#ffb340'
@@ -64,7 +69,7 @@ def draw_result(
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
         for num_drawn, frame in enumerate(frames, start=1):
             image = frame.image if isinstance(frame, VideoFrame) else frame
-            writer.write(paint(_enlarge(image), num_drawn - 1))
+            writer.write(paint(enlarge(image), num_drawn - 1))
         if num_drawn < result.num_frames:
             raise ValueError(
                 f'video must have the {result.num_frames} frames of its result, got {num_drawn}; '
@@ -104,17 +109,70 @@ def _(result: RepetitionCount) -> Painter:
         periodicity = float(result.periodicity_per_frame[index])
         color = ACTIVE if period_s > 0 else GREY
 
-        _darken(image, 2 * unit, 2 * unit, 66 * unit, 28 * unit)
+        darken(image, 2 * unit, 2 * unit, 66 * unit, 28 * unit)
         center, radius = (15 * unit, 15 * unit), 10.5 * unit
-        _arc(image, center, radius, 1.0, DARK, 2.2 * unit)
-        _arc(image, center, radius, count % 1, color, 2.2 * unit)
-        _text(image, str(int(count)), center, 9.5 * unit, WHITE, 15 * unit, centered=True)
+        draw_arc(image, center, radius, 1.0, DARK, 2.2 * unit)
+        draw_arc(image, center, radius, count % 1, color, 2.2 * unit)
+        write_text(image, str(int(count)), center, 9.5 * unit, WHITE, 15 * unit, centered=True)
         period = f'period {period_s:.2f} s' if period_s > 0 else 'no repetition'
-        _text(image, period, (30 * unit, 11 * unit), 5 * unit, WHITE, 34 * unit)
-        _text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
-        _bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, 1.0, DARK)
-        _bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, periodicity, color)
+        write_text(image, period, (30 * unit, 11 * unit), 5 * unit, WHITE, 34 * unit)
+        write_text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
+        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, 1.0, DARK)
+        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, periodicity, color)
         _timeline(image, result, index, unit)
+        return image
+
+    return paint
+
+
+class Caption(NamedTuple):
+    """What is written at a region of a frame.
+
+    Attributes:
+        text: A word or a number; the name of the region stands before it.
+        active: Whether something happens there now, for the color.
+    """
+
+    text: str
+    active: bool
+
+
+@singledispatch
+def make_caption(result: Any, index: int) -> Caption:
+    """Say in a word what a result says of a frame.
+
+    Args:
+        result: What was predicted for a region.
+        index: Number of the frame, from 0 on, among those that were watched.
+
+    Returns:
+        The caption; without a registered function no more than the name of the region is written.
+    """
+    return Caption('', active=True)
+
+
+@make_caption.register
+def _(result: RepetitionCount, index: int) -> Caption:
+    """The count so far."""
+    count = int(result.count_per_frame[index] + COUNT_EPS)
+    return Caption(str(count), active=bool(result.period_s_per_frame[index] > 0))
+
+
+@make_painter.register
+def _(result: RegionResults) -> Painter:
+    """The box of each region, with its name and its caption above, or inside at the top."""
+    boxes = [region.boxes_at(result.frames) for region in result.regions]
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        height, width = image.shape[:2]
+        unit = min(height, width) / 100
+        scale = np.array([width / result.width, height / result.height] * 2)
+        for region, part, path in zip(result.regions, result.results, boxes, strict=True):
+            caption = make_caption(part, index)
+            box = np.clip(path[index] * scale, 0, [width, height] * 2)
+            label = f'{region.name}: {caption.text}' if caption.text else region.name
+            outline_box(image, box, label, unit, ACTIVE if caption.active else GREY)
         return image
 
     return paint
@@ -179,9 +237,60 @@ def _(
     bottom.set_xlim(result.start_s, times[-1])
     for axes in (top, middle, bottom):
         _tidy(axes)
-        for segment in result.segments:
-            axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ACTIVE, alpha=0.18, lw=0)
+        _shade_segments(axes, result)
     _save(figure, path)
+
+
+@plot_result.register
+def _(
+    result: RegionResults, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """A row for each region, see `plot_row`, with its name; `truth` is that of their sum."""
+    num_rows = len(result.regions)
+    figure = Figure(figsize=(9, 0.8 + 1.9 * num_rows), layout='constrained')
+    rows = figure.subplots(num_rows, 1, sharex=True, squeeze=False)[:, 0]
+    if title:
+        figure.suptitle(title, fontsize=13)
+    for axes, region, part in zip(rows, result.regions, result.results, strict=True):
+        headline = plot_row(part, axes)
+        axes.set_title(f'{region.name}: {headline}', loc='left', fontsize=10)
+        _tidy(axes)
+    rows[-1].set_xlabel('time (s)')
+    rows[-1].set_xlim(result.start_s, result.start_s + result.num_frames / result.fps)
+    _save(figure, path)
+
+
+@singledispatch
+def plot_row(result: Any, axes: Axes) -> str:
+    """Plot the result of a region over time, in seconds of the video.
+
+    Args:
+        result: What was predicted for a region.
+        axes: Where to plot it.
+
+    Returns:
+        The result in a few words.
+
+    Raises:
+        TypeError: If nobody has registered how this class looks.
+    """
+    raise TypeError(
+        f'result must be of a class that can be plotted in a row, got {type(result).__name__}; '
+        'register a function for it with plot_row.register'
+    )
+
+
+@plot_row.register
+def _(result: RepetitionCount, axes: Axes) -> str:
+    """The count, with repeating stretches shaded."""
+    times = result.start_s + np.arange(1, result.num_frames + 1) / result.fps
+    axes.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2)
+    _shade_segments(axes, result)
+    highest = max(1.0, result.count)
+    axes.set_ylim(-0.02 * highest, 1.08 * highest)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel('count')
+    return f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
 
 
 def plot_similarity(
@@ -231,6 +340,11 @@ def _tidy(axes: Axes) -> None:
     axes.spines[['top', 'right']].set_visible(False)
 
 
+def _shade_segments(axes: Axes, result: RepetitionCount) -> None:
+    for segment in result.segments:
+        axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ACTIVE, alpha=0.18, lw=0)
+
+
 def _save(figure: Figure, path: str | Path) -> None:
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
@@ -249,83 +363,16 @@ def _show_progress(frames: Iterable[Any], total: int, description: str) -> Itera
     )
 
 
-def _enlarge(image: Image) -> Image:
-    """A multiple of an image that is large enough to write on."""
-    height, width = image.shape[:2]
-    factor = -(-MIN_SIDE_PX // min(height, width))
-    if factor == 1:
-        return image
-    size = (width * factor, height * factor)
-    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-
-
-def _darken(image: Image, x: float, y: float, width: float, height: float) -> None:
-    """Make a rectangle dark enough for light text on it."""
-    region = image[int(y) : int(y + height), int(x) : int(x + width)]
-    np.multiply(region, 0.25, out=region, casting='unsafe')
-
-
-def _bar(
-    image: Image, x: float, y: float, width: float, height: float, part: float, color: Color
-) -> None:
-    """Fill the left part, in [0, 1], of a rectangle."""
-    right = x + width * min(part, 1.0)
-    if right - x >= 1:
-        cv2.rectangle(image, (int(x), int(y)), (int(right), int(y + height)), color, cv2.FILLED)
-
-
-def _arc(
-    image: Image,
-    center: Sequence[float],
-    radius: float,
-    part: float,
-    color: Color,
-    thickness: float,
-) -> None:
-    """Draw a part, in [0, 1], of a circle, clockwise from the top."""
-    if 360 * part < 1:
-        # an empty arc would be drawn as a dot in the middle
-        return
-    middle = (round(center[0]), round(center[1]))
-    axes = (round(radius), round(radius))
-    width = max(round(thickness), 1)
-    cv2.ellipse(image, middle, axes, -90, 0, 360 * part, color, width, cv2.LINE_AA)
-
-
-def _text(
-    image: Image,
-    text: str,
-    place: Sequence[float],
-    height: float,
-    color: Color,
-    max_width: float,
-    *,
-    centered: bool = False,
-) -> None:
-    """Write text `height` pixels high, or less if it is wider than `max_width` pixels.
-
-    `place` (x, y) is its lower left corner, or its middle.
-    """
-    (natural_width, natural_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    scale = min(height / natural_height, max_width / natural_width)
-    x, y = place
-    if centered:
-        x -= natural_width * scale / 2
-        y += natural_height * scale / 2
-    thickness = max(round(scale), 1)
-    cv2.putText(image, text, (round(x), round(y)), FONT, scale, color, thickness, cv2.LINE_AA)
-
-
 def _timeline(image: Image, result: RepetitionCount, index: int, unit: float) -> None:
     """Draw the whole video as a line at the bottom, with its segments and where we are."""
     height, width = image.shape[:2]
     left, length, thick = 3 * unit, width - 6 * unit, 2.5 * unit
     y = height - 7 * unit
-    _darken(image, left - unit, y - unit, length + 2 * unit, thick + 2 * unit)
+    darken(image, left - unit, y - unit, length + 2 * unit, thick + 2 * unit)
     duration_s = result.num_frames / result.fps
     for segment in result.segments:
         begin = (segment.start_s - result.start_s) / duration_s
         part = (segment.end_s - segment.start_s) / duration_s
-        _bar(image, left + length * begin, y, length * part, thick, 1.0, ACTIVE)
+        draw_bar(image, left + length * begin, y, length * part, thick, 1.0, ACTIVE)
     now = left + length * (index + 1) / result.num_frames
-    _bar(image, now - 0.6 * unit, y - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)
+    draw_bar(image, now - 0.6 * unit, y - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)

@@ -115,6 +115,30 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--start', '2', '--end', '1'],
         '--end must come after it, got --start 2 --end 1',
     ),
+    'region that is none': (
+        ['predict', TOY, 'clip.mp4', '--regions', '1,2,3'],
+        "x1,y1,x2,y2 in pixels, name=x1,y1,x2,y2, or a JSON file that is there, got '1,2,3'",
+    ),
+    'region that swallows the video': (
+        ['predict', TOY, '--regions', '0,0,20,20', 'clip.mp4'],
+        'arguments are required: VIDEO',
+    ),
+    'box upside down': (
+        ['predict', TOY, 'clip.mp4', '--regions', 'a=0,9,20,3'],
+        "box_xyxy of region 'a' must be finite numbers with x1 < x2 and y1 < y2",
+    ),
+    'broken file of regions': (
+        ['predict', TOY, 'clip.mp4', '--regions', 'text.pth'],
+        'a file of regions must be JSON, got text.pth',
+    ),
+    'margin without regions': (
+        ['predict', TOY, 'clip.mp4', '--region-margin', '0.2'],
+        'got --region-margin 0.2 without --regions',
+    ),
+    'negative margin': (
+        ['predict', TOY, 'clip.mp4', '--regions', '0,0,20,20', '--region-margin', '-1'],
+        '--region-margin must be at least 0 and come with --regions, got --region-margin -1',
+    ),
     'predict without predictor': (
         ['predict', 'no_test.py', 'clip.mp4'],
         'got no_test.py without predictor',
@@ -208,6 +232,28 @@ def test_predict(folder, capsys, checkpoint):
     assert (result['count'], result['fps'], result['checkpoint']) == (3, 10, checkpoint)
     assert (result['video'], result['config']) == ('clip.mp4', TOY)
     assert (folder / 'o' / 'clip.png').is_file()
+
+
+def test_predict_regions(folder, capsys, checkpoint):
+    (folder / 'boxes.json').write_text('{"regions": [{"name": "p", "box_xyxy": [8, 8, 32, 32]}]}')
+    code, out, _ = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--out', 'o',
+        '--regions', '0,0,20,20', 'b=10,0,32,32', '--regions', 'boxes.json',
+        '--region-margin', '0', '--end', '0.5',
+    )  # fmt: skip
+    assert code == 0
+    assert 'clip.mp4, b: count 5' in out
+    result = json.loads((folder / 'o' / 'clip.json').read_text())
+    assert [part['name'] for part in result['regions']] == ['1', 'b', 'p']
+
+
+def test_a_region_outside_of_a_video_fails_that_video(folder, capsys, checkpoint):
+    code, _, error = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--regions', '40,0,80,30'
+    )
+    assert code == 1
+    assert '1 of 1 videos failed: clip.mp4' in error
+    assert not (folder / 'results').exists()
 
 
 def test_predict_names_what_failed(folder, capsys, checkpoint):

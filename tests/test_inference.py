@@ -9,8 +9,9 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.inference import Predictor, load_model, open_frames, take_chunks
+from mmotion.regions import Region
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
-from mmotion.video import VideoError, VideoFrame, VideoWriter
+from mmotion.video import VideoError, VideoFrame, VideoWriter, iterate_frames
 
 
 @TRANSFORMS.register_module()
@@ -135,6 +136,89 @@ def test_take_chunks_asks_for_no_more_than_it_gives():
     source = iter(range(10))
     assert next(take_chunks(source, 4)) == [0, 1, 2, 3]
     assert next(source) == 4
+
+
+# regions
+
+
+@pytest.fixture
+def noise():
+    """Thirty frames (30, 40, 60, 3) of noise."""
+    return np.random.default_rng(0).integers(0, 256, (30, 40, 60, 3), dtype=np.uint8)
+
+
+REGIONS = (
+    Region(name='left', boxes_xyxy=[[0, 0, 30, 40]]),
+    Region(name='right', boxes_xyxy=[[30, 10, 58, 40]]),
+)
+
+
+def test_regions_are_predicted_like_cropped_videos(predictor, noise):
+    answer = predictor.predict_regions(noise, REGIONS, fps=10.0, margin=0)
+    left, right = answer.results
+    assert left == predictor.predict(noise[:, :, :30], fps=10.0)
+    assert right == predictor.predict(noise[:, 10:, 30:58], fps=10.0)
+    assert [region.name for region in answer.regions] == ['left', 'right']
+    assert (answer.num_frames, answer.fps, answer.start_s) == (30, 10.0, 0.0)
+    assert (answer.width, answer.height) == (60, 40)
+
+
+def test_regions_of_a_part(predictor, noise):
+    part = predictor.predict_regions(noise, REGIONS, fps=10.0, start_s=1.0, end_s=2.5, margin=0)
+    assert part.results[0] == predictor.predict(noise[10:25, :, :30], fps=10.0)
+    assert part.frames.tolist() == list(range(10, 25))
+    assert part.start_s == 1.0
+
+
+def test_a_moving_region_is_at_its_frame(predictor):
+    """A bright square moves steadily, and the region with it, also if the video starts later."""
+    video = np.zeros((200, 40, 300, 3), np.uint8)
+    for i, frame in enumerate(video):
+        frame[:, i + 20 : i + 60] = 200
+    boxes = [[i + 20, 0, i + 60, 40] for i in (0, 199)]
+    region = Region(name='a', boxes_xyxy=boxes, frames=[0, 199])
+    options = dict(fps=10.0, start_s=8.0, end_s=12.0, margin=0)
+    (brightness,) = predictor.predict_regions(video, [region], **options).results
+    np.testing.assert_allclose(brightness, 200, atol=6)
+
+
+def test_regions_of_a_file_are_decoded_once(predictor, tmp_path, monkeypatch):
+    path = tmp_path / 'levels.mp4'
+    with VideoWriter(path, fps=10.0) as writer:
+        for level in range(0, 250, 10):
+            writer.write(np.full((64, 64, 3), level, np.uint8))
+    decoded = []
+
+    def count(*args, **kwargs):
+        for frame in iterate_frames(*args, **kwargs):
+            decoded.append(frame.index)
+            yield frame
+
+    monkeypatch.setattr('mmotion.inference.iterate_frames', count)
+    regions = [Region(name=str(x), boxes_xyxy=[[x, 0, x + 32, 64]]) for x in (0, 16, 32)]
+    answer = predictor.predict_regions(path, regions, start_s=0.5)
+    assert decoded == answer.frames.tolist() == list(range(5, 25))
+    assert answer.results[2] == pytest.approx(range(50, 250, 10), abs=4)
+
+
+@pytest.mark.parametrize(
+    ('video', 'regions', 'error', 'message'),
+    [
+        pytest.param(None, [], ValueError, 'at least one region', id='no region'),
+        pytest.param(
+            None, [Region(name='a', boxes_xyxy=[[99, 0, 130, 40]])], ValueError,
+            "region 'a' must lie in the video of 60 x 40", id='outside',
+        ),
+        pytest.param(
+            None, [Region(name='a', boxes_xyxy=[[0, 0, 30, 40]] * 2, frames=[0, 30])], ValueError,
+            'from 0 to 29, got frame=30', id='after the end',
+        ),
+        pytest.param([], REGIONS, TypeError, 'must be a path or an array .* got list', id='list'),
+    ],
+)  # fmt: skip
+def test_bad_regions(predictor, noise, video, regions, error, message):
+    with pytest.raises(error, match=message):
+        predictor.predict_regions(noise if video is None else video, regions, fps=10.0)
 
 
 # the pipeline

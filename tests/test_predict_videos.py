@@ -6,6 +6,9 @@ import pytest
 
 from mmotion.inference import load_model
 from mmotion.predict_videos import find_videos, name_outputs, predict_videos
+from mmotion.region_files import read_region_file
+from mmotion.regions import Region
+from mmotion.video import inspect_video
 from mmotion.video_writer import VideoWriter
 
 TOY = Path(__file__).parent / 'toy' / 'toy.py'
@@ -82,3 +85,32 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
         'clip.png',
         'clip_2/clip.png',
     ]
+
+
+def test_regions(tmp_path, capsys):
+    videos = [write_video(tmp_path / 'clip.mp4', 6), write_video(tmp_path / 'short.mp4', 3)]
+    regions = [
+        Region(name='left', boxes_xyxy=[[0, 0, 20, 32]]),
+        Region(name='p2', boxes_xyxy=[[10, 0, 30, 30], [12, 0, 32, 30]], frames=[0, 5]),
+    ]
+    out = tmp_path / 'out'
+    failed = predict_videos(
+        load_model(TOY), videos, out_dir=out, draw=True, regions=regions,
+        provenance={'config': 'toy'},
+    )  # fmt: skip
+    assert failed == [videos[1]]
+    printed = capsys.readouterr()
+    assert f'{videos[0]}, left: count 6, fps 10' in printed.out
+    assert f'{videos[0]}, p2: count 6, fps 10' in printed.out
+    content = json.loads((out / 'clip.json').read_text())
+    assert [part['count'] for part in content['regions']] == [6, 6]
+    assert (content['video'], content['config']) == (str(videos[0]), 'toy')
+    assert sorted(path.name for path in out.iterdir()) == [
+        'clip.json',
+        'clip_overlay.mp4',
+        'clip_regions.png',
+    ]
+    assert inspect_video(out / 'clip_overlay.mp4').num_frames == 6
+    # the answer names the regions as a file of regions does
+    again = read_region_file(out / 'clip.json')
+    assert [region.to_dict() for region in again] == [region.to_dict() for region in regions]

@@ -2,14 +2,16 @@ import cv2
 import numpy as np
 import pytest
 
+from mmotion.drawing import ACTIVE, GREY, MIN_SIDE_PX
+from mmotion.regions import Region, RegionResults
 from mmotion.structures import RepetitionCount
 from mmotion.video import VideoError, VideoWriter, inspect_video, read_frames
 from mmotion.visualization import (
-    ACTIVE,
-    MIN_SIDE_PX,
     draw_result,
+    make_caption,
     make_painter,
     plot_result,
+    plot_row,
     plot_similarity,
 )
 
@@ -162,3 +164,95 @@ def test_plot_similarity(tmp_path):
 def test_plot_similarity_of_another_shape(tmp_path):
     with pytest.raises(ValueError, match=r'square \(T, T\), got shape=\(3, 4\)'):
         plot_similarity(np.zeros((3, 4)), tmp_path / 'matrix.png')
+
+
+# regions
+
+
+def find_color(image, color):
+    """Left, top, right and bottom pixel of a color."""
+    rows, columns = np.nonzero(np.abs(image.astype(int) - color).max(axis=-1) < 40)
+    return np.array([columns.min(), rows.min(), columns.max(), rows.max()])
+
+
+@pytest.fixture
+def make_regions():
+    """Results of a video of 300 x 200 pixels, of which frames 10 to 49 were watched."""
+
+    def make(**results):
+        places = {
+            'fixed': Region(name='fixed', boxes_xyxy=[[20, 60, 120, 160]]),
+            'track': Region(
+                name='track', boxes_xyxy=[[150, 80, 190, 150], [200, 80, 240, 150]], frames=[10, 49]
+            ),
+        }
+        return RegionResults(
+            regions=[places[name] for name in results],
+            results=list(results.values()),
+            fps=10.0,
+            frames=np.arange(10, 50),
+            start_s=1.0,
+            width=300,
+            height=200,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize('scale', [1, 3])
+def test_painter_outlines_each_region(make_regions, result, still, scale):
+    frame = np.zeros((200 * scale, 300 * scale, 3), np.uint8)
+    paint = make_painter(make_regions(fixed=still, track=result))
+    for index, right in ((24, 221), (39, 240)):
+        painted = paint(frame, index)
+        assert not frame.any() and painted.shape == frame.shape
+        grey, active = find_color(painted, GREY), find_color(painted, ACTIVE)
+        assert grey[[0, 3]] == pytest.approx([20 * scale, 160 * scale], abs=3 * scale)
+        assert active[3] == pytest.approx(150 * scale, abs=3 * scale)
+        # the label, which stands above, may be wider than the box
+        assert 60 * scale < active[1] < 78 * scale
+        box = find_color(painted[100 * scale :], ACTIVE)
+        assert box[[0, 2]] == pytest.approx([(right - 40) * scale, right * scale], abs=3 * scale)
+
+
+def test_caption_is_the_running_count(result):
+    assert [make_caption(result, i) for i in (0, 24, 39)] == [
+        ('0', False),
+        ('1', True),
+        ('4', True),
+    ]
+    assert make_caption({}, 0).text == ''
+
+
+def test_labels_stay_in_the_picture(result):
+    """Beside every edge, with a name that is too long for the picture."""
+    boxes = [[0, 0, 300, 200], [-50, -50, 20, 20], [280, 190, 400, 300]]
+    names = ['whole', 'upper left', 'the name of this region is very, very long ' * 3]
+    regions = RegionResults(
+        regions=[
+            Region(name=name, boxes_xyxy=[box]) for name, box in zip(names, boxes, strict=True)
+        ],
+        results=[result] * 3,
+        fps=10.0,
+        frames=np.arange(40),
+        start_s=0.0,
+        width=300,
+        height=200,
+    )
+    painted = make_painter(regions)(np.zeros((200, 300, 3), np.uint8), 30)
+    assert count_active(painted) > 1000
+
+
+def test_draw_and_plot_regions(make_regions, result, still, tmp_path):
+    regions = make_regions(fixed=still, track=result)
+    draw_result(np.zeros((40, 200, 300, 3), np.uint8), regions, tmp_path / 'overlay.mp4')
+    assert inspect_video(tmp_path / 'overlay.mp4').num_frames == 40
+    plot_result(regions, tmp_path / 'two.png', title='clip')
+    plot_result(make_regions(track=result), tmp_path / 'one.png')
+    two, one = read_png(tmp_path / 'two.png'), read_png(tmp_path / 'one.png')
+    assert two.shape[1] == one.shape[1] and two.shape[0] > 1.5 * one.shape[0]
+
+
+def test_a_region_that_cannot_be_plotted():
+    with pytest.raises(TypeError, match='in a row, got dict; register a function'):
+        plot_row({}, None)

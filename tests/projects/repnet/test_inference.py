@@ -8,6 +8,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmotion.config import load_config
 from mmotion.inference import load_model, open_frames
+from mmotion.regions import Region
 from mmotion.registry import TRANSFORMS
 from mmotion.structures import RepetitionCount, RunningCount
 from mmotion.video import VideoWriter, inspect_video, read_frames
@@ -96,6 +97,35 @@ def test_a_part_of_a_file(shapes_predictor, video_file):
     assert result.num_frames == 50 and result.start_s == pytest.approx(1.0)
     np.testing.assert_allclose(result.count_per_frame, same.count_per_frame, atol=1e-6)
     np.testing.assert_allclose(result.repetition_times_s, same.repetition_times_s + 1, atol=1e-6)
+
+
+def test_regions_count_like_cropped_videos(shapes_predictor, video_file):
+    images = read_frames(video_file, np.arange(100))
+    regions = [
+        Region(name='middle', boxes_xyxy=[[20, 8, 76, 64]]),
+        Region(name='right', boxes_xyxy=[[48, 0, 96, 72]]),
+    ]
+    found = shapes_predictor.predict_regions(video_file, regions, start_s=0.4, margin=0)
+    crops = images[10:, 8:64, 20:76], images[10:, :, 48:]
+    for result, crop in zip(found.results, crops, strict=True):
+        alone = shapes_predictor.predict(crop, fps=25.0)
+        assert (result.num_frames, result.stride, result.start_s) == (90, alone.stride, 0.4)
+        np.testing.assert_array_equal(result.count_per_frame, alone.count_per_frame)
+        np.testing.assert_array_equal(result.periodicity_per_frame, alone.periodicity_per_frame)
+    assert found.results[0].count != found.results[1].count
+
+
+def test_several_videos_in_one_picture_are_counted_apart(make_predictor, make_video):
+    periods = (20, 8, 12)
+    videos = [make_video([(240, period)]).repeat(5, 1).repeat(5, 2) for period in periods]
+    regions = [
+        Region(name=str(period), boxes_xyxy=[[20 * i, 0, 20 * i + 20, 20]])
+        for i, period in enumerate(periods)
+    ]
+    picture = np.concatenate(videos, axis=2)
+    found = make_predictor().predict_regions(picture, regions, fps=30.0, margin=0)
+    counts = [result.count for result in found.results]
+    assert counts == pytest.approx([240 / period for period in periods])
 
 
 def test_stream_ends_with_the_result_of_predict(make_predictor, make_video):
