@@ -44,11 +44,18 @@ class CountingOptions:
         threshold: A frame whose score, in [0, 1], is lower repeats nothing.
         video_threshold: The count is 0 if the mean score of the best stride, in [0, 1], is lower;
             0.2 in the colab, 0 (never) in the reference code.
-        stride_tolerance: Believe the smallest stride whose mean score is lower than the best one by
-            at most this share. Strides see the same cycle up to eight times, and the smallest sees
-            it best; 0 takes the best score, as the reference code does.
+        stride_score: What strides are compared by: 'mean' of their scores over the video, as in the
+            reference code, or 'mean_square' of them. A stride that is half sure of everything, as
+            coarse ones are of slow drift, loses the latter to one that is sure of a part; the more
+            strides there are, the more that matters.
+        stride_tolerance: Believe the smallest stride that is lower by this than the best one by at
+            most this share. Several strides see the same cycle, and the smallest sees it best; 0
+            takes the best one, as the reference code does.
         period_estimate: 'argmax', the likeliest class, as the reference code has it; or 'expected',
             the mean over it and its two neighbours, which is not bound to whole frames.
+        confidence_curve: Slope and offset of a logistic curve that makes of the certainty, which
+            lies in [0.5, 1], how likely it is that the count is within one of the truth;
+            `tools/analysis/reliability.py` fits them. None reports the mean score instead.
         median_filter: Smooth rates over 5 frames within each window, as the colab does.
         tail: What happens to frames at the end that do not fill a window. 'overlap': the last
             window reaches back, and a video shorter than a window goes on with its last frame.
@@ -67,8 +74,10 @@ class CountingOptions:
     strides: Sequence[int] = (1, 2, 3, 4, 8)
     threshold: float = 0.5
     video_threshold: float = 0.0
+    stride_score: Literal['mean', 'mean_square'] = 'mean'
     stride_tolerance: float = 0.0
     period_estimate: Literal['argmax', 'expected'] = 'argmax'
+    confidence_curve: Sequence[float] | None = None
     median_filter: bool = False
     tail: Literal['overlap', 'drop'] = 'overlap'
     frame_batch: int = 64
@@ -84,6 +93,7 @@ class CountingOptions:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} must lie in [0, 1], got {name}={getattr(self, name)}')
         for name, choices in (
+            ('stride_score', ('mean', 'mean_square')),
             ('period_estimate', ('argmax', 'expected')),
             ('tail', ('overlap', 'drop')),
         ):
@@ -91,6 +101,11 @@ class CountingOptions:
                 raise ValueError(
                     f'{name} must be one of {choices}, got {name}={getattr(self, name)!r}'
                 )
+        if self.confidence_curve is not None and len(self.confidence_curve) != 2:
+            raise ValueError(
+                'confidence_curve must be a slope and an offset, got '
+                f'confidence_curve={tuple(self.confidence_curve)}'
+            )
         if self.frame_batch < 1:
             raise ValueError(f'frame_batch must be at least 1, got frame_batch={self.frame_batch}')
 
@@ -117,6 +132,30 @@ class Rows(NamedTuple):
 
     rate: NDArray[np.float64]
     score: NDArray[np.float64]
+
+
+class Totals(NamedTuple):
+    """What one stride says of the whole video.
+
+    Attributes:
+        count: Repetitions.
+        mean_score: Mean over frames of their scores, in [0, 1].
+        mean_square: Mean over frames of their squared scores, in [0, 1].
+        certainty: Mean over frames of how far from undecided they are, max(score, 1 - score), in
+            [0.5, 1]. It is high for a video that repeats all the time and for one that never does.
+    """
+
+    count: float
+    mean_score: float
+    mean_square: float
+    certainty: float
+
+    def confidence(self, options: CountingOptions) -> float:
+        """What is reported as confidence, in [0, 1]."""
+        if options.confidence_curve is None:
+            return min(self.mean_score, 1.0)
+        slope, offset = options.confidence_curve
+        return 1 / (1 + math.exp(-(slope * self.certainty + offset)))
 
 
 def read_logits(
@@ -215,9 +254,10 @@ class RepetitionCounter:
             ValueError: If no frame came yet.
         """
         track, tail = self._best_track()
-        count, confidence = track.totals(tail, self.num_frames)
+        totals = track.totals(tail, self.num_frames)
+        count = totals.count
         rate, score = tail[:, -1] if tail.shape[1] else track.last
-        if confidence < self.options.video_threshold:
+        if totals.mean_score < self.options.video_threshold:
             count = rate = 0.0
         return RunningCount(
             num_frames=self.num_frames,
@@ -225,7 +265,7 @@ class RepetitionCounter:
             count=count,
             period_s=track.stride / (rate * self.fps) if rate > 0 else math.nan,
             periodicity=float(score),
-            confidence=confidence,
+            confidence=totals.confidence(self.options),
             stride=track.stride,
         )
 
@@ -239,19 +279,19 @@ class RepetitionCounter:
         track, tail = self._best_track()
         if track.kept is None:
             raise ValueError('result must be asked of a counter with keep_rows=True; use running')
-        _, confidence = track.totals(tail, self.num_frames)
+        totals = track.totals(tail, self.num_frames)
         # rows to frames: each row stands for `stride` frames, the last one perhaps for fewer
         rows = np.concatenate([*track.kept, tail], axis=1).repeat(track.stride, axis=1)
         rate, score = np.zeros((2, self.num_frames))
         covered = min(rows.shape[1], self.num_frames)
         score[:covered] = rows[1, :covered]
-        if confidence >= self.options.video_threshold:
+        if totals.mean_score >= self.options.video_threshold:
             rate[:covered] = rows[0, :covered] / track.stride
         return RepetitionCount.from_rates(
             rate,
             score,
             fps=self.fps,
-            confidence=confidence,
+            confidence=totals.confidence(self.options),
             stride=track.stride,
             strides=tuple(self.options.strides),
             start_s=self.start_s,
@@ -270,10 +310,12 @@ class RepetitionCounter:
             scored = self._score([self._tracks[i].tail_window() for i in open_tracks])
             for i, rows in zip(open_tracks, scored, strict=True):
                 tails[i] = self._tracks[i].open_rows(rows)
-        scores = [
-            track.totals(tail, self.num_frames)[1]
+        totals = [
+            track.totals(tail, self.num_frames)
             for track, tail in zip(self._tracks, tails, strict=True)
         ]
+        squares = self.options.stride_score == 'mean_square'
+        scores = [total.mean_square if squares else total.mean_score for total in totals]
         enough = max(scores) * (1 - self.options.stride_tolerance)
         good = [i for i, score in enumerate(scores) if score >= enough]
         chosen = min(good, key=lambda i: self._tracks[i].stride)
@@ -346,8 +388,8 @@ class _Track:
         self.maps: deque[Tensor] = deque(maxlen=window)
         self.num_maps = 0
         self.num_rows = 0
-        # of rate and score
-        self.sums = np.zeros(2)
+        # of what `_sums` sums up
+        self.sums = np.zeros(4)
         self.last = np.zeros(2)
         self.kept: list[NDArray[np.float64]] | None = [] if keep_rows else None
 
@@ -365,7 +407,7 @@ class _Track:
     def add(self, rows: NDArray[np.float64]) -> None:
         """Take the rates and scores of a window (2, T)."""
         self.num_rows += rows.shape[1]
-        self.sums += rows.sum(axis=1)
+        self.sums += _sums(rows)
         self.last = rows[:, -1]
         if self.kept is not None:
             self.kept.append(rows)
@@ -379,15 +421,25 @@ class _Track:
         """The rows (2, r) of the tail window (2, T) that no scored window holds yet."""
         return rows[:, len(self.maps) - self.num_open : len(self.maps)]
 
-    def totals(self, tail: NDArray[np.float64], num_frames: int) -> tuple[float, float]:
-        """Count, and mean score over frames, with `tail` (2, r) as the newest rows."""
+    def totals(self, tail: NDArray[np.float64], num_frames: int) -> Totals:
+        """Count, and means over frames, with `tail` (2, r) as the newest rows."""
         num_rows = self.num_rows + tail.shape[1]
         covered = min(num_rows * self.stride, num_frames)
         last = tail[:, -1] if tail.shape[1] else self.last
         # the last row may stand for frames beyond the end of the video
         excess = num_rows * self.stride - covered
-        rate, score = self.stride * (self.sums + tail.sum(axis=1)) - excess * last
-        return max(float(rate), 0.0) / self.stride, float(score) / max(covered, 1)
+        sums = self.stride * (self.sums + _sums(tail)) - excess * _sums(last[:, None])
+        rate, *scores = sums.tolist()
+        # a stride without any row is undecided
+        means = [total / covered for total in scores] if covered else [0.0, 0.0, 0.5]
+        return Totals(max(rate, 0.0) / self.stride, *means)
+
+
+def _sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums (4,) of rate, score, squared score and certainty over rows (2, r)."""
+    rate, score = rows
+    certainty = np.maximum(score, 1 - score)
+    return np.stack([rate, score, score**2, certainty]).sum(axis=1)
 
 
 def _median(values: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from projects.repnet import counting
 from projects.repnet.counting import (
     CountingOptions,
     RepetitionCounter,
+    Totals,
     count_repetitions,
     read_logits,
 )
@@ -155,6 +156,29 @@ def test_video_threshold_needs_a_confident_video(make_oracle, make_tensor):
     below = count(make_oracle(), frames, strides=(1,), video_threshold=0.51)
     assert below.count == 0 and below.segments == () and np.isnan(below.period_s_per_frame).all()
     assert below.confidence == pytest.approx(0.5)
+
+
+def test_confidence_curve_turns_certainty_into_probability():
+    """Sure that nothing repeats is as certain as sure that something does."""
+    totals = [
+        Totals(count=9.0, mean_score=0.9, mean_square=0.81, certainty=0.9),
+        Totals(count=0.0, mean_score=0.1, mean_square=0.01, certainty=0.9),
+        Totals(count=5.0, mean_score=0.5, mean_square=0.25, certainty=0.5),
+    ]
+    raw = [total.confidence(CountingOptions()) for total in totals]
+    assert raw == [0.9, 0.1, 0.5]
+    # 1 / (1 + exp(-(10 * 0.9 - 5))) and 1 / (1 + exp(0))
+    curve = CountingOptions(confidence_curve=(10.0, -5.0))
+    expected = pytest.approx([0.98201, 0.98201, 0.5], abs=1e-5)
+    assert [total.confidence(curve) for total in totals] == expected
+
+
+def test_confidence_of_a_video_is_read_from_its_certainty(make_oracle, make_tensor):
+    # the oracle is sure of every frame: certainty 1, whether it repeats or not
+    curve = (10.0, -8.0)
+    for parts in ([(128, 16)], [(128, 0)], [(128, 16), (128, 0)]):
+        result = count(make_oracle(), make_tensor(*parts), confidence_curve=curve)
+        assert result.confidence == pytest.approx(1 / (1 + math.exp(-2)))
 
 
 @pytest.mark.parametrize(
@@ -311,10 +335,36 @@ def test_tolerance_prefers_the_smaller_of_nearly_equal_strides(
     assert result.stride == stride
 
 
+@pytest.mark.parametrize(('score', 'stride', 'expected'), [('mean', 4, 7.5), ('mean_square', 1, 6)])
+def test_mean_square_believes_sure_frames_before_many_half_sure_ones(
+    make_oracle, make_tensor, score, stride, expected
+):
+    model = make_oracle()
+    score_windows = model.score_windows
+
+    def half_sure_of_everything_at_stride_four(maps):
+        output = score_windows(maps)
+        coarse = maps[:, 1, 0] - maps[:, 0, 0] == 4
+        # a period of 8 rows, with a score of 0.707
+        output.period_logits[coarse] = -50.0
+        output.period_logits[coarse, :, 7] = 50.0
+        output.periodicity_logits[coarse] = 0.0
+        return output
+
+    model.score_windows = half_sure_of_everything_at_stride_four
+    # at stride 1 the mean score is 0.6, and so is the mean of its square
+    frames = make_tensor((144, 24), (96, 0))
+    result = count(model, frames, strides=(1, 4), stride_score=score)
+    assert result.stride == stride
+    assert result.count == pytest.approx(expected)
+    assert result.confidence == pytest.approx(0.6 if stride == 1 else math.sqrt(0.5))
+
+
 @pytest.mark.parametrize('tail', ['overlap', 'drop'])
-def test_running_count_equals_the_count_of_what_was_seen(make_oracle, make_tensor, tail):
+@pytest.mark.parametrize('score', ['mean', 'mean_square'])
+def test_running_count_equals_the_count_of_what_was_seen(make_oracle, make_tensor, tail, score):
     frames = make_tensor((90, 15), (70, 0), (140, 50))
-    options = CountingOptions(tail=tail, video_threshold=0.7)
+    options = CountingOptions(tail=tail, stride_score=score, video_threshold=0.7)
     counter = RepetitionCounter(make_oracle(), fps=30.0, options=options, keep_rows=False)
     for stop in range(7, 301, 7):
         counter.push(frames[stop - 7 : stop])
@@ -366,8 +416,10 @@ def test_start_time_shifts_all_times(make_oracle, make_tensor):
         pytest.param({'strides': (1, 1)}, 'different whole numbers', id='a stride twice'),
         pytest.param({'threshold': 1.5}, r'threshold must lie in \[0, 1\]', id='threshold'),
         pytest.param({'video_threshold': -1}, 'got video_threshold=-1', id='video threshold'),
+        pytest.param({'stride_score': 'max'}, "got stride_score='max'", id='stride score'),
         pytest.param({'period_estimate': 'mean'}, "got period_estimate='mean'", id='estimate'),
         pytest.param({'tail': 'keep'}, r"one of \('overlap', 'drop'\)", id='tail'),
+        pytest.param({'confidence_curve': (1,)}, 'a slope and an offset, got', id='curve'),
         pytest.param({'frame_batch': 0}, 'frame_batch must be at least 1', id='frame batch'),
     ],
 )
