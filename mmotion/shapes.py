@@ -29,6 +29,8 @@ SPLITS = {'train': 0, 'val': 1, 'test': 2}
 # share of the videos without any repetition
 NO_REPETITION = 0.12
 MAX_COUNT = 40
+# what repeats in a video moves by this standard deviation at least, in widths of the frame
+MIN_MOTION = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +173,11 @@ def _wild_scene(
         # held by hand
         shake = 0.012 * size * rng.uniform(0, 1) * smooth(rng, length, rng.uniform(2, 8), 2)
         camera[..., 2] += shake
+    look = _look(rng, size)
     kind = blob_or_figure if rng.random() < 0.4 else person
     parts = kind(rng, cycles, repeats, size, scale=rng.uniform(0.6, 1.3))
+    while repeats.any() and _visible_motion(parts, repeats, size, look) < MIN_MOTION * size:
+        parts = kind(rng, cycles, repeats, size, scale=rng.uniform(0.6, 1.3))
     if rng.random() < 0.1:
         # somebody beside does the same
         parts = kind(rng, cycles, repeats, size, scale=rng.uniform(0.5, 1)) + parts
@@ -202,7 +207,7 @@ def _wild_scene(
         noise=float(rng.choice([0, rng.uniform(1, 12)])),
         cycles=cycles,
         period=period,
-        look=_look(rng, size),
+        look=look,
     )
     if rng.random() < 0.15:
         # filmed or encoded at a lower frame rate than the video has
@@ -210,6 +215,22 @@ def _wild_scene(
         first = np.searchsorted(held, held)
         scene = replace(scene.take(first), cycles=cycles, period=period)
     return scene
+
+
+def _visible_motion(
+    parts: tuple[Part, ...], repeats: NDArray[np.bool_], size: int, look: Look
+) -> float:
+    """Standard deviation in pixels of what moves most, as far as it is in the picture."""
+    top, bottom, left, right = look.bars
+    low, high = np.array([left, top]), np.array([size - right, size - bottom])
+    # of each part the two ends of its longer axis
+    ends = SPRITE_SIZE * np.array([[0.5, 0.5], [0.2, 0.8], [1 / SPRITE_SIZE] * 2])
+    most = 0.0
+    for part in parts:
+        places = (part.placement[repeats] @ ends).swapaxes(1, 2)
+        seen = places.clip(low, high)
+        most = max(most, float(seen.std(0).max()))
+    return most
 
 
 def _sets(

@@ -12,6 +12,7 @@ A data set gives one dictionary a video, which the pipeline's transforms change 
 Labels: Dwibedi et al. 2020, section 3.2, https://arxiv.org/abs/2006.15418
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmengine.structures import BaseDataElement
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -27,6 +29,13 @@ from mmotion.shapes import MotionShapes, Scene
 
 # shorter periods are not counted (materight/RepNet-pytorch@c455c53, utils/plots.py, get_counts)
 MIN_PERIOD = 3
+# of the windows that are trained on, in frames
+STRIDES = (1, 2, 3, 4, 6, 8)
+# of made repetitions: share that goes forward and then backward, how much the logarithm of the
+# length changes from one cycle to the next, and the most frames of the video in a step
+REVERSED_SHARE = 0.5
+LENGTH_CHANGE = 0.1
+MAX_SPEED = 4
 
 
 @TRANSFORMS.register_module()
@@ -46,16 +55,11 @@ class ResizeFrames(BaseTransform):
     def __init__(self, *, size: int) -> None:
         if size < 1:
             raise ValueError(f'size must be at least 1 pixel, got size={size}')
-        self.size = (size, size)
+        self.size = size
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Scale each of `imgs`."""
-        results['imgs'] = [
-            np.asarray(Image.fromarray(image).resize(self.size, Image.Resampling.BILINEAR))
-            if image.shape[:2] != self.size
-            else image
-            for image in results['imgs']
-        ]
+        results['imgs'] = [resize_frame(image, self.size) for image in results['imgs']]
         return results
 
 
@@ -75,6 +79,7 @@ class PackRepetitionInputs(BaseTransform):
         )
         if 'gt_count' in results:
             sample.gt_count = float(results['gt_count'])
+        if 'gt_period' in results:
             sample.gt_period = torch.as_tensor(results['gt_period'], dtype=torch.float32)
             sample.gt_periodicity = torch.as_tensor(results['gt_periodicity'], dtype=torch.float32)
         if 'gt_cycles' in results:
@@ -95,6 +100,7 @@ class RepetitionShapesDataset(Dataset):
             together with `EpochSliceSampler` trains on fresh videos in each epoch.
         pipeline: Transforms for each video.
         size: Width and height of the frames in pixels.
+        shapes: Further options of `MotionShapes`: lengths, periods, whether `in_the_wild`.
         clip_frames: Give clips of this many frames, from anywhere in a video and at any of the
             speeds at which RepNet looks at a video, for training; None gives whole videos.
         fps: Frames per second that the videos claim to have.
@@ -110,6 +116,7 @@ class RepetitionShapesDataset(Dataset):
         num_videos: int,
         pipeline: list[dict[str, Any]],
         size: int = 64,
+        shapes: dict[str, Any] | None = None,
         clip_frames: int | None = None,
         fps: float = 30.0,
     ) -> None:
@@ -117,7 +124,7 @@ class RepetitionShapesDataset(Dataset):
             raise ValueError(f'num_videos must be at least 1, got num_videos={num_videos}')
         if clip_frames is not None and clip_frames < 8:
             raise ValueError(f'clip_frames must be at least 8, got clip_frames={clip_frames}')
-        self.shapes = MotionShapes(split=split, size=size)
+        self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
         self.num_videos = num_videos
         self.pipeline = Compose(pipeline)
         self.clip_frames = clip_frames
@@ -151,11 +158,15 @@ class RepetitionShapesDataset(Dataset):
         return item
 
 
+def resize_frame(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale a frame (H, W, 3) to (size, size, 3) by Pillow's bilinear filter."""
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
 def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scene:
     """Look at a scene as RepNet does: a window of frames at one of its strides.
-
-    A stride at which the period has a class is preferred. At another one the frames are labelled
-    as not repeating, since what seems to repeat there is too slow or too fast to be counted.
 
     Args:
         scene: A whole video.
@@ -165,18 +176,116 @@ def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scen
     Returns:
         A scene of T frames whose periods are in frames of the clip.
     """
-    longest = num_frames // 2
-    strides = [s for s in (1, 2, 3, 4, 6, 8) if len(scene) >= s * num_frames // 3]
-    if scene.period.any():
-        period = np.median(scene.period[scene.period > 0])
-        fitting = [s for s in strides if MIN_PERIOD <= period / s <= longest]
+    frames = draw_window(scene.period, num_frames, rng)
+    clip = scene.take(np.minimum(frames, len(scene) - 1))
+    period = countable_period(scene.period, frames)
+    cycles = np.cumsum(np.divide(1, period, out=np.zeros(num_frames), where=period > 0))
+    return Scene(**{**vars(clip), 'period': period, 'cycles': cycles})
+
+
+def draw_window(
+    period: NDArray[np.float64],
+    num_frames: int,
+    rng: np.random.Generator,
+    *,
+    interval: tuple[float, float] | None = None,
+) -> NDArray[np.int64]:
+    """Choose a stride and a place for a window; a stride at which the period has a class is likely.
+
+    Args:
+        period: Of each frame of the video (N,), 0 where nothing repeats.
+        num_frames: Frames in the window T.
+        rng: Source of the choices.
+        interval: First and last frame between which the middle of the window lies, as far as the
+            window then fits into the video; None for anywhere.
+
+    Returns:
+        Frame numbers (T,), evenly spaced; those from N on are beyond the end of a short video.
+    """
+    strides = [s for s in STRIDES if len(period) >= s * num_frames // 3] or [1]
+    if period.any():
+        typical = np.median(period[period > 0])
+        fitting = [s for s in strides if MIN_PERIOD <= typical / s <= num_frames // 2]
         if fitting and rng.random() < 0.9:
             strides = fitting
     stride = int(rng.choice(strides))
-    start = rng.integers(0, max(len(scene) - stride * num_frames, 0) + 1)
-    frames = start + stride * np.arange(num_frames)
-    clip = scene.take(np.minimum(frames, len(scene) - 1), stride=stride)
-    countable = (clip.period >= MIN_PERIOD) & (clip.period <= longest) & (frames < len(scene))
-    period = np.where(countable, clip.period, 0.0)
-    cycles = np.cumsum(np.divide(1, period, out=np.zeros(num_frames), where=countable))
-    return Scene(**{**vars(clip), 'period': period, 'cycles': cycles})
+    latest = max(len(period) - stride * num_frames, 0)
+    low, high = 0, latest
+    if interval is not None:
+        middles = np.array(interval) - stride * num_frames / 2
+        low, high = np.clip(middles, 0, latest).astype(int)
+    return rng.integers(low, high + 1) + stride * np.arange(num_frames)
+
+
+def countable_period(period: NDArray[np.float64], frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Period labels of a window, in frames of the window.
+
+    What repeats too slowly or too fast to be counted at the window's stride is labelled as not
+    repeating, and so are frames beyond the end of the video.
+
+    Args:
+        period: Of each frame of the video (N,), in frames of the video.
+        frames: Frame numbers of the window (T,), evenly spaced.
+
+    Returns:
+        (T,), from 3 to T / 2, or 0 where nothing can be counted.
+    """
+    clip_period = period[np.minimum(frames, len(period) - 1)] / (frames[1] - frames[0])
+    longest = len(frames) // 2
+    countable = (clip_period >= MIN_PERIOD) & (clip_period <= longest) & (frames < len(period))
+    return np.where(countable, clip_period, 0.0)
+
+
+def draw_repetition(
+    num_source_frames: int, num_frames: int, rng: np.random.Generator, *, repeats: bool = True
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Choose the frames of a clip in which a stretch of a video is repeated.
+
+    The stretch lasts at most half of the clip and comes twice at least, each time at a somewhat
+    different speed, forward only or forward and backward. Before and after it the video goes on
+    normally.
+
+    Args:
+        num_source_frames: Frames of the video, at least as many as in the clip.
+        num_frames: Frames in the clip T.
+        rng: Source of the choices.
+        repeats: False for a clip of the video as it is.
+
+    Returns:
+        Numbers of the frames in the video, period and cycles, (T,) each.
+    """
+    frames = np.arange(num_frames)
+    # where each frame lies in the video, in steps from the first one that is used
+    steps = frames
+    period = cycles = np.zeros(num_frames)
+    if repeats:
+        lengths, is_reversed = _draw_cycles(num_frames, rng)
+        limits = np.cumsum([rng.uniform(0, num_frames - lengths.sum()), *lengths])
+        cycles = np.interp(frames, limits, np.arange(len(limits)))
+        inside = (frames >= limits[0]) & (frames < limits[-1])
+        cycle = np.minimum(cycles.astype(int), len(lengths) - 1)
+        period = np.where(inside, lengths[cycle], 0.0)
+        # how far the stretch is played, from 0 to 1
+        phase = cycles - cycle
+        played = 1 - np.abs(1 - 2 * phase) if is_reversed else phase
+        stretch = lengths.mean() / (2 if is_reversed else 1)
+        after = limits[0] + stretch + frames - limits[-1]
+        within = np.where(frames < limits[0], frames, limits[0] + stretch * played)
+        steps = np.where(frames >= limits[-1], after, within).astype(int)
+    fastest = (num_source_frames - 1) // steps.max()
+    speed = rng.integers(1, min(fastest, MAX_SPEED) + 1)
+    start = rng.integers(0, num_source_frames - speed * steps.max())
+    return start + speed * steps, period, cycles
+
+
+def _draw_cycles(num_frames: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], bool]:
+    """Choose the lengths of at least two cycles that fit into a clip, and whether they reverse."""
+    is_reversed = bool(rng.random() < REVERSED_SHARE)
+    longest = num_frames / 2
+    # forward and backward, a short cycle would hardly move
+    shortest = min(MIN_PERIOD * (2 if is_reversed else 1), longest)
+    length = math.exp(rng.uniform(math.log(shortest), math.log(longest)))
+    count = rng.integers(2, max(int(num_frames / length), 2) + 1)
+    drift = np.exp(np.cumsum(rng.normal(0, LENGTH_CHANGE, count)))
+    lengths = np.clip(length * drift, shortest, longest)
+    return lengths[np.cumsum(lengths) <= num_frames], is_reversed

@@ -9,6 +9,7 @@ Definitions: Dwibedi et al. 2020, section 4.2 (MAE, off-by-one), https://arxiv.o
 """
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +38,8 @@ class RepetitionMetric(BaseMetric):
     where no video has them.
 
     Args:
+        names: Which samples are scored, by a shell pattern of their names, so that one data set of
+            several kinds of videos can have several scores.
         zero_count: What MAE does with a video whose true count is 0. 'skip': leave it out (abs_MAE,
             OBO and OBZ have it). 'one': divide by 1 instead.
         collect_device: Where ranks exchange results, 'cpu' or 'gpu'.
@@ -51,6 +54,7 @@ class RepetitionMetric(BaseMetric):
     def __init__(
         self,
         *,
+        names: str = '*',
         zero_count: Literal['skip', 'one'] = 'skip',
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -58,6 +62,7 @@ class RepetitionMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if zero_count not in ('skip', 'one'):
             raise ValueError(f"zero_count must be 'skip' or 'one', got zero_count={zero_count!r}")
+        self.names = names
         self.zero_count = zero_count
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
@@ -72,6 +77,10 @@ class RepetitionMetric(BaseMetric):
             ValueError: If labels and prediction have another number of frames.
         """
         for sample in data_samples:
+            if not fnmatchcase(sample.get('name', ''), self.names):
+                # a result a sample: mmengine counts them when it joins those of several ranks
+                self.results.append(None)
+                continue
             pred: RepetitionCount = sample['pred']
             numbers = {
                 'count': pred.count,
@@ -84,17 +93,20 @@ class RepetitionMetric(BaseMetric):
                 )
             self.results.append(numbers)
 
-    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[dict[str, Any] | None]) -> dict[str, float]:
         """Average over the videos of all ranks, and log the numbers with their protocol.
 
         Args:
-            results: One dictionary a video, from `process`.
+            results: One dictionary a video, from `process`; None for a video that is not scored.
 
         Returns:
             The scores by name; what cannot be computed is left out.
         """
-        count = np.array([video['count'] for video in results])
-        truth = np.array([video['true_count'] for video in results])
+        videos = [video for video in results if video is not None]
+        if not videos:
+            return {}
+        count = np.array([video['count'] for video in videos])
+        truth = np.array([video['true_count'] for video in videos])
         error = np.abs(count - truth)
         # half is rounded up; np.round goes to the even neighbour
         rounded_error = np.abs(np.floor(count + 0.5) - np.floor(truth + 0.5))
@@ -107,18 +119,18 @@ class RepetitionMetric(BaseMetric):
         if used.any():
             divisor = np.where(truth > 0, truth, 1)
             scores = {'MAE': float((error / divisor)[used].mean()), **scores}
-        scores |= _score_frames([video for video in results if 'both' in video])
-        self._log(scores, results, num_zero=int((truth == 0).sum()))
+        scores |= _score_frames([video for video in videos if 'both' in video])
+        self._log(scores, videos, num_zero=int((truth == 0).sum()))
         return scores
 
     def _log(
-        self, scores: dict[str, float], results: list[dict[str, Any]], *, num_zero: int
+        self, scores: dict[str, float], videos: list[dict[str, Any]], *, num_zero: int
     ) -> None:
         """Print each score with its protocol."""
-        protocols = sorted({describe_protocol(video['strides']) for video in results})
+        protocols = sorted({describe_protocol(video['strides']) for video in videos})
         treatment = {'skip': 'left out of MAE', 'one': 'divided by 1 in MAE'}[self.zero_count]
         protocol = (
-            f'{" and ".join(protocols)}, {len(results)} videos, '
+            f'{" and ".join(protocols)}, {len(videos)} videos, '
             f'{num_zero} of them with true count 0 ({treatment})'
         )
         lines = [f'{name:>12}: {value:.4f}   {protocol}' for name, value in scores.items()]

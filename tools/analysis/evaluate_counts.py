@@ -1,61 +1,198 @@
-"""Compare a trained RepNet with counts that were made by eye, in parts of ordinary videos.
+r"""Compare a trained RepNet with counts that were made by eye, in ordinary videos.
 
-The CSV has a row a part: `file` (a video beside the CSV), `start_s`, `end_s`, `count`. A part that
-cannot be read is named and left out.
+The table of counts has a row for each stretch of a video: `file` (beside the table), `start_s`,
+`end_s`, `count`. Two protocols:
+    trimmed: each stretch is cut out and counted by itself
+    untrimmed: each video is counted whole, pauses and talk included, and compared with the sum of
+        its rows
+A video that cannot be read is left out and named at the end.
 
 Example:
-    python tools/analysis/evaluate_counts.py repnet_shapes epoch_9.pth videos/counts.csv
+    python tools/analysis/evaluate_counts.py repnet_shapes epoch_9.pth videos/counts.csv \
+        --untrimmed --baselines --out results --draw
 """
 
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.structures import BaseDataElement
+import numpy as np
+from PIL import Image
 from rich.progress import track
 
 # the checkout, so that nothing needs to be installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mmotion.inference import load_model
-from mmotion.registry import METRICS
+from repetition_baseline import measure_clip
+
+from mmotion.atomic import write_atomically
+from mmotion.inference import Predictor, load_model
+from mmotion.structures import RepetitionCount
 from mmotion.video import VideoError
+from mmotion.visualization import plot_result
+from projects.repnet.metrics import RepetitionMetric, describe_protocol
+from projects.repnet.table_data import CountedClip, join_clips, read_counts_table
+
+SCORES = ('MAE', 'OBO', 'OBZ')
+# of a contact sheet
+TILE_SIZE = (540, 360)
+NUM_COLUMNS = 4
 
 
-def main() -> None:
-    """Count in each row of the CSV, print all counts and the scores."""
-    parser = argparse.ArgumentParser(description='Compare counts with those of a CSV.')
+@dataclass(frozen=True)
+class Comparison:
+    """What each method says of a clip.
+
+    Args:
+        clip: Stretch of a video with its true count.
+        results: By the name of the method; the model comes first.
+    """
+
+    clip: CountedClip
+    results: dict[str, RepetitionCount]
+
+    def to_row(self) -> dict[str, str]:
+        """Cells of the table by column."""
+        model, *others = self.results
+        result = self.results[model]
+        return {
+            'clip': self.clip.name,
+            'true': f'{self.clip.count:g}',
+            model: f'{result.count:.1f}',
+            'stride': str(result.stride),
+            'confidence': f'{result.confidence:.2f}',
+            **{name: f'{self.results[name].count:.1f}' for name in others},
+        }
+
+
+def compare_clips(
+    predictor: Predictor, clips: Sequence[CountedClip], *, model: str, baselines: bool
+) -> tuple[list[Comparison], list[str]]:
+    """Count in each clip.
+
+    Args:
+        predictor: Of a RepNet.
+        clips: What to count in.
+        model: Name of the predictor in the table.
+        baselines: Whether to count by signal processing too.
+
+    Returns:
+        The comparisons, and the reasons why clips were left out.
+    """
+    comparisons, problems = [], []
+    for clip in track(clips, 'count'):
+        try:
+            result = predictor.predict(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+            results = {model: result} | (measure_clip(clip) if baselines else {})
+        except (VideoError, OSError) as error:
+            problems.append(f'{clip.name}: {error}')
+        else:
+            comparisons.append(Comparison(clip, results))
+    return comparisons, problems
+
+
+def score_methods(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
+    """MAE, OBO and OBZ of each method over all clips, as cells of a table by column."""
+    rows = []
+    for name in comparisons[0].results:
+        metric = RepetitionMetric()
+        samples = [{'gt_count': c.clip.count, 'pred': c.results[name]} for c in comparisons]
+        metric.process(None, samples)
+        scores = metric.evaluate(len(samples))
+        cells = {score: f'{scores.get(f"count/{score}", np.nan):.2f}' for score in SCORES}
+        strides = comparisons[0].results[name].strides or (1,)
+        rows.append({'method': name, **cells, 'strides': describe_protocol(strides)})
+    return rows
+
+
+def as_markdown(rows: Sequence[dict[str, str]]) -> str:
+    """Lay out rows, all with the same columns, as a table.
+
+    Example:
+        >>> print(as_markdown([{'clip': 'a', 'true': '3'}]))
+        | clip | true |
+        |---|---|
+        | a | 3 |
+    """
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    text = [f'| {" | ".join(cells)} |' for cells in lines]
+    return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
+
+
+def draw_plots(comparisons: Sequence[Comparison], folder: Path) -> Path:
+    """Plot the model's result of each clip, and all plots on one sheet, `sheet.png`."""
+    tiles = []
+    for comparison in comparisons:
+        clip, result = comparison.clip, next(iter(comparison.results.values()))
+        path = folder / f'{clip.name.replace(" ", "_")}.png'
+        plot_result(result, path, title=clip.name, truth=clip.count)
+        tiles.append(Image.open(path).convert('RGB').resize(TILE_SIZE))
+    width, height = TILE_SIZE
+    num_rows = -(-len(tiles) // NUM_COLUMNS)
+    sheet = Image.new('RGB', (width * NUM_COLUMNS, height * num_rows), 'white')
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i % NUM_COLUMNS * width, i // NUM_COLUMNS * height))
+    with write_atomically(folder / 'sheet.png') as temporary:
+        sheet.save(temporary)
+    return folder / 'sheet.png'
+
+
+def main() -> int:
+    """Count by each protocol, print the tables and write them.
+
+    Returns:
+        0, or 1 if a clip was left out.
+    """
+    parser = argparse.ArgumentParser(description='Compare counts with those of a table.')
     parser.add_argument('config')
     parser.add_argument('checkpoint')
-    parser.add_argument('csv', type=Path, help='columns file, start_s, end_s, count')
-    parser.add_argument('--device')
+    parser.add_argument('table', type=Path, help='CSV with columns file, start_s, end_s, count')
+    parser.add_argument('--untrimmed', action='store_true', help='count whole videos as well')
+    parser.add_argument('--baselines', action='store_true', help='count by autocorrelation as well')
+    parser.add_argument('--out', type=Path, help='folder for the tables, .md and .csv')
+    parser.add_argument('--draw', action='store_true', help='plot each clip into the folder')
+    parser.add_argument('--device', help='cpu, cuda, ...; default: a GPU if there is one')
     args = parser.parse_args()
-    predictor = load_model(args.config, args.checkpoint, device=args.device)
-    metric = METRICS.build(predictor.config.test_evaluator)
+    if args.draw and args.out is None:
+        parser.error('--draw must come with --out DIR, the folder for the plots')
 
-    with open(args.csv, newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    lines, num_done = [], 0
-    for row in track(rows, 'count'):
-        name, start_s, end_s = row['file'], float(row['start_s']), float(row['end_s'])
-        part = f'{name} {start_s:g}-{end_s:g} s'
-        try:
-            result = predictor.predict(args.csv.parent / name, start_s=start_s, end_s=end_s)
-        except (VideoError, FileNotFoundError) as error:
-            lines.append(f'{part}: left out, {error}')
-            continue
-        sample = BaseDataElement(gt_count=float(row['count']), pred=result)
-        metric.process(None, [sample.to_dict()])
-        num_done += 1
-        lines.append(
-            f'{part}: {result.count:.1f}, true {row["count"]}, stride {result.stride}, '
-            f'confidence {result.confidence:.2f}'
+    protocols = {'trimmed': read_counts_table(args.table)}
+    if args.untrimmed:
+        protocols['untrimmed'] = join_clips(protocols['trimmed'])
+    predictor = load_model(args.config, args.checkpoint, device=args.device)
+    report, problems = [], []
+    for protocol, clips in protocols.items():
+        comparisons, left_out = compare_clips(
+            predictor, clips, model=Path(args.config).stem, baselines=args.baselines
         )
-    print('\n'.join(lines))
-    # the metric prints its own table, with the protocol
-    metric.evaluate(num_done)
+        problems += [f'{protocol}, {problem}' for problem in left_out]
+        report.append(f'## {protocol}: {len(comparisons)} of {len(clips)} clips')
+        if comparisons:
+            rows = [comparison.to_row() for comparison in comparisons]
+            report += [as_markdown(rows), as_markdown(score_methods(comparisons))]
+            if args.out:
+                _write_csv(rows, args.out / f'{protocol}.csv')
+            if args.draw:
+                draw_plots(comparisons, args.out / protocol)
+    if problems:
+        report += ['Left out:', '\n'.join(f'- {problem}' for problem in problems)]
+    text = '\n\n'.join(report)
+    print(text)
+    if args.out:
+        with write_atomically(args.out / 'counts.md') as temporary:
+            temporary.write_text(text + '\n', encoding='utf-8')
+    return 1 if problems else 0
+
+
+def _write_csv(rows: Sequence[dict[str, str]], path: Path) -> None:
+    with write_atomically(path) as temporary, temporary.open('w', newline='') as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,15 +1,20 @@
-"""What a page of signal processing counts: the figure that a trained RepNet has to beat.
+"""What a page of signal processing counts: the figures that a trained RepNet has to beat.
 
-Frames become 16 x 16 grey images, those of a video a curve by their first principal component, and
-the period is the strongest peak of that curve's autocorrelation. The one parameter, how high the
-peak must be for a video to repeat at all, is chosen on the validation videos.
+A video becomes a curve, the first principal component over time either of its frames (grey,
+24 x 24) or of the optical flow between them. The strongest peak of the curve's autocorrelation is
+the period, and the count is the duration over the period: a video repeats all through, or not at
+all. Which peak is high enough to repeat is chosen on the validation videos of a config. Videos of
+a table of counts always repeat here, so no threshold is needed.
 
 Example:
     python tools/analysis/repetition_baseline.py repnet_shapes
+    python tools/analysis/repetition_baseline.py videos/counts.csv
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,87 +22,231 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
 from rich.progress import track
+from scipy.linalg import eigh
 from scipy.signal import find_peaks
 
 # the checkout, so that nothing needs to be installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.config import load_config
-from mmotion.registry import DATASETS, METRICS
+from mmotion.registry import DATASETS
 from mmotion.structures import RepetitionCount
+from mmotion.video import VideoError, inspect_video, iterate_frames
+from projects.repnet.metrics import RepetitionMetric
+from projects.repnet.table_data import CountedClip, read_counts_table
+
+# what is kept of a frame: the longer side, in pixels
+SMALL_SIDE = 64
+PRINCIPAL_SIDE = 24
+# people hardly repeat a movement faster; generated videos do
+MIN_PERIOD_S = 0.4
+MIN_PERIOD_FRAMES = 3
+# in parts of the video: one cycle and half of the next must be seen
+MAX_PERIOD = 2 / 3
+# the first peak that is nearly as high as the highest is the period, later ones are multiples of it
+NEARLY = 0.9
 
 
-def principal_period(frames: NDArray[np.uint8]) -> tuple[float, float]:
-    """Period in frames and height of the autocorrelation's best peak, in [0, 1].
+@dataclass(frozen=True)
+class Rhythm:
+    """The period of a video and how sure it is.
 
     Args:
-        frames: RGB, (N, H, W, 3).
+        num_frames: Of the video.
+        period: In frames, infinite if there is no peak.
+        height: Of the autocorrelation's peak, in [0, 1].
+    """
+
+    num_frames: int
+    period: float
+    height: float
+
+    def count(self, *, fps: float, threshold: float = 0.0) -> RepetitionCount:
+        """The same period at each frame, or nothing if the peak is lower than the threshold."""
+        repeats = float(self.height >= threshold)
+        return RepetitionCount.from_rates(
+            np.full(self.num_frames, repeats / self.period),
+            np.full(self.num_frames, repeats),
+            fps=fps,
+            stride=1,
+            confidence=self.height,
+        )
+
+
+def shrink(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Grey images (N, h, w) with a longer side of 64 pixels, of RGB images (H, W, 3)."""
+    small = []
+    for image in images:
+        scale = SMALL_SIDE / max(image.shape[:2])
+        size = [max(round(side * scale), PRINCIPAL_SIDE) for side in image.shape[1::-1]]
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        small.append(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+    return np.stack(small)
+
+
+def frames_as_features(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey images (N, h, w) to rows (N, 576)."""
+    size = (PRINCIPAL_SIDE, PRINCIPAL_SIDE)
+    rows = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).ravel() for image in small]
+    return np.stack(rows).astype(np.float32)
+
+
+def flow_as_features(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey images (N, h, w) to rows (N - 1, 2 h w), the motion between neighbours in pixels."""
+    flow = np.zeros((len(small) - 1, *small.shape[1:], 2), np.float32)
+    for i in range(len(flow)):
+        # pyramid of 3 levels at half size, 9 pixels window, 2 iterations, 5 pixels polynomials
+        cv2.calcOpticalFlowFarneback(small[i], small[i + 1], flow[i], 0.5, 3, 9, 2, 5, 1.1, 0)
+    return flow.reshape(len(flow), 2 * small[0].size)
+
+
+BASELINES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.float32]]] = {
+    'PCA of frames': frames_as_features,
+    'PCA of flow': flow_as_features,
+}
+
+
+def find_rhythms(
+    images: Iterable[NDArray[np.uint8]], *, min_period: float = MIN_PERIOD_FRAMES
+) -> dict[str, Rhythm]:
+    """What each baseline says of a video.
+
+    Args:
+        images: RGB frames (H, W, 3), at least one.
+        min_period: In frames.
 
     Returns:
-        (inf, 0) if there is no peak.
+        A rhythm by the name of the baseline.
     """
-    small = [
-        cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA)
-        for frame in frames
-    ]
-    pixels = np.stack(small).reshape(len(frames), -1).astype(np.float64)
-    pixels -= pixels.mean(0)
-    curve = np.linalg.svd(pixels, full_matrices=False)[0][:, 0]
-    # a slow drift of the camera is not the motion
-    trend = np.polynomial.Polynomial.fit(np.arange(len(curve)), curve, deg=3)
-    curve -= trend(np.arange(len(curve)))
-    spectrum = np.abs(np.fft.rfft(curve, 2 * len(curve))) ** 2
-    correlation = np.fft.irfft(spectrum)[: len(curve) // 2]
+    small = shrink(images)
+    rhythms = {}
+    for name, describe in BASELINES.items():
+        period, height = find_period(principal_curve(describe(small)), min_period=min_period)
+        rhythms[name] = Rhythm(len(small), period, height)
+    return rhythms
+
+
+def principal_curve(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The first principal component of rows (N, D) over time (N,)."""
+    num_rows = len(features)
+    if num_rows < 2:
+        return np.zeros(num_rows)
+    centred = features - features.mean(0)
+    # there are fewer frames than pixels
+    products = (centred @ centred.T).astype(np.float64)
+    values, vectors = eigh(products, subset_by_index=(num_rows - 1, num_rows - 1))
+    return vectors[:, 0] * max(values[0], 0) ** 0.5
+
+
+def find_period(
+    curve: NDArray[np.float64], *, min_period: float = MIN_PERIOD_FRAMES
+) -> tuple[float, float]:
+    """Period and height of the autocorrelation's first peak that is nearly the highest.
+
+    Args:
+        curve: (N,).
+        min_period: Shortest period in frames; the longest is 2 / 3 N.
+
+    Returns:
+        The period in frames, between two frames by a parabola through the peak, and the height in
+        [0, 1]; (inf, 0) if there is no peak.
+    """
+    size = len(curve)
+    if size < 2 * MIN_PERIOD_FRAMES or np.ptp(curve) < 1e-6:
+        return np.inf, 0.0
+    # a steady drift of the camera or the light is not the motion
+    times = np.arange(size)
+    curve = curve - np.polynomial.Polynomial.fit(times, curve, deg=1)(times)
+    spectrum = np.abs(np.fft.rfft(curve, 2 * size)) ** 2
+    correlation = np.fft.irfft(spectrum)[: int(size * MAX_PERIOD) + 1]
     # each lag has fewer pairs than the one before
-    correlation /= (correlation[0] + 1e-12) * (1 - np.arange(len(correlation)) / len(curve))
+    correlation /= (correlation[0] + 1e-12) * (1 - np.arange(len(correlation)) / size)
     peaks, _ = find_peaks(correlation, height=0)
-    peaks = peaks[peaks >= 3]
+    peaks = peaks[peaks >= min_period]
     if not len(peaks):
-        return float('inf'), 0.0
-    # among peaks that are nearly as high as the highest the first is the period
+        return np.inf, 0.0
     heights = correlation[peaks]
-    best = int(np.flatnonzero(heights >= 0.9 * heights.max())[0])
-    return float(peaks[best]), float(min(heights[best], 1.0))
+    best = int(np.flatnonzero(heights >= NEARLY * heights.max())[0])
+    before, at, after = correlation[peaks[best] - 1 : peaks[best] + 2]
+    shift = 0.5 * (before - after) / min(before - 2 * at + after, -1e-12)
+    return float(peaks[best] + np.clip(shift, -0.5, 0.5)), float(min(heights[best], 1.0))
+
+
+def measure_clip(clip: CountedClip) -> dict[str, RepetitionCount]:
+    """What each baseline counts in a clip of a table.
+
+    Raises:
+        FileNotFoundError: If there is no such video.
+        VideoError: If it cannot be read.
+    """
+    fps = inspect_video(clip.path).fps
+    frames = iterate_frames(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+    rhythms = find_rhythms((frame.image for frame in frames), min_period=MIN_PERIOD_S * fps)
+    return {name: rhythm.count(fps=fps) for name, rhythm in rhythms.items()}
 
 
 def main() -> None:
-    """Choose the threshold on the validation videos and report on the test videos."""
+    """Measure the baselines on a config's test videos or on a table of counts."""
     parser = argparse.ArgumentParser(description='Count by autocorrelation.')
-    parser.add_argument('config', help='a config with generated or labelled videos')
-    config = load_config(parser.parse_args().config)
+    parser.add_argument('source', help='a config with labelled videos, or a .csv table of counts')
+    source = parser.parse_args().source
+    samples = _count_table(source) if source.endswith('.csv') else _count_config(source)
+    metrics = {name: RepetitionMetric() for name in BASELINES}
+    num_samples = 0
+    for sample, results in samples:
+        num_samples += 1
+        for name, result in results.items():
+            metrics[name].process(None, [{**sample.to_dict(), 'pred': result}])
+    for name, metric in metrics.items():
+        print(f'\n{name}, {num_samples} videos')
+        for score, value in metric.evaluate(num_samples).items() if num_samples else ():
+            print(f'  {score}: {value:.3f}')
+
+
+def _count_table(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
+    """Give the true count and the counted ones of each clip; what cannot be read is named."""
+    for clip in track(read_counts_table(path), 'count'):
+        try:
+            results = measure_clip(clip)
+        except (VideoError, OSError) as error:
+            print(f'{clip.name}: left out, {error}', file=sys.stderr)
+            continue
+        counted = ', '.join(f'{name} {result.count:.1f}' for name, result in results.items())
+        print(f'{clip.name}: true {clip.count:g}, {counted}')
+        yield BaseDataElement(gt_count=clip.count), results
+
+
+def _count_config(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
+    """Choose the thresholds on the validation videos, then give the test videos."""
+    config = load_config(path)
     found = {}
     for split in ('val', 'test'):
         dataset = DATASETS.build(config[f'{split}_dataloader'].dataset)
-        samples = (dataset[i] for i in range(len(dataset)))
-        found[split] = [
-            (*principal_period(item['inputs'].permute(1, 2, 3, 0).numpy()), item['data_samples'])
-            for item in track(samples, description=split, total=len(dataset))
-        ]
+        found[split] = []
+        for i in track(range(len(dataset)), description=split):
+            item = dataset[i]
+            images = item['inputs'].permute(1, 2, 3, 0).numpy()
+            found[split].append((item['data_samples'], find_rhythms(images)))
+    thresholds = {}
+    for name in BASELINES:
 
-    def error(threshold: float) -> float:
-        counts = [
-            (sample.num_frames / period if height >= threshold else 0, sample.gt_count)
-            for period, height, sample in found['val']
-        ]
-        return float(np.mean([abs(round(count) - true) > 1 for count, true in counts]))
+        def error(threshold: float, name: str = name) -> float:
+            counts = [
+                (rhythms[name].count(fps=sample.fps, threshold=threshold).count, sample.gt_count)
+                for sample, rhythms in found['val']
+            ]
+            return float(np.mean([abs(round(count) - true) > 1 for count, true in counts]))
 
-    threshold = min(np.arange(0, 1, 0.05), key=error)
-    metric = METRICS.build(config.test_evaluator)
-    for period, height, sample in found['test']:
-        metric.process(None, [_as_prediction(sample, period, height >= threshold).to_dict()])
-    print(f'baseline: first principal component, autocorrelation peak of at least {threshold:.2f}')
-    for name, value in metric.evaluate(len(found['test'])).items():
-        print(f'{name}: {value:.3f}' if isinstance(value, float) else f'{name}: {value}')
-
-
-def _as_prediction(sample: BaseDataElement, period: float, repeats: bool) -> BaseDataElement:
-    """The same period at each frame, as a result that the metric understands."""
-    num_frames = sample.num_frames
-    rate = np.full(num_frames, 1 / period if repeats else 0.0)
-    sample.pred = RepetitionCount.from_rates(
-        rate, np.full(num_frames, float(repeats)), fps=sample.fps, stride=1, confidence=1.0
-    )
-    return sample
+        thresholds[name] = min(np.arange(0, 1, 0.05), key=error)
+        print(f'{name}: a video repeats if its peak is at least {thresholds[name]:.2f}')
+    for sample, rhythms in found['test']:
+        yield (
+            sample,
+            {
+                name: rhythm.count(fps=sample.fps, threshold=thresholds[name])
+                for name, rhythm in rhythms.items()
+            },
+        )
 
 
 if __name__ == '__main__':

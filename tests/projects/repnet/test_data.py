@@ -10,10 +10,13 @@ from projects.repnet.data import (
     PackRepetitionInputs,
     RepetitionShapesDataset,
     ResizeFrames,
+    countable_period,
+    draw_repetition,
+    draw_window,
     random_clip,
 )
 
-PACK = [{'type': 'PackRepetitionInputs'}]
+PACK = [PackRepetitionInputs()]
 
 
 def test_whole_video_is_packed_with_its_labels() -> None:
@@ -56,6 +59,64 @@ def test_frames_repeated_at_the_end_of_a_short_video_do_not_repeat() -> None:
     for i in range(20):
         clip = random_clip(shapes[i], 64, np.random.default_rng(i))
         assert not clip.period[40:].any()
+
+
+def test_windows_of_an_interval_have_their_middle_in_it() -> None:
+    period = np.zeros(1000)
+    for seed in range(50):
+        frames = draw_window(period, 64, np.random.default_rng(seed), interval=(600, 620))
+        assert len(set(np.diff(frames))) == 1
+        if frames[-1] < 999 - np.diff(frames)[0]:
+            assert 598 <= frames[0] + 32 * np.diff(frames)[0] <= 621
+
+
+@pytest.mark.parametrize('num_frames', [pytest.param(2, id='two'), pytest.param(30, id='thirty')])
+def test_a_very_short_video_has_windows_too(num_frames: int) -> None:
+    frames = draw_window(np.full(num_frames, 10.0), 64, np.random.default_rng(0))
+    assert frames.shape == (64,) and frames[0] == 0
+
+
+def test_what_cannot_be_counted_at_a_stride_is_labelled_as_not_repeating() -> None:
+    period = np.array([0.0, 0, 4, 4, 12, 12, 40, 40])
+    got = countable_period(period, 2 * np.arange(10))
+    np.testing.assert_array_equal(got, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    period = np.array([0.0, 0, 6, 6, 10, 10, 12, 12])
+    got = countable_period(period, 2 * np.arange(10))
+    np.testing.assert_array_equal(got, [0, 3, 5, 0, 0, 0, 0, 0, 0, 0])
+
+
+def test_made_repetitions_repeat_as_their_labels_say() -> None:
+    ways = set()
+    for seed in range(200):
+        frames, period, cycles = draw_repetition(150, 64, np.random.default_rng(seed))
+        assert frames.min() >= 0 and frames.max() < 150
+        steps = (frames - frames[0]) / np.gcd.reduce(frames - frames[0])
+        repeats = period > 0
+        assert np.all((period[repeats] >= 3) & (period[repeats] <= 32))
+        lengths = [period[repeats & (np.floor(cycles) == k)] for k in range(int(cycles.max()) + 1)]
+        lengths = [length for length in lengths if len(length)]
+        assert len(lengths) == np.ceil(cycles[-1]) >= 2
+        assert all(abs(len(length) - length[0]) <= 1 and np.ptp(length) == 0 for length in lengths)
+        # the same stretch each time: forward, or forward and backward
+        mean = np.mean([length[0] for length in lengths])
+        phase = cycles[repeats] % 1
+        residues = [
+            np.ptp(steps[repeats] - mean * phase),
+            np.ptp(steps[repeats] - mean / 2 * (1 - abs(1 - 2 * phase))),
+        ]
+        assert min(residues) <= 1
+        ways.add(int(np.argmin(residues)))
+        # the rest of the video goes on
+        for rest in (cycles == 0, cycles == cycles[-1]):
+            assert np.all(np.diff(steps[rest & ~repeats]) == 1)
+    assert ways == {0, 1}
+
+
+def test_without_repetition_a_made_clip_is_the_video() -> None:
+    for seed in range(20):
+        frames, period, cycles = draw_repetition(64, 64, np.random.default_rng(seed), repeats=False)
+        np.testing.assert_array_equal(frames, np.arange(64))
+        assert not period.any() and not cycles.any()
 
 
 def test_resize_is_pillows_bilinear_filter() -> None:

@@ -127,3 +127,10 @@ def test_labels_of_another_length(make_sample):
     labels = {'gt_period': torch.zeros(99), 'gt_periodicity': torch.zeros(99)}
     with pytest.raises(ValueError, match=r"each of 100 frames, got shapes \(99,\) .* 'clip'"):
         RepetitionMetric().process(None, [make_sample(1, 1, **labels)])
+
+
+def test_only_named_samples_are_scored(make_sample):
+    samples = [make_sample(4, 4), {**make_sample(9, 3), 'name': 'real/clip'}]
+    assert evaluate(samples, names='real/*', prefix='real')['real/abs_MAE'] == pytest.approx(6)
+    assert evaluate(samples, names='clip')['count/OBZ'] == 1
+    assert evaluate(samples, names='other') == {}

@@ -1,0 +1,25 @@
+# The counter that ships with its weights: generated videos alone, 96 px; two CPU cores, 85 minutes.
+_base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_generated.py']
+
+model = dict(
+    encoder=dict(type='ConvEncoder', channels=(32, 64, 128, 192)),
+    embedding_dim=96,
+    similarity=dict(channels=16, temperature=2.0, learn_temperature=True, align_lags=True),
+    head=dict(width=256, dropout=0.0),
+    loss=dict(soft_periods=True, similarity_weight=0.5),
+    counting=dict(strides=(1, 2, 3, 4, 6, 8), period_estimate='expected', stride_tolerance=0.1),
+)
+test_pipeline = [dict(type='ResizeFrames', size=96), dict(type='PackRepetitionInputs')]
+_wild = dict(num_frames=(64, 640), periods=(4, 120), in_the_wild=True)
+_shapes = dict(type='RepetitionShapesDataset', size=96, shapes=_wild, pipeline=test_pipeline)
+_real = dict(type='CountsTableDataset', csv_file='data/reps/counts.csv', size=96)
+_clips = dict(split='train', num_videos=10_000_000, clip_frames=64, **_shapes)
+train_dataloader = dict(sampler=dict(epoch_size=12_000), dataset=_clips)
+_val = [dict(split='val', num_videos=100, **_shapes), dict(pipeline=test_pipeline, **_real)]
+val_dataloader = dict(dataset=dict(type='JoinedRepetitionDataset', datasets=_val))
+test_dataloader = dict(dataset=dict(split='test', num_videos=500, **_shapes))
+_on_real = dict(type='RepetitionMetric', names='real/*', prefix='real')
+val_evaluator = [dict(type='RepetitionMetric', names='val_*'), _on_real]
+train_cfg = dict(max_epochs=8)
+optim_wrapper = dict(type='BFloat16OptimWrapper')
+default_hooks = dict(checkpoint=dict(save_best='count/MAE', rule='less'))
