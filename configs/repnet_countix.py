@@ -20,4 +20,3 @@ test_dataloader = dict(dataset=dict(type='CountixDataset', **_test))
 train_cfg = dict(max_epochs=11)
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=6e-6, weight_decay=0.0))
 param_scheduler = []
-default_hooks = dict(checkpoint=dict(save_best='count/MAE', rule='less'))

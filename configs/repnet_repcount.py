@@ -16,4 +16,4 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(ann_file='data/repcount/annotation/valid.csv', **_cycles))
 test_dataloader = dict(dataset=dict(ann_file='data/repcount/annotation/test.csv', **_cycles))
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
-default_hooks = dict(checkpoint=dict(save_best='count/OBO', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='count/OBO'))

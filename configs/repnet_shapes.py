@@ -18,4 +18,3 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(split='val', num_videos=100, **_shapes))
 test_dataloader = dict(dataset=dict(split='test', num_videos=400, **_shapes))
 train_cfg = dict(max_epochs=9, val_interval=3)
-default_hooks = dict(checkpoint=dict(save_best='count/MAE', rule='less'))

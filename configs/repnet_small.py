@@ -20,6 +20,6 @@ val_dataloader = dict(dataset=dict(type='JoinedRepetitionDataset', datasets=_val
 test_dataloader = dict(dataset=dict(split='test', num_videos=500, **_shapes))
 _on_real = dict(type='RepetitionMetric', names='real/*', prefix='real')
 val_evaluator = [dict(type='RepetitionMetric', names='val_*'), _on_real]
+shipped_weights = 'projects/repnet/weights/repnet_small.pth'
 train_cfg = dict(max_epochs=8)
 optim_wrapper = dict(type='BFloat16OptimWrapper')
-default_hooks = dict(checkpoint=dict(save_best='count/MAE', rule='less'))

@@ -18,4 +18,4 @@ val_dataloader = dict(dataset=dict(ann_file='data/ucfrep/new_val.csv', **_ucfrep
 test_dataloader = val_dataloader
 model = dict(encoder=dict(type='TimmEncoder', pretrained=True), loss=dict(similarity_weight=0.5))
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
-default_hooks = dict(checkpoint=dict(save_best='count/OBO', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='count/OBO'))

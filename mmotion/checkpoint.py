@@ -10,6 +10,7 @@ Files written: `.pth` of tensors, numbers, strings, lists and dicts, which loads
 `weights_only=True` and no allow-list, see `mmotion.plain_data`.
 """
 
+import hashlib
 import logging
 import pickle
 import re
@@ -29,6 +30,7 @@ from mmotion.checkpoint_file import (
     check_checksums,
     list_globals,
 )
+from mmotion.paths import find_root
 from mmotion.plain_data import StandIn, read_back, to_plain, type_name
 
 # where training programs put the weights, most usual first
@@ -98,6 +100,32 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             level=logging.WARNING,
         )
     return checkpoint
+
+
+def find_weights(
+    config: Mapping[str, Any], checkpoint: str | Path | None = None
+) -> str | Path | None:
+    """The checkpoint that is given, else the one that ships with the config, else None.
+
+    A config names what ships with it by `shipped_weights`, a path from the root. Beside it lies a
+    file with `.sha256` added to its name, as `sha256sum` writes it.
+
+    Raises:
+        CheckpointError: If what ships is missing, or is not the file that it was.
+    """
+    if checkpoint is not None or not config.get('shipped_weights'):
+        return checkpoint
+    path = find_root() / config['shipped_weights']
+    check_checkpoint_file(path)
+    record = Path(f'{path}.sha256')
+    expected = record.read_text(encoding='utf-8').split()[:1] if record.is_file() else []
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if [found] != expected:
+        raise CheckpointError(
+            f'checkpoint must be the one that ships with mmotion, got {path} with the SHA-256 '
+            f'{found}, which {record.name} does not name; install mmotion again'
+        )
+    return path
 
 
 def load_weights(

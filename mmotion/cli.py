@@ -109,7 +109,12 @@ def _add_run_arguments(parser: argparse.ArgumentParser, *, checkpoint: bool = Fa
     """Add what training and testing share."""
     _add_config_arguments(parser)
     if checkpoint:
-        parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights to test')
+        parser.add_argument(
+            'checkpoint',
+            metavar='CHECKPOINT',
+            nargs='?',
+            help='weights; left out: those that ship with the config',
+        )
     parser.add_argument('--work-dir', metavar='DIR', help='folder for logs and checkpoints')
     parser.add_argument(
         '--launcher',
@@ -125,7 +130,9 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
     )
-    parser.add_argument('--checkpoint', metavar='CKPT', help='trained weights')
+    parser.add_argument(
+        '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
+    )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
@@ -237,6 +244,11 @@ def _test(args: argparse.Namespace) -> int:
             f'--dump must end in one of {", ".join(DUMP_SUFFIXES)}, got --dump {args.dump}'
         )
     config = _load_config(args, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    from mmotion.checkpoint import find_weights
+
+    checkpoint = find_weights(config, args.checkpoint)
+    if checkpoint is None:
+        raise ValueError(f'CHECKPOINT must be given, as no weights ship with {config.filename}')
     from mmotion.runner import build_runner, stop_processes
 
     added_hooks: list[dict[str, Any]] = []
@@ -250,7 +262,7 @@ def _test(args: argparse.Namespace) -> int:
         added_hooks.append({'type': 'ShowResultsHook', 'out_dir': args.show_dir})
     config.custom_hooks = [*(config.get('custom_hooks') or []), *added_hooks]
     runner = build_runner(
-        config, work_dir=args.work_dir, load_from=args.checkpoint, launcher=args.launcher
+        config, work_dir=args.work_dir, load_from=str(checkpoint), launcher=args.launcher
     )
     runner.test()
     stop_processes()
@@ -289,7 +301,10 @@ def _predict(args: argparse.Namespace) -> int:
         end_s=args.end,
         regions=regions,
         region_margin=margin,
-        provenance={'config': str(config.filename), 'checkpoint': args.checkpoint},
+        provenance={
+            'config': str(config.filename),
+            'checkpoint': args.checkpoint or config.get('shipped_weights'),
+        },
     )
     return 1 if failed else 0
 

@@ -28,9 +28,9 @@ MODEL_KEYS = frozenset(
     | {'activation_checkpointing', 'efficient_conv_bn_eval'}
 )
 PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
-KNOWN_KEYS = (
-    RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | {'custom_imports', 'predictor', 'test_pipeline'}
-)
+# what mmotion reads
+OWN_KEYS = frozenset({'custom_imports', 'predictor', 'shipped_weights', 'test_pipeline'})
+KNOWN_KEYS = RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | OWN_KEYS
 
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:

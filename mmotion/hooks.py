@@ -71,8 +71,13 @@ class CheckpointHook(MMEngineCheckpointHook):
     """mmengine's CheckpointHook, which deletes an old checkpoint only when the new one is written.
 
     Differs from mmengine's class, which deletes first: a run that is killed in between, with
-    `max_keep_ckpts=1`, is left with nothing. Takes the same arguments.
+    `max_keep_ckpts=1`, is left with nothing. Knows more metrics, so that `save_best` needs no
+    `rule` for them; `save_best='auto'` goes on without a best checkpoint where the first metric is
+    another one, instead of ending the run after its first epoch. Takes the same arguments.
     """
+
+    _default_greater_keys = (*MMEngineCheckpointHook._default_greater_keys, 'OBO', 'OBZ', 'F1')
+    _default_less_keys = (*MMEngineCheckpointHook._default_less_keys, 'MAE', 'error')
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated = None
@@ -87,6 +92,17 @@ class CheckpointHook(MMEngineCheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if not self.save_best:
             return
+        if self.key_indicators == ['auto'] and metrics:
+            first = next(iter(metrics))
+            try:
+                self._init_rule(self.rules, [first])
+            except ValueError:
+                self.save_best = None
+                runner.logger.warning(
+                    f'no best checkpoint is kept: it is not known whether {first} must rise or '
+                    "fall; set default_hooks.checkpoint.save_best and .rule ('greater', 'less')"
+                )
+                return
         wanted = [key for key in self.key_indicators if key != 'auto']
         for key in wanted:
             if key not in metrics:

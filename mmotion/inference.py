@@ -30,7 +30,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.checkpoint import load_weights
+from mmotion.checkpoint import find_weights, load_weights
 from mmotion.config import load_config
 from mmotion.fan_out import fan_out
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
@@ -257,7 +257,8 @@ def load_model(
 
     Args:
         config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
-        checkpoint: File with the weights; None leaves random ones, with a warning.
+        checkpoint: File with the weights; None takes those that ship with the config, or else
+            leaves random ones, with a warning.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
 
     Raises:
@@ -272,6 +273,7 @@ def load_model(
             "predictor = dict(type='...') with a name of the registry PREDICTORS"
         )
     device = _choose_device(device)
+    checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
     if checkpoint is None:
         print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)

@@ -1,9 +1,11 @@
 import argparse
+import hashlib
 import os
 import pathlib
 import subprocess
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from torch import nn
 
 from mmotion.checkpoint import (
     find_state_dict,
+    find_weights,
     load_checkpoint_file,
     load_state_dict,
     load_weights,
@@ -242,3 +245,32 @@ def test_what_is_saved_loads_with_weights_only(tmp_path, weights):
     restored = load_checkpoint_file(tmp_path / 'c.pth')
     assert restored['loss'].mean() == 1.5
     assert torch.equal(restored['state_dict']['weight'], weights['weight'])
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, weights):
+    """A root with weights that ship with a config."""
+    monkeypatch.setattr('mmotion.checkpoint.find_root', lambda: tmp_path)
+    path = save(tmp_path / 'small.pth', {'state_dict': weights})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    Path(f'{path}.sha256').write_text(f'{digest}  small.pth\n')
+    return path
+
+
+def test_shipped_weights_are_found_unless_others_are_given(shipped):
+    config = {'shipped_weights': 'small.pth'}
+    assert find_weights(config) == shipped
+    assert find_weights(config, 'mine.pth') == 'mine.pth'
+    assert find_weights({}) is None
+
+
+@pytest.mark.parametrize('damage', ['changed', 'without its sum', 'gone'])
+def test_shipped_weights_that_are_not_what_they_were(shipped, damage):
+    if damage == 'changed':
+        shipped.write_bytes(shipped.read_bytes() + b'.')
+    elif damage == 'gone':
+        shipped.unlink()
+    else:
+        Path(f'{shipped}.sha256').unlink()
+    with pytest.raises(CheckpointError, match=r'got .*small\.pth'):
+        find_weights({'shipped_weights': 'small.pth'})

@@ -95,7 +95,7 @@ WRONG_USE = {
         ['train', TOY, '--cfg-options', 'model.widht=3'],
         "ToyCounter.__init__() got an unexpected keyword argument 'widht'",
     ),
-    'test without checkpoint': (['test', TOY], 'arguments are required: CHECKPOINT'),
+    'test without checkpoint': (['test', TOY], 'CHECKPOINT must be given, as no weights ship with'),
     'test with a missing one': (['test', TOY, 'no.pth'], 'must be an existing file, got no.pth'),
     'test with a folder': (['test', TOY, 'empty'], 'must be a file, got the folder empty'),
     'test with other weights': (['test', TOY, 'other.pth'], '0 of 9 tensors fit ToyCounter'),

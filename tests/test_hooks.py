@@ -98,6 +98,29 @@ def test_a_best_checkpoint_that_is_not_beaten_stays(tmp_path, monkeypatch):
     assert best == ['best_toy_mae_loss_epoch_1.pth']
 
 
+@pytest.mark.parametrize(
+    ('metric', 'best'),
+    [
+        # scores 2, 1, 3 after the three epochs
+        pytest.param('count/MAE', ['best_count_MAE_epoch_2.pth'], id='error'),
+        pytest.param('count/OBO', ['best_count_OBO_epoch_3.pth'], id='accuracy'),
+        pytest.param('toy/grade', [], id='not known'),
+    ],
+)
+def test_the_best_checkpoint_is_found_without_a_rule(tmp_path, monkeypatch, metric, best):
+    config = toy(train_cfg__max_epochs=3)
+    config.default_hooks.checkpoint.update(save_best='auto')
+    config.default_hooks.checkpoint.pop('rule', None)
+    runner = build_runner(config, work_dir=tmp_path)
+    scores = iter([2.0, 1.0, 3.0])
+    monkeypatch.setattr(
+        runner.val_loop.evaluator, 'evaluate', lambda size: {metric: next(scores), 'other': 0.0}
+    )
+    runner.train()
+    assert sorted(path.name for path in tmp_path.glob('best*.pth')) == best
+    assert (tmp_path / 'epoch_3.pth').exists()
+
+
 def test_save_best_must_name_a_metric(tmp_path):
     config = toy(default_hooks__checkpoint__save_best='toy/accuracy')
     runner = build_runner(config, work_dir=tmp_path)
