@@ -105,7 +105,7 @@ def test_counts_of_a_table_are_compared(load_script, tmp_path, monkeypatch, caps
     script = load_script('evaluate_counts')
     monkeypatch.setattr(script, 'load_model', lambda *args, **kwargs: FivePredictor())
     options = ['--untrimmed', '--baselines', '--draw', '--out', str(out)]
-    monkeypatch.setattr(sys, 'argv', ['evaluate_counts', 'c.py', 'w.pth', str(table), *options])
+    monkeypatch.setattr(sys, 'argv', ['evaluate_counts', 'c.py', str(table), *options])
     assert script.main() == 1
     printed = capsys.readouterr().out
     report = (out / 'counts.md').read_text()
@@ -128,7 +128,7 @@ def test_counts_of_a_table_are_compared(load_script, tmp_path, monkeypatch, caps
 
 
 def test_plots_need_a_folder(load_script, monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['evaluate_counts', 'c', 'w', 't.csv', '--draw'])
+    monkeypatch.setattr(sys, 'argv', ['evaluate_counts', 'c', 't.csv', '--draw'])
     with pytest.raises(SystemExit):
         load_script('evaluate_counts').main()
     assert '--draw must come with --out' in capsys.readouterr().err
@@ -194,7 +194,7 @@ def test_reliability_of_a_config(load_script, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, 'load_model', lambda config, _, device: real(config, device='cpu'))
     options = ['--split', 'test', '--bins', '2', '--out', str(tmp_path)]
     changes = ['--cfg-options', 'test_dataloader.dataset.num_videos=3']
-    monkeypatch.setattr(sys, 'argv', ['reliability', 'repnet_shapes', 'w', *options, *changes])
+    monkeypatch.setattr(sys, 'argv', ['reliability', 'repnet_shapes', *options, *changes])
     script.main()
     assert '3 videos, OBO ' in capsys.readouterr().out
     with (tmp_path / 'reliability.csv').open() as file:

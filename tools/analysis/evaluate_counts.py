@@ -8,7 +8,7 @@ The table of counts has a row for each stretch of a video: `file` (beside the ta
 A video that cannot be read is left out and named at the end.
 
 Example:
-    python tools/analysis/evaluate_counts.py repnet_shapes epoch_9.pth videos/counts.csv \
+    python tools/analysis/evaluate_counts.py repnet_small videos/counts.csv \
         --untrimmed --baselines --out results --draw
 """
 
@@ -148,8 +148,10 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description='Compare counts with those of a table.')
     parser.add_argument('config')
-    parser.add_argument('checkpoint')
     parser.add_argument('table', type=Path, help='CSV with columns file, start_s, end_s, count')
+    parser.add_argument(
+        '--checkpoint', metavar='CKPT', help='weights; left out: those that ship with the config'
+    )
     parser.add_argument('--untrimmed', action='store_true', help='count whole videos as well')
     parser.add_argument('--baselines', action='store_true', help='count by autocorrelation as well')
     parser.add_argument('--out', type=Path, help='folder for the tables, .md and .csv')

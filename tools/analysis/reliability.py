@@ -12,7 +12,7 @@ Drawn to `OUT/reliability.png`, with all numbers in `OUT/reliability.csv`:
         from the others, as a ROC curve, and where the answer 'nothing repeats' lies on it.
 
 Example:
-    python tools/analysis/reliability.py repnet_shapes epoch_9.pth --split val --out results
+    python tools/analysis/reliability.py repnet_small --split val --out results
 """
 
 import argparse
@@ -242,7 +242,9 @@ def main() -> None:
     """Count, print the figures and write them with the plots."""
     parser = argparse.ArgumentParser(description='Measure what confidence means.')
     parser.add_argument('config')
-    parser.add_argument('checkpoint')
+    parser.add_argument(
+        '--checkpoint', metavar='CKPT', help='weights; left out: those that ship with the config'
+    )
     parser.add_argument('--split', choices=('val', 'test'), default='val')
     parser.add_argument(
         '--cfg-options',
