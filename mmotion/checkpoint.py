@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -103,7 +104,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
 
 
 def find_weights(
-    config: Mapping[str, Any], checkpoint: str | Path | None = None
+    config: Mapping[str, Any] | Config, checkpoint: str | Path | None = None
 ) -> str | Path | None:
     """The checkpoint that is given, else the one that ships with the config, else None.
 
