@@ -277,7 +277,6 @@ def _predict(args: argparse.Namespace) -> int:
             '--start must not be negative and --end must come after it, got '
             f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
         )
-    from mmotion.region_files import read_regions
     from mmotion.regions import MARGIN
 
     margin = MARGIN if args.region_margin is None else args.region_margin
@@ -287,7 +286,11 @@ def _predict(args: argparse.Namespace) -> int:
             f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
         )
     videos = find_videos(args.videos)
-    regions = read_regions(args.regions) if args.regions else []
+    regions = []
+    if args.regions:
+        from mmotion.region_files import read_regions
+
+        regions = read_regions(args.regions)
     config = _load_config(args, 'model', 'predictor')
     from mmotion.inference import load_model
 

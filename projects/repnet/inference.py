@@ -19,7 +19,7 @@ from .counting import RepetitionCounter
 from .models import RepNet
 
 # frames in their full size that are in memory at once
-CHUNK_FRAMES = 16
+CHUNK_FRAMES = 4
 
 
 @PREDICTORS.register_module()

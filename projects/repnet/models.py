@@ -15,7 +15,6 @@ frame, D embedding size, P period classes (T / 2), L lags (T / 2 + 1).
 
 from typing import Any, NamedTuple
 
-import timm
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -104,6 +103,9 @@ class TimmEncoder(nn.Module):
         pretrained: bool = False,
         checkpoint: str | None = None,
     ) -> None:
+        # it takes 200 MB and a second, which the other encoders need not spend
+        import timm
+
         super().__init__()
         if not timm.is_model(name):
             near = ', '.join(timm.list_models(f'*{name.split("_")[0][:6]}*')[:5]) or 'none'
