@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / 'no_test.py').write_text("model = dict(type='ToyCounter')")
     (tmp_path / 'unknown_type.py').write_text(
         f"_base_ = [{TOY!r}]\ncustom_imports = dict(imports=['projects.example_project'])\n"
-        "model = dict(type='ToyCuonter')\npredictor = dict(type='NoPredictor')\n"
+        "model = dict(type='ClipClasifier')\npredictor = dict(type='NoPredictor')\n"
     )
     (tmp_path / 'no_module.py').write_text("custom_imports = dict(imports=['not_there'])")
     (tmp_path / 'empty').mkdir()
@@ -66,7 +66,7 @@ WRONG_USE = {
     'broken config': (['train', 'broken.py'], 'got SyntaxError in broken.py, line 1'),
     'unknown key': (['train', 'unknown_key.py'], "got 'modle' (did you mean 'model'?)"),
     'missing module': (['train', 'no_module.py'], "got 'not_there' in no_module.py"),
-    'unknown type': (['train', 'unknown_type.py'], "did you mean 'ToyCounter'"),
+    'unknown type': (['train', 'unknown_type.py'], "did you mean 'ClipClassifier'"),
     'config without training': (['train', 'no_test.py'], 'without train_dataloader, train_cfg'),
     'option without value': (
         ['train', TOY, '--cfg-options', 'train_cfg'],
