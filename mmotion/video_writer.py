@@ -15,7 +15,7 @@ from mmotion.atomic import write_atomically
 from mmotion.video_scan import VideoError
 
 # crf: 0 is lossless, 18 hard to tell from the original, 51 the worst
-_ENCODER_OPTIONS = {'crf': '20', 'preset': 'superfast'}
+_ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
 # the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG
 _BT709 = 1
 _LIMITED_RANGE = 1

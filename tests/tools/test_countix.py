@@ -267,7 +267,13 @@ def test_a_stopped_download_leaves_nothing_half_and_goes_on(job, number):
     (job.server / f'{IDS[1]}.hang').touch()
     command = [sys.executable, SCRIPTS / 'download.py', job.csv, job.out, '--workers', '1']
     command += ['--videos-per-hour', '1000000']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # a shell that runs the tests in the background lets its processes ignore Ctrl-C
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         pid_file = job.server / f'{IDS[1]}.pid'
         deadline = time.monotonic() + 60
         while not (pid_file.exists() and pid_file.read_text()):
