@@ -135,6 +135,9 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
+    parser.add_argument(
+        '--attention', action='store_true', help='draw where the model looks, if it can tell'
+    )
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
     parser.add_argument('--end', type=float, metavar='S', help='up to second S')
     parser.add_argument(
@@ -285,6 +288,8 @@ def _predict(args: argparse.Namespace) -> int:
             '--region-margin must be at least 0 and come with --regions, got '
             f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
         )
+    if args.attention and args.regions:
+        raise ValueError('--attention must come without --regions, got both; leave out one')
     videos = find_videos(args.videos)
     regions = []
     if args.regions:
@@ -292,14 +297,22 @@ def _predict(args: argparse.Namespace) -> int:
 
         regions = read_regions(args.regions)
     config = _load_config(args, 'model', 'predictor')
-    from mmotion.inference import load_model
+    from mmotion.inference import Predictor, load_model
+    from mmotion.registry import PREDICTORS
 
+    kind = PREDICTORS.get(config.predictor.type)
+    if args.attention and kind.draw_attention is Predictor.draw_attention:
+        raise ValueError(
+            '--attention must be used with a model that has attention, got the predictor '
+            f'{kind.__name__}; leave it out'
+        )
     predictor = load_model(config, args.checkpoint, device=args.device)
     failed = predict_videos(
         predictor,
         videos,
         out_dir=args.out,
         draw=args.draw,
+        attention=args.attention,
         start_s=args.start,
         end_s=args.end,
         regions=regions,

@@ -212,6 +212,35 @@ class Predictor(ABC):
             The files, named after the video.
         """
 
+    def draw_attention(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: Any,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Make pictures of where the model looks; overridden where a model can tell.
+
+        Args:
+            video: See `draw`, like the rest.
+            result: See `draw`.
+            out_dir: See `draw`.
+            start_s: See `draw`.
+            end_s: See `draw`.
+
+        Returns:
+            The files, named after the video.
+
+        Raises:
+            ValueError: If the model cannot tell.
+        """
+        raise ValueError(
+            'predictor must be of a model with attention to draw it, got '
+            f'{type(self).__name__}; leave out --attention'
+        )
+
     @abstractmethod
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> Any:
         """The result for all frames, at least one; gradients are off."""
@@ -255,6 +284,9 @@ def load_model(
 ) -> Predictor:
     """Build the model and the predictor of a config.
 
+    What the checkpoint says of the data that it was trained on, the names of classes for instance,
+    is in `model.dataset_meta`, a dictionary.
+
     Args:
         config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
         checkpoint: File with the weights; None takes those that ship with the config, or else
@@ -278,7 +310,8 @@ def load_model(
     if checkpoint is None:
         print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
     else:
-        load_weights(model, checkpoint)
+        meta = load_weights(model, checkpoint).get('meta') or {}
+        model.dataset_meta = meta.get('dataset_meta') or {}
     model.to(device).eval()
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}

@@ -99,6 +99,7 @@ def predict_videos(
     *,
     out_dir: str | Path,
     draw: bool = False,
+    attention: bool = False,
     start_s: float = 0.0,
     end_s: float | None = None,
     regions: Sequence[Region] = (),
@@ -112,6 +113,7 @@ def predict_videos(
         videos: The files, see `find_videos`.
         out_dir: Folder of the outputs.
         draw: Whether to draw the result of each video.
+        attention: Whether to draw where the model looks, not with `regions`.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
         regions: Parts of the picture to look at, each by itself; without any, all of it.
@@ -141,29 +143,41 @@ def predict_videos(
                 content = dict(summary, video=str(video), **(provenance or {}))
                 temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
             written = [target]
+            pictures_dir = out_dir if name == video.stem else out_dir / name
             if draw:
-                pictures_dir = out_dir if name == video.stem else out_dir / name
                 if regions:
                     written += _draw_regions(video, result, pictures_dir)
                 else:
                     written += predictor.draw(
                         video, result, pictures_dir, start_s=start_s, end_s=end_s
                     )
+            if attention:
+                written += predictor.draw_attention(
+                    video, result, pictures_dir, start_s=start_s, end_s=end_s
+                )
         except Exception as error:
             # whatever it is, the other videos may still be fine
             failed.append(video)
             print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
             continue
-        for part in summary['regions'] if regions else [summary]:
-            place = f'{video}, {part["name"]}' if regions else video
-            numbers = [f'{k} {v:.4g}' for k, v in part.items() if isinstance(v, (int, float))]
-            print(f'{place}: {", ".join(numbers)}')
+        parts = zip(regions, result.results, strict=True) if regions else [(None, result)]
+        for region, part in parts:
+            place = f'{video}, {region.name}' if region else video
+            print(f'{place}: {_describe(part)}')
         for path in written:
             print(f'  {path}')
     if failed:
         names = ', '.join(map(str, failed))
         print(f'mmotion: {len(failed)} of {len(videos)} videos failed: {names}', file=sys.stderr)
     return failed
+
+
+def _describe(result: Any) -> str:
+    """What a result says of itself in a line, or the numbers in it."""
+    if hasattr(result, 'describe'):
+        return result.describe()
+    summary = result.to_dict()
+    return ', '.join(f'{k} {v:.4g}' for k, v in summary.items() if isinstance(v, (int, float)))
 
 
 def _draw_regions(video: Path, result: RegionResults, out_dir: Path) -> list[Path]:

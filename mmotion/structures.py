@@ -40,7 +40,7 @@ class RepetitionSegment:
                 'a segment must start at 0 or later and end after its start, '
                 f'got start_s={self.start_s} and end_s={self.end_s}'
             )
-        _check_at_least('count', self.count, 0)
+        check_at_least('count', self.count, 0)
 
 
 # eq would compare arrays, whose truth value is undefined
@@ -165,7 +165,9 @@ class RepetitionCount:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {
+            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
 
     def _freeze(self, name: str) -> None:
         """Replace a field by a read-only float64 copy of it."""
@@ -176,8 +178,8 @@ class RepetitionCount:
         object.__setattr__(self, name, array)
 
     def _check_numbers(self) -> None:
-        _check_at_least('count', self.count, 0)
-        _check_at_least('start_s', self.start_s, 0)
+        check_at_least('count', self.count, 0)
+        check_at_least('start_s', self.start_s, 0)
         if not 0 < self.fps < math.inf:
             raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
         if not 0 <= self.confidence <= 1 + TOLERANCE:
@@ -248,7 +250,9 @@ class RunningCount:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {
+            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
 
 
 def _find_segments(
@@ -283,22 +287,22 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
 
 
-def _check_at_least(name: str, value: float, minimum: float) -> None:
+def check_at_least(name: str, value: float, minimum: float) -> None:
     """Refuse numbers that are too small, infinite or NaN."""
     if not minimum <= value < math.inf:
         raise ValueError(f'{name} must be at least {minimum} and finite, got {name}={value}')
 
 
-def _plain(value: Any) -> Any:
+def make_plain(value: Any) -> Any:
     """Lists, dictionaries, str, int, float and None instead of arrays, dataclasses and NaN."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: make_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [make_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

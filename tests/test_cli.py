@@ -139,6 +139,14 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--regions', '0,0,20,20', '--region-margin', '-1'],
         '--region-margin must be at least 0 and come with --regions, got --region-margin -1',
     ),
+    'attention of regions': (
+        ['predict', TOY, 'clip.mp4', '--attention', '--regions', '0,0,20,20'],
+        '--attention must come without --regions, got both',
+    ),
+    'attention of a model without': (
+        ['predict', TOY, 'clip.mp4', '--attention'],
+        'a model that has attention, got the predictor ToyPredictor; leave it out',
+    ),
     'predict without predictor': (
         ['predict', 'no_test.py', 'clip.mp4'],
         'got no_test.py without predictor',

@@ -13,7 +13,7 @@ from mmotion.config import load_config
 from mmotion.inference import load_model
 from mmotion.registry import MODELS
 from mmotion.runner import Runner
-from tests.repetition_files import write_all
+from tests import action_files, repetition_files
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = sorted(path.parent.name for path in ROOT.glob('projects/*/__init__.py'))
@@ -84,9 +84,15 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
     config = load_config(leaf)
     if '_base_/repnet_videos.py' in names_of_bases(leaf):
         # data that must be downloaded: a tiny copy of it, and a network that needs no weights
-        write_all(tmp_path)
+        repetition_files.write_all(tmp_path)
         monkeypatch.chdir(tmp_path)
         config.model.encoder = dict(type='ConvEncoder', channels=(4, 8))
+    if '_base_/timesformer_videos.py' in names_of_bases(leaf):
+        action_files.write_all(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        tiny = dict(patch_size=56, embed_dim=24, depth=2, num_heads=2, init=None)
+        config.model.backbone.update(tiny)
+        config.model.cls_head.in_channels = 24
     if not config.get('train_dataloader'):
         # a config of released weights: it answers for a video
         predictor = load_model(config, device='cpu')

@@ -243,6 +243,18 @@ def test_load_model_loads_weights_in_eval_mode(config, tmp_path):
     assert predictor.device == 'cpu' and predictor.config is config
 
 
+def test_load_model_keeps_what_the_checkpoint_says_of_its_data(config, tmp_path):
+    path = tmp_path / 'weights.pth'
+    meta = {'dataset_meta': {'classes': ['sit', 'walk']}}
+    save_checkpoint_file({'state_dict': {'weight': torch.zeros(1)}, 'meta': meta}, path)
+    assert load_model(config, path).model.dataset_meta == {'classes': ['sit', 'walk']}
+
+
+def test_a_model_that_cannot_tell_where_it_looks(predictor, frames, tmp_path):
+    with pytest.raises(ValueError, match='got BrightnessPredictor; leave out --attention'):
+        predictor.draw_attention(frames, [], tmp_path)
+
+
 def test_load_model_by_the_name_of_a_bundled_config():
     assert type(load_model('repnet_shapes', device='cpu')).__name__ == 'RepetitionPredictor'
 

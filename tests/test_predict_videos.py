@@ -114,3 +114,32 @@ def test_regions(tmp_path, capsys):
     # the answer names the regions as a file of regions does
     again = read_region_file(out / 'clip.json')
     assert [region.to_dict() for region in again] == [region.to_dict() for region in regions]
+
+
+class Shy:
+    """A result that says of itself what it wants to."""
+
+    num_frames, fps = 6, 10.0
+
+    def describe(self):
+        return 'nothing to see'
+
+    def to_dict(self):
+        return {'count': 3}
+
+
+class AttentivePredictor:
+    def predict(self, video, *, start_s, end_s):
+        return Shy()
+
+    def draw_attention(self, video, result, out_dir, *, start_s, end_s):
+        (out_dir / 'attention.png').write_bytes(b'')
+        return [out_dir / 'attention.png']
+
+
+def test_attention_and_a_result_with_words(tmp_path, capsys):
+    video = write_video(tmp_path / 'clip.mp4')
+    assert predict_videos(AttentivePredictor(), [video], out_dir=tmp_path, attention=True) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f'{video}: nothing to see'
+    assert lines[-1] == f'  {tmp_path / "attention.png"}'

@@ -9,6 +9,7 @@ Made repetitions: Dwibedi et al. 2020, section 3.3, https://arxiv.org/abs/2006.1
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,9 +19,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmotion.clip_reading import BrokenVideos, read_scaled_frames
 from mmotion.predict_videos import find_videos
 from mmotion.registry import DATASETS
-from mmotion.video import VideoError, iterate_frames
+from mmotion.video import VideoError
 from mmotion.video_scan import scan_video
 
 from .annotations import RepetitionAnnotation, label_frames, read_countix_csv, read_cycles_csv
@@ -28,62 +30,6 @@ from .data import countable_period, draw_repetition, draw_window, resize_frame
 
 # mean difference in grey levels by which compression changes a still picture
 STILL = 0.5
-
-
-class BrokenVideos:
-    """Remembers which files cannot be read, and says so once for each.
-
-    Args:
-        num_videos: How many files there are.
-    """
-
-    def __init__(self, num_videos: int) -> None:
-        self.num_videos = num_videos
-        self.paths: set[Path] = set()
-
-    def report(self, path: Path, error: Exception) -> None:
-        """Log that a file is passed over.
-
-        Raises:
-            VideoError: If no file is left.
-        """
-        is_known = path in self.paths
-        self.paths.add(path)
-        so_far = f'{len(self.paths):,} of {self.num_videos:,} videos are broken'
-        if len(self.paths) >= self.num_videos:
-            raise VideoError(f'a video at least must be readable, got {so_far}; last: {error}')
-        if not is_known:
-            print_log(f'{so_far}; passed over: {error}', logger='current', level=logging.WARNING)
-
-
-def read_scaled_frames(
-    path: Path, numbers: NDArray[np.int64], *, size: int
-) -> list[NDArray[np.uint8]]:
-    """Decode frames of a video, each scaled at once; one that cannot be decoded is the one before.
-
-    Args:
-        path: Video file.
-        numbers: Frame numbers (T,), in any order; evenly spaced ones are fastest.
-        size: Width and height of the frames that are given.
-
-    Raises:
-        VideoError: If the video, or none of the frames, can be read.
-    """
-    times_s = scan_video(path).times_s
-    first, last = int(numbers.min()), int(numbers.max())
-    end_s = float(times_s[last + 1]) if last + 1 < len(times_s) else None
-    stride = max(int(np.gcd.reduce(numbers - first)), 1)
-    frames = iterate_frames(path, start_s=float(times_s[first]), end_s=end_s, stride=stride)
-    wanted = set(numbers.tolist())
-    images = {f.index: resize_frame(f.image, size) for f in frames if f.index in wanted}
-    if not images:
-        raise VideoError(
-            f'frames {first} to {last} of {path} must be decodable, got none; copy or encode the '
-            'file again'
-        )
-    known = np.array(sorted(images))
-    nearest = known[np.maximum(np.searchsorted(known, numbers, side='right') - 1, 0)]
-    return [images[number] for number in nearest.tolist()]
 
 
 class AnnotatedVideos:
@@ -116,7 +62,7 @@ class AnnotatedVideos:
         clip_frames: int | None,
     ) -> None:
         _check_clip_frames(clip_frames)
-        self.size = size
+        self.scale = partial(resize_frame, size=size)
         self.clip_frames = clip_frames
         files = {path.stem.casefold(): path for path in _list_videos(data_root)}
         stems = [PurePosixPath(annotation.file).stem.casefold() for annotation in annotations]
@@ -152,7 +98,7 @@ class AnnotatedVideos:
                     labels.period, self.clip_frames, _make_rng(), interval=(first, end)
                 )
             within = np.minimum(frames, index.info.num_frames - 1)
-            images = read_scaled_frames(path, within, size=self.size)
+            images = read_scaled_frames(path, within, scale=self.scale)
         except (VideoError, OSError) as error:
             if self.clip_frames is None:
                 raise
@@ -342,7 +288,7 @@ class SyntheticRepetitionDataset(BaseDataset):
             )
         self.broken = BrokenVideos(len(self.paths))
         self.num_clips = num_clips
-        self.size = size
+        self.scale = partial(resize_frame, size=size)
         self.clip_frames = clip_frames
         self.empty_share = empty_share
         self.seed = seed
@@ -371,7 +317,7 @@ class SyntheticRepetitionDataset(BaseDataset):
                 frames, period, cycles = draw_repetition(
                     info.num_frames, self.clip_frames, rng, repeats=repeats
                 )
-                images = read_scaled_frames(path, frames, size=self.size)
+                images = read_scaled_frames(path, frames, scale=self.scale)
                 break
             except (VideoError, OSError) as error:
                 self.broken.report(path, error)

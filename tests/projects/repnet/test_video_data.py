@@ -11,11 +11,9 @@ import torch
 from mmotion.cli import main
 from mmotion.video import VideoError
 from projects.repnet.video_data import (
-    BrokenVideos,
     CountixDataset,
     CycleDataset,
     SyntheticRepetitionDataset,
-    read_scaled_frames,
 )
 from tests.repetition_files import FPS, write_countix, write_table, write_video
 from tests.video_files import encode, paint, read_number
@@ -25,9 +23,8 @@ from tests.video_files import encode, paint, read_number
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the data sets log."""
     lines: list[str] = []
-    monkeypatch.setattr(
-        'projects.repnet.video_data.print_log', lambda text, **options: lines.append(text)
-    )
+    for module in ('projects.repnet.video_data', 'mmotion.clip_reading'):
+        monkeypatch.setattr(f'{module}.print_log', lambda text, **options: lines.append(text))
     return lines
 
 
@@ -154,14 +151,6 @@ def test_cycles_have_a_phase_and_their_own_periods(tmp_path: Path) -> None:
     assert item['gt_cycles'][[0, 10, 20, 60]] == pytest.approx([0, 1, 1.5, 3])
 
 
-def test_frames_are_those_of_the_numbers_and_scaled(tmp_path: Path) -> None:
-    path = encode(tmp_path / 'v.mp4', [paint(number) for number in range(24)])
-    numbers = np.array([5, 11, 8, 8, 20, 23])
-    images = read_scaled_frames(path, numbers, size=16)
-    assert [read_number(image) for image in images] == numbers.tolist()
-    assert images[0].shape == (16, 16, 3)
-
-
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a video whose frames tell their number, one too short and one broken."""
@@ -230,15 +219,6 @@ def test_wrong_options_of_made_clips_are_refused(
     arguments = {'data_root': str(videos), 'num_clips': 1, 'pipeline': []}
     with pytest.raises(error, match=message):
         SyntheticRepetitionDataset(**{**arguments, **options})
-
-
-def test_broken_videos_are_reported_once(logged: list[str]) -> None:
-    broken = BrokenVideos(2)
-    broken.report(Path('a.mp4'), VideoError('cut off'))
-    broken.report(Path('a.mp4'), VideoError('cut off'))
-    assert logged == ['1 of 2 videos are broken; passed over: cut off']
-    with pytest.raises(VideoError, match='got 2 of 2 videos are broken; last: empty'):
-        broken.report(Path('b.mp4'), VideoError('empty'))
 
 
 TINY = [

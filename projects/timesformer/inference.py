@@ -1,0 +1,438 @@
+"""TimeSformer's predictor: name the action in a file, an array or a camera's frames.
+
+A window slides over the frames, and each window goes through the config's `test_pipeline` as if it
+were a video of its own. Of a file or an array, whose length is known, the scores of the whole video
+are those that testing gives it: the pipeline chooses its clips from all of the frames. Of frames
+whose end is not known they are the mean over the windows.
+
+Memory holds the frames of one window, in the size to which the pipeline resizes them, and the
+scores of each window so far: 1.4 MB an hour for 400 classes and a window every 4 s.
+
+Shape letters in this file: N frames of a video, V views of a window, T frames per clip, C classes.
+"""
+
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from numpy.typing import NDArray
+
+from mmotion.action_scores import ActionScores, RunningScores
+from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
+from mmotion.inference import Predictor, Video, open_frames
+from mmotion.registry import PREDICTORS, TRANSFORMS
+from mmotion.video import VideoFrame, inspect_video
+from mmotion.visualization import draw_result, plot_result
+
+from .data import DecodeClip
+from .metrics import describe_views
+
+Results = dict[str, Any]
+
+# a video in which no clip comes to an end, to see how long a clip is
+ENDLESS_S = 36_000
+
+
+@PREDICTORS.register_module()
+class ActionPredictor(Predictor):
+    """Names the action of a video, and over its time, by MMAction2's `Recognizer3D`.
+
+    Args:
+        config: See `Predictor`, like the next two.
+        model: The recognizer, in eval mode; its head must average the views to scores in [0, 1].
+        device: Where the model is.
+        window_s: Length of the sliding window; None takes the time that one clip spans. A shorter
+            one is a short video to the pipeline, which repeats frames of it.
+        hop_s: Time from one window to the next; None takes half a window.
+        smoothing_s: Time over which window scores are averaged, by a mean that forgets: what was
+            `smoothing_s` ago counts e times less. 0 leaves them as they are.
+        min_score: Score in [0, 1] that a class must reach to be marked on the timeline.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        model: BaseModel,
+        device: str = 'cpu',
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        smoothing_s: float = 0.0,
+        min_score: float = 0.0,
+    ) -> None:
+        super().__init__(config=config, model=model, device=device)
+        for name, value in (('window_s', window_s), ('hop_s', hop_s)):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f'{name} must be above 0 and finite, got {name}={value}')
+        if not 0 <= smoothing_s < math.inf:
+            raise ValueError(f'smoothing_s must be at least 0, got smoothing_s={smoothing_s}')
+        if not 0 <= min_score <= 1:
+            raise ValueError(f'min_score must lie in [0, 1], got min_score={min_score}')
+        self.window_s = window_s
+        self.hop_s = hop_s
+        self.smoothing_s = smoothing_s
+        self.min_score = min_score
+        backbone = (config.get('model') or {}).get('backbone') or {}
+        self._views = ViewMaker(self._pipeline.transforms, backbone.get('num_frames'))
+
+    def predict(
+        self,
+        video: Video,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> ActionScores:
+        """Name the action of a whole video, see `Predictor.predict`."""
+        result: ActionScores = super().predict(video, fps=fps, start_s=start_s, end_s=end_s)
+        has_length = isinstance(video, str | os.PathLike | np.ndarray)
+        if not has_length or not self._views.chooses or len(result.window_scores) == 1:
+            return result
+        first = next(open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]).index
+        num_frames = result.num_frames
+        if end_s is None and not isinstance(video, np.ndarray):
+            # of a damaged file some frames may be missing
+            num_frames = inspect_video(video).num_frames - first
+        with torch.inference_mode():
+            results = self._views.make(video, first, num_frames, result.fps)
+            scores, views = self._score(results)
+        return replace(result, scores=scores, views=views)
+
+    def draw(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: ActionScores,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Write `<stem>_overlay.mp4` with labels and timeline, and `<stem>_actions.png`."""
+        stem, fps = _describe_source(video, result)
+        overlay, plot = (
+            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'actions.png')
+        )
+        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        draw_result(frames, result, overlay)
+        plot_result(result, plot, title=stem)
+        return [overlay, plot]
+
+    def draw_attention(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: ActionScores,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Write `<stem>_attention.mp4` and `<stem>_attention.png`, see `Predictor.draw_attention`.
+
+        The video has the attention of windows that follow one another; between the frames that a
+        clip is made of it is interpolated. The picture has the frames of one clip side by side, as
+        in figure 7 of the paper: that of the window whose score for the video's class is highest.
+        """
+        if not hasattr(self.model.backbone, 'rollout'):
+            raise ValueError(
+                'backbone must be able to show its attention, got '
+                f'{type(self.model.backbone).__name__}; leave out --attention'
+            )
+        stem, fps = _describe_source(video, result)
+        overlay, picture = (Path(out_dir) / f'{stem}_attention{end}' for end in ('.mp4', '.png'))
+
+        def read() -> Iterator[VideoFrame]:
+            return open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]
+
+        draw_heat(read(), self._attend(read(), result.fps), overlay, fps=result.fps)
+
+        best = int(result.window_scores[:, int(result.scores.argmax())].argmax())
+        size, hop = self._window_frames(result.fps)
+        # the last window may begin earlier than a hop after the one before it
+        first = min(best * hop, max(result.num_frames - size, 0))
+        clip = list(self._attend(itertools.islice(read(), first, first + size), result.fps))
+        numbers = {heat.index for heat in clip}
+        images = [frame.image for frame in read() if frame.index in numbers]
+        title = f'{stem}: attention, {result.label} {result.score:.2f}'
+        plot_heat(images, clip, picture, title=title)
+        return [overlay, picture]
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> ActionScores:
+        windows = list(self._slide(frames, fps))
+        last, views = windows[-1]
+        return ActionScores(
+            classes=last.classes,
+            scores=last.mean_scores,
+            views=views if len(windows) == 1 else f'{len(windows)} windows x {views}',
+            fps=fps,
+            num_frames=last.num_frames,
+            window_start_s=np.array([window.start_s for window, _ in windows]),
+            window_end_s=np.array([window.end_s for window, _ in windows]),
+            window_scores=np.stack([window.scores for window, _ in windows]),
+            start_s=windows[0][0].start_s,
+            min_score=self.min_score,
+        )
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningScores]:
+        for window, _ in self._slide(frames, fps):
+            yield window
+
+    def _slide(
+        self, frames: Iterator[VideoFrame], fps: float
+    ) -> Iterator[tuple[RunningScores, str]]:
+        """The scores of each window, and the views that they are taken from."""
+        size, hop = self._window_frames(fps)
+        start_s, total, smooth, end = 0.0, 0.0, 0.0, 0
+        classes: tuple[str, ...] = ()
+        for number, window in enumerate(slide(self._shrink(frames), size, hop), start=1):
+            with torch.inference_mode():
+                scores, views = self._score(self._make_views(window, fps))
+            if number == 1:
+                start_s = window[0]['time_s']
+                classes = self._class_names(len(scores))
+                smooth = scores
+            # the last window may follow sooner than the others
+            previous, end = end, window[-1]['number'] + 1
+            keep = math.exp((previous - end) / fps / self.smoothing_s) if self.smoothing_s else 0.0
+            smooth = keep * smooth + (1 - keep) * scores
+            total = total + scores
+            running = RunningScores(
+                classes=classes,
+                num_frames=end,
+                start_s=start_s + (end - len(window)) / fps,
+                end_s=start_s + end / fps,
+                scores=smooth,
+                mean_scores=np.asarray(total / number, np.float32),
+            )
+            yield running, views
+
+    def _attend(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[HeatMap]:
+        """Where the model looks in frames of windows that follow one another, in their order."""
+        size, _ = self._window_frames(fps)
+        last = -1
+        for window in slide(self._shrink(frames), size, size):
+            results = self._make_views(window, fps)
+            with torch.inference_mode():
+                maps = cast('Any', self.model.backbone).rollout(
+                    self._batch(results)['inputs'].flatten(0, 1)
+                )
+            height, width = window[0]['img_shape']
+            boxes = np.asarray(results.get('crop_bbox', [0, 0, width, height])).reshape(-1, 4)
+            heat = join_views(
+                maps.float().cpu().numpy(),
+                boxes,
+                num_clips=results['num_clips'],
+                size=(height, width),
+            )
+            # several clips may look at one frame, and a short video is repeated
+            numbers = [window[i]['index'] for i in results['frame_inds']]
+            for number, heat_map in sorted(zip(numbers, heat, strict=True), key=lambda p: p[0]):
+                if number > last:
+                    last = number
+                    yield HeatMap(number, heat_map)
+
+    def _shrink(self, frames: Iterable[VideoFrame]) -> Iterator[Results]:
+        for number, frame in enumerate(frames):
+            yield self._views.shrink(frame.image) | {
+                'number': number,
+                'index': frame.index,
+                'time_s': frame.time_s,
+            }
+
+    def _window_frames(self, fps: float) -> tuple[int, int]:
+        """Length of a window, and of a hop, in frames."""
+        size = self._views.clip_span(fps) if self.window_s is None else round(self.window_s * fps)
+        size = max(size, 1)
+        hop = size // 2 if self.hop_s is None else round(self.hop_s * fps)
+        return size, max(hop, 1)
+
+    def _make_views(self, window: list[Results], fps: float) -> Results:
+        chosen = self._views.choose(len(window), fps)
+        return self._views.finish(chosen, [window[i] for i in chosen['frame_inds']])
+
+    def _batch(self, results: Results) -> dict[str, Any]:
+        return self.model.data_preprocessor(pseudo_collate([results['packed']]), training=False)
+
+    def _score(self, results: Results) -> tuple[NDArray[np.float32], str]:
+        """Scores of the classes (C,), and the name of the views."""
+        batch = self._batch(results)
+        (sample,) = self.model(**batch, mode='predict')
+        views = describe_views(batch['inputs'].shape[1:], results['num_clips'])
+        return sample.pred_score.float().cpu().numpy(), views
+
+    def _class_names(self, num_classes: int) -> tuple[str, ...]:
+        """Names from the checkpoint, else from the config, else numbers."""
+        dataset = (self.config.get('test_dataloader') or {}).get('dataset') or {}
+        for source in (
+            getattr(self.model, 'dataset_meta', None) or {},
+            dataset,
+            dataset.get('metainfo') or {},
+        ):
+            names = source.get('classes') or ()
+            if isinstance(names, str):
+                # a file with a name a line, which need not be where videos are predicted
+                file = Path(names)
+                names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+                names = [name.strip() for name in names if name.strip()]
+            if len(names) == num_classes:
+                return tuple(map(str, names))
+        return tuple(map(str, range(num_classes)))
+
+
+class ViewMaker:
+    """A test pipeline in three parts, so that a window of a stream can go through it.
+
+    The steps before `DecodeClip` choose frames by their number; the `Resize` steps after it treat
+    each frame by itself and are run when it arrives; the others make the views. A pipeline without
+    `DecodeClip` is for data sets that give a whole clip: it gets consecutive frames.
+
+    Args:
+        steps: The transforms.
+        num_frames: Frames per clip T, which must be known where there is no `DecodeClip`.
+
+    Raises:
+        ValueError: If it is not.
+    """
+
+    def __init__(self, steps: Sequence[Any], num_frames: int | None) -> None:
+        decoders = [i for i, step in enumerate(steps) if isinstance(step, DecodeClip)]
+        split = decoders[0] + 1 if decoders else 0
+        resize = TRANSFORMS.get('Resize')
+        self.chooses = bool(decoders)
+        self.num_frames = num_frames
+        self._choosers = steps[: max(split - 1, 0)]
+        self._decoder = steps[decoders[0]] if decoders else None
+        self._shrinkers = list(
+            itertools.takewhile(lambda step: isinstance(step, resize), steps[split:])
+        )
+        self._finishers = steps[split + len(self._shrinkers) :]
+        if not self.chooses and num_frames is None:
+            raise ValueError(
+                'test_pipeline must choose frames by SampleClip and DecodeClip, or '
+                'model.backbone.num_frames say how many a clip has, got neither; add both steps'
+            )
+
+    def choose(self, num_frames: int, fps: float) -> Results:
+        """Choose from N frames: `frame_inds` (num_clips * clip_len,), and what else the steps say.
+
+        Args:
+            num_frames: N, at least 1.
+            fps: Frames per second.
+        """
+        results: Results = {
+            'total_frames': num_frames,
+            'fps': fps,
+            'start_index': 0,
+            'modality': 'RGB',
+            'clip_len': self.num_frames,
+            'num_clips': 1,
+        }
+        if not self.chooses:
+            inds = np.minimum(np.arange(cast('int', self.num_frames)), num_frames - 1)
+            return results | {'frame_inds': inds}
+        for step in self._choosers:
+            results = step(results)
+        clips = np.reshape(results['frame_inds'], (results['num_clips'], results['clip_len']))
+        if (clips == clips[0]).all():
+            # ten times the same clip in a window as short as a clip
+            clips, results['num_clips'] = clips[:1], 1
+        results['frame_inds'] = clips.flatten()
+        return results
+
+    def clip_span(self, fps: float) -> int:
+        """Frames from the first to the last of a clip in a long video."""
+        chosen = self.choose(math.ceil(ENDLESS_S * fps), fps)
+        clip = chosen['frame_inds'][: chosen['clip_len']]
+        return int(clip[-1] - clip[0]) + 1
+
+    def shrink(self, image: NDArray[np.uint8]) -> Results:
+        """Resize one frame (H, W, 3) as the pipeline does."""
+        shape = image.shape[:2]
+        results: Results = {'imgs': [image], 'img_shape': shape, 'original_shape': shape}
+        for step in self._shrinkers:
+            results = step(results)
+        return results
+
+    def finish(self, chosen: Results, frames: Sequence[Results]) -> Results:
+        """Make the views.
+
+        Args:
+            chosen: From `choose`.
+            frames: From `shrink`, those of `frame_inds` in that order.
+
+        Returns:
+            What the steps leave, and under `packed` what the last one gives.
+        """
+        results = {**chosen, **frames[0], 'imgs': [frame['imgs'][0] for frame in frames]}
+        return self._finish(results)
+
+    def make(
+        self, video: str | Path | NDArray[np.uint8], first: int, num_frames: int, fps: float
+    ) -> Results:
+        """Make the views of a whole video, or of a part of it, as testing does.
+
+        Args:
+            video: File, or frames (n, H, W, 3).
+            first: Number of the first frame of the part.
+            num_frames: Frames of the part N.
+            fps: Frames per second.
+
+        Returns:
+            See `finish`.
+        """
+        results = self.choose(num_frames, fps)
+        results['frame_inds'] = results['frame_inds'] + first
+        if isinstance(video, np.ndarray):
+            shape = video.shape[1:3]
+            images = list(video[results['frame_inds']])
+            results |= {'imgs': images, 'img_shape': shape, 'original_shape': shape}
+        else:
+            results = cast('Any', self._decoder)(results | {'filename': str(video)})
+        for step in self._shrinkers:
+            results = step(results)
+        return self._finish(results)
+
+    def _finish(self, results: Results) -> Results:
+        for step in self._finishers[:-1]:
+            results = step(results)
+        return results | {'packed': self._finishers[-1](dict(results))}
+
+
+def slide(frames: Iterable[Results], size: int, hop: int) -> Iterator[list[Results]]:
+    """Give `size` frames every `hop` frames; the last window ends with the last frame.
+
+    Example:
+        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
+        ['abcd', 'defg', 'efgh']
+        >>> [''.join(window) for window in slide('abc', 4, 3)]
+        ['abc']
+    """
+    window: deque[Results] = deque(maxlen=size)
+    end = size
+    number = 0
+    for number, frame in enumerate(frames, start=1):
+        window.append(frame)
+        if number == end:
+            yield list(window)
+            end += hop
+    if number != end - hop or number < size:
+        yield list(window)
+
+
+def _describe_source(
+    video: str | Path | NDArray[np.uint8], result: ActionScores
+) -> tuple[str, float | None]:
+    """The name for the files of a video, and the rate to open it with."""
+    return ('video', result.fps) if isinstance(video, np.ndarray) else (Path(video).stem, None)

@@ -1,0 +1,320 @@
+"""How collections of labelled videos are laid out on disk, and how to read each way.
+
+folder: `root/class/*.mp4` (at any depth below the class), or `root/train/class/*.mp4` and
+    `root/val/class/*.mp4`; a class is named by its folder.
+list: a line a video, `path label`, the label a number from 0 on; the path is below the root or
+    absolute and may hold spaces. MMAction2's lists and the CSV files of TimeSformer and SlowFast.
+kinetics: the official CSV with a header, `label,youtube_id,time_start,time_end,split`, times in
+    seconds; the file of a row is `<id>_<start>_<end>.mp4` with six digits a time, or `<id>.mp4`,
+    anywhere below the root.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
+
+from mmotion.predict_videos import VIDEO_SUFFIXES
+
+Layout: TypeAlias = Literal['folder', 'list', 'kinetics']
+
+KINETICS_COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end', 'split')
+# names of the parts of a collection, as folders and in the column `split`
+SPLIT_NAMES = {
+    'train': ('train', 'training'),
+    'val': ('val', 'validate', 'validation', 'valid'),
+    'test': ('test', 'testing'),
+}
+
+
+@dataclass(frozen=True)
+class VideoList:
+    """Labelled videos.
+
+    Attributes:
+        root: Folder of the videos.
+        classes: Names by label.
+        videos: Path, below the root or absolute, with slashes, and label of each video; a file need
+            not be there.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    videos: tuple[tuple[str, int], ...]
+
+
+def detect_layout(ann_file: str | Path) -> Layout:
+    """Tell by its first line which layout a file is of; no file means a folder.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not str(ann_file):
+        return 'folder'
+    first = next(iter(_read_lines(ann_file)), '')
+    return 'kinetics' if 'youtube_id' in first.split(',') else 'list'
+
+
+def read_videos(
+    *,
+    ann_file: str | Path = '',
+    data_root: str | Path = '',
+    classes: Sequence[str] | str | Path | None = None,
+    split: str | None = None,
+    val_share: float = 0.2,
+) -> VideoList:
+    """Read a collection of any layout.
+
+    Args:
+        ann_file: List or CSV; '' for a folder.
+        data_root: Folder of the videos.
+        classes: Names by label, or a file with a name a line; None finds them: the names of the
+            folders or those in the column `label`, sorted; in a list, the folders of the videos if
+            each label has one of its own, and the numbers otherwise.
+        split: Part to read: 'train', 'val' or 'test'; None reads all. A list is one part already.
+        val_share: Share of each class that is not 'train' where a folder has no folders of parts:
+            the last videos by name, as clips of one source mostly have neighbouring names.
+
+    Raises:
+        FileNotFoundError: If the file or the folder is not there, or holds no video.
+        ValueError: If a line is not as described, a label is none of `classes`, or there is no such
+            part.
+    """
+    if split is not None and split not in SPLIT_NAMES:
+        raise ValueError(f'split must be one of {list(SPLIT_NAMES)} or None, got split={split!r}')
+    if not 0 < val_share < 1:
+        raise ValueError(f'val_share must be between 0 and 1, got val_share={val_share}')
+    names = None if classes is None else _read_classes(classes)
+    root = Path(data_root).expanduser()
+    layout = detect_layout(ann_file)
+    if layout == 'folder':
+        return _read_folder(root, names, split, val_share)
+    if layout == 'kinetics':
+        return _read_kinetics(Path(ann_file), root, names, split)
+    if split is not None:
+        raise ValueError(
+            f'split must be left out for a list, which is one part, got split={split!r} and '
+            f'ann_file={ann_file}; name the list of that part'
+        )
+    return _read_list(Path(ann_file), root, names)
+
+
+def find_missing(videos: VideoList) -> list[str]:
+    """Paths of the videos whose files are not there, in their order."""
+    paths = [videos.root / path for path, _ in videos.videos]
+    there: set[Path] = set()
+    # a look into each folder, as asking for each of 240,000 files would take minutes on a server
+    for folder in {path.parent for path in paths}:
+        if folder.is_dir():
+            there.update(folder.iterdir())
+    return [
+        path for (path, _), whole in zip(videos.videos, paths, strict=True) if whole not in there
+    ]
+
+
+def name_kinetics(path: str) -> tuple[str, int, int] | None:
+    """Read id, start and end in seconds off the name of a file, None if they are not in it.
+
+    Example:
+        >>> name_kinetics('val/abseiling/0wR5jVB-WPk_000417_000427.mp4')
+        ('0wR5jVB-WPk', 417, 427)
+    """
+    match = re.fullmatch(r'(.+)_(\d{6})_(\d{6})', PurePosixPath(path).stem)
+    return (match[1], int(match[2]), int(match[3])) if match else None
+
+
+def _read_folder(
+    root: Path, names: tuple[str, ...] | None, split: str | None, val_share: float
+) -> VideoList:
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f'data_root must be a folder of class folders, got data_root={root}, which is none; '
+            'name root in root/class/*.mp4, or an ann_file'
+        )
+    parts = {
+        name: root / word
+        for name, words in SPLIT_NAMES.items()
+        for word in words
+        if (root / word).is_dir()
+    }
+    # of all parts, so that a class that one of them lacks does not renumber the others
+    found = {folder: _list_classes(folder) for folder in [*parts.values()] or [root]}
+    by_name = sorted({name for files in found.values() for name in files})
+    if not by_name:
+        raise FileNotFoundError(
+            f'data_root must hold videos in class folders, got none in data_root={root}; name root '
+            'in root/class/*.mp4'
+        )
+    if parts and split is not None:
+        if split not in parts:
+            raise ValueError(
+                f'split must be one of {list(parts)}, the folders in {root}, got split={split!r}'
+            )
+        found = {parts[split]: found[parts[split]]}
+    classes = names or tuple(by_name)
+    labels = _Labels(classes)
+    videos = []
+    for files in found.values():
+        for name, paths in files.items():
+            label = labels.find(name, f'the class folders of {root}')
+            if not parts and split is not None:
+                paths = _take_share(paths, split, val_share)
+            videos += [(path.relative_to(root).as_posix(), label) for path in paths]
+    return VideoList(root, classes, tuple(videos))
+
+
+def _list_classes(folder: Path) -> dict[str, list[Path]]:
+    """The videos in each class folder, sorted; folders without videos are no classes."""
+    files = {
+        entry.name: sorted(p for p in entry.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES)
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and not entry.name.startswith('.')
+    }
+    return {name: paths for name, paths in files.items() if paths}
+
+
+def _take_share(paths: list[Path], split: str, val_share: float) -> list[Path]:
+    # both parts have a video at least, if the class has two
+    num_train = round(len(paths) * (1 - val_share))
+    num_train = min(max(num_train, 1), max(len(paths) - 1, 1))
+    return paths[:num_train] if split == 'train' else paths[num_train:]
+
+
+def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> VideoList:
+    videos: list[tuple[str, int]] = []
+    for number, line in enumerate(_read_lines(ann_file), 1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r'(.*[^\s,])(?:\s+|\s*,\s*)(\d{1,6})', line.strip())
+        if not match:
+            raise ValueError(
+                f'each line must be `path label` with a label from 0 on, got {line.strip()!r} in '
+                f'line {number} of {ann_file}; correct it'
+            )
+        path, label = match[1].replace('\\', '/'), int(match[2])
+        if names is not None and label >= len(names):
+            raise ValueError(
+                f'label must be below the number of classes {len(names)}, got label={label} in '
+                f'line {number} of {ann_file}; name all classes'
+            )
+        videos.append((path, label))
+    _check_not_empty(videos, ann_file)
+    return VideoList(root, names or _name_by_folder(videos), tuple(videos))
+
+
+def _name_by_folder(videos: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    """Name the labels of a list by the folders of its videos, or by their numbers."""
+    folders: dict[int, set[str]] = defaultdict(set)
+    for path, label in videos:
+        folders[label].add(PurePosixPath(path).parent.name)
+    numbers = range(max(folders) + 1)
+    names = [next(iter(folders[n])) if len(folders[n]) == 1 else '' for n in numbers]
+    if all(names) and len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(str(n) for n in numbers)
+
+
+def _read_kinetics(
+    ann_file: Path, root: Path, names: tuple[str, ...] | None, split: str | None
+) -> VideoList:
+    reader = csv.DictReader(_read_lines(ann_file))
+    columns = [*(reader.fieldnames or ())]
+    missing = [name for name in KINETICS_COLUMNS[:4] if name not in columns]
+    if missing:
+        raise ValueError(
+            f'a Kinetics CSV must have the columns {",".join(KINETICS_COLUMNS)}, got {ann_file} '
+            f'without {", ".join(missing)}; take a file with labels'
+        )
+    rows = [(reader.line_num, row) for row in reader]
+    _check_not_empty(rows, ann_file)
+    if split is not None:
+        parts = sorted({row.get('split') or '' for _, row in rows})
+        rows = [(line, row) for line, row in rows if row.get('split') in SPLIT_NAMES[split]]
+        if not rows:
+            raise ValueError(
+                f'split must be in the column split, got split={split!r} and {parts} in {ann_file}'
+            )
+    files = _find_by_stem(root)
+    classes = names or tuple(sorted({row['label'] or '' for _, row in rows}))
+    labels = _Labels(classes)
+    videos = []
+    for line, row in rows:
+        where = f'line {line} of {ann_file}'
+        label = labels.find(row['label'] or '', where)
+        try:
+            start_s, end_s = (int(float(row[name])) for name in KINETICS_COLUMNS[2:4])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f'time_start and time_end must be numbers of seconds, got {row["time_start"]!r} '
+                f'and {row["time_end"]!r} in {where}; correct it'
+            ) from error
+        stem = f'{row["youtube_id"]}_{start_s:06d}_{end_s:06d}'
+        found = files.get(stem) or files.get(row['youtube_id']) or []
+        of_class = [path for path in found if path.parent.name == row['label']]
+        path = next(iter(of_class or found), root / row['label'] / f'{stem}.mp4')
+        videos.append((path.relative_to(root).as_posix(), label))
+    return VideoList(root, classes, tuple(videos))
+
+
+def _find_by_stem(root: Path) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(root.rglob('*')):
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            files[path.stem].append(path)
+    return files
+
+
+class _Labels:
+    """Numbers of classes; `air_drumming` is `air drumming`, as folders are often named so."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        plain = {self._simplify(name): label for label, name in enumerate(classes)}
+        self._labels = plain | {name: label for label, name in enumerate(classes)}
+        self._num_classes = len(classes)
+
+    def find(self, name: str, where: str) -> int:
+        label = self._labels.get(name, self._labels.get(self._simplify(name)))
+        if label is None:
+            raise ValueError(
+                f'a label must be one of the {self._num_classes} classes, got {name!r} in {where}; '
+                'name all classes, or leave out classes to find them'
+            )
+        return label
+
+    @staticmethod
+    def _simplify(name: str) -> str:
+        return name.replace('_', ' ').casefold()
+
+
+def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
+    lines = _read_lines(classes) if isinstance(classes, str | Path) else classes
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(set(names)) != len(names):
+        raise ValueError(
+            'classes must be names, each once, or a file with a name a line, got '
+            f'{len(names)} names, {len(set(names))} of them different, in classes={classes}'
+        )
+    return names
+
+
+def _read_lines(path: str | Path) -> list[str]:
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'a list of videos or classes must be a file, got {path}; check its spelling'
+        )
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the first column
+        return path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'a list of videos or classes must be text in UTF-8, got {path}; name another file'
+        ) from error
+
+
+def _check_not_empty(rows: Sequence[object], path: Path) -> None:
+    if not rows:
+        raise ValueError(f'ann_file must name a video at least, got none in {path}; make it again')

@@ -1,0 +1,201 @@
+"""Generated clips of twelve motions that only the order of the frames tells apart.
+
+A textured shape moves in one of four ways, and each way comes in three actions that show the same
+poses in another order: forward, backward, and forward and back again. Every pose is a point on a
+ring (what leaves the picture on the right comes in on the left, what has grown to the largest size
+begins again at the smallest) and starts anywhere on it, so that the frame with any given number
+looks the same in all twelve actions: its distribution does not depend on the action at all. A model
+that sees the frames without their order can at best tell the four ways, a third of the actions.
+
+Around that: dark textured backgrounds under a drifting camera, other shapes that stand about or
+wander, changing light and noise.
+
+Shape letters in this file: T frames, S frame size in pixels.
+"""
+
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import Compose
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from mmotion.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
+from mmotion.registry import DATASETS
+from mmotion.scene import ByteArray, FloatArray, Part, Scene
+from mmotion.shapes import SPLITS
+
+# for each coordinate of a pose: forward, backward, there and back
+ACTIONS = (
+    *('right', 'left', 'sway'),
+    *('down', 'up', 'bob'),
+    *('clockwise', 'anticlockwise', 'rock'),
+    *('grow', 'shrink', 'pulse'),
+)
+# smallest and largest shape, in widths of the frame
+EXTENT = (0.25, 0.9)
+# how far a pose goes between its two ends, in turns of its ring
+TRAVEL = (0.25, 0.4)
+
+
+@DATASETS.register_module()
+class ActionShapesDataset(Dataset):
+    """Generated clips of `ACTIONS`, drawn when they are asked for; number i shows action i % 12.
+
+    Args:
+        split: 'train', 'val' or 'test'; their clips share nothing.
+        num_videos: How many there are. An index always gives the same clip, so a large number
+            together with `EpochSliceSampler` trains on fresh clips in each epoch.
+        pipeline: Transforms for each clip.
+        num_frames: Frames in a clip T.
+        size: Width and height of the frames S in pixels.
+
+    Raises:
+        ValueError: If the split is unknown, there is no clip, or a clip is too short or small.
+    """
+
+    METAINFO = {'classes': ACTIONS}
+
+    def __init__(
+        self,
+        *,
+        split: str,
+        num_videos: int,
+        pipeline: list[dict[str, Any]],
+        num_frames: int = 8,
+        size: int = 64,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f'split must be one of {list(SPLITS)}, got split={split!r}')
+        if num_videos < 1:
+            raise ValueError(f'num_videos must be at least 1, got num_videos={num_videos}')
+        if num_frames < 4:
+            raise ValueError(f'num_frames must be at least 4, got num_frames={num_frames}')
+        if size < 16:
+            raise ValueError(f'size must be at least 16 pixels, got size={size}')
+        self.split = split
+        self.num_videos = num_videos
+        self.pipeline = Compose(pipeline)
+        self.num_frames = num_frames
+        self.size = size
+        self.metainfo = dict(self.METAINFO)
+
+    def __len__(self) -> int:
+        return self.num_videos
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Draw a clip and pass it through the pipeline.
+
+        Raises:
+            IndexError: If there is no clip with this number.
+        """
+        if not 0 <= index < self.num_videos:
+            raise IndexError(f'index must lie in 0..{self.num_videos - 1}, got index={index}')
+        rng = np.random.default_rng([SPLITS[self.split], index])
+        label = index % len(ACTIONS)
+        scene = action_scene(ACTIONS[label], rng, num_frames=self.num_frames, size=self.size)
+        item: Any = self.pipeline(
+            {
+                'imgs': list(scene.frames()),
+                'img_shape': (self.size, self.size),
+                'original_shape': (self.size, self.size),
+                'clip_len': self.num_frames,
+                'num_clips': 1,
+                'label': label,
+                'name': f'{self.split}_{index:06d}',
+            }
+        )
+        return item
+
+
+def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size: int) -> Scene:
+    """Describe a clip of an action: the shape that acts, in front of all that does not matter."""
+    pose = draw_pose(action, rng, num_frames)
+    acting = _on_ring(_bright_sprite(rng), pose, size)
+    others = tuple(
+        _bystander(rng, num_frames, size) for _ in range(rng.choice(3, p=(0.5, 0.3, 0.2)))
+    )
+    x, y = 0.03 * size * smooth(rng, num_frames, rng.uniform(4, 16), 2).T
+    light = np.ones(num_frames)
+    if rng.random() < 0.3:
+        light += 0.08 * smooth(rng, num_frames, rng.uniform(2, 16))
+    return Scene(
+        size=size,
+        # dark, so that what is in front can be seen in whatever colours it has
+        backgrounds=(texture(rng, int(1.5 * size)) // 2,),
+        shot=np.zeros(num_frames, np.int64),
+        camera=similarity(x, y, np.zeros(num_frames), 1.0, 0.0),
+        parts=(*others, *acting),
+        light=light,
+        noise=float(rng.uniform(0, 6)),
+        cycles=np.zeros(num_frames),
+        period=np.zeros(num_frames),
+    )
+
+
+def draw_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatArray:
+    """Draw the x, y, angle and size of the acting shape in each frame, each in [0, 1), (T, 4).
+
+    At the same state of `rng`, the three actions of one kind give the same poses in another order.
+
+    Raises:
+        ValueError: If there is no such action.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f'action must be one of {", ".join(ACTIONS)}, got action={action!r}')
+    coordinate, order = divmod(ACTIONS.index(action), 3)
+    start, travel = rng.random(4), rng.uniform(*TRAVEL)
+    step = np.arange(num_frames)
+    if order == 1:
+        step = step[::-1]
+    elif order == 2:
+        # by steps of two to the far end, and back over the ones left out
+        step = np.concatenate([step[::2], step[1::2][::-1]])
+        # from either end
+        step = step if rng.random() < 0.5 else num_frames - 1 - step
+    pose = np.tile(start, (num_frames, 1))
+    pose[:, coordinate] += travel * step / (num_frames - 1)
+    return pose % 1
+
+
+def _on_ring(image: ByteArray, pose: FloatArray, size: int) -> tuple[Part, ...]:
+    """Place a sprite by its pose (T, 4), and once more beyond each border of the picture."""
+    x, y = size * pose[:, :2].T
+    angle = 2 * np.pi * pose[:, 2]
+    smallest, largest = EXTENT
+    scale = size * smallest * (largest / smallest) ** pose[:, 3] / SPRITE_SIZE
+    # only the nearer border of each axis can be reached
+    xs = (x, x + np.where(x < size / 2, size, -size))
+    ys = (y, y + np.where(y < size / 2, size, -size))
+    return tuple(
+        Part(image, similarity(x, y, angle, scale, SPRITE_SIZE / 2), on_screen=True)
+        for x in xs
+        for y in ys
+    )
+
+
+def _bystander(rng: np.random.Generator, num_frames: int, size: int) -> Part:
+    """A smaller shape that stands still in the world or wanders about a place."""
+    wander = 0.04 * smooth(rng, num_frames, rng.uniform(2, 8), 2) * rng.integers(2)
+    x, y = size * (rng.random(2) + wander).T
+    angle = np.full(num_frames, rng.uniform(0, 2 * np.pi))
+    scale = size * rng.uniform(0.15, 0.35) / SPRITE_SIZE
+    return Part(_bright_sprite(rng), similarity(x, y, angle, scale, SPRITE_SIZE / 2))
+
+
+def _bright_sprite(rng: np.random.Generator) -> ByteArray:
+    """A textured polygon that looks different when turned, brighter than backgrounds, (h, w, 4)."""
+    image = sprite(rng, _outline(rng))
+    image[..., :3] = image[..., :3] // 2 + image[..., 3:] // 2
+    return image
+
+
+def _outline(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A long polygon, thick at one end, (K, 2) within 0..1."""
+    num_corners = int(rng.integers(3, 9))
+    angle = 2 * np.pi * np.arange(num_corners) / num_corners
+    radius = rng.uniform(0.35, 0.47, num_corners)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    # narrower from one end to the other
+    width = rng.uniform(0.4, 0.7) * (1 + rng.uniform(0.4, 0.9) * x / 0.47)
+    return 0.5 + np.stack([x, np.clip(width, 0.1, 1) * y], 1)

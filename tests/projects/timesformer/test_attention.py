@@ -1,0 +1,116 @@
+"""The steps against loops over the patches that the paper says are attended to."""
+
+from unittest.mock import Mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from projects.timesformer.attention import (
+    MIXES,
+    SCHEMES,
+    _is_plain_faster,
+    attend,
+    window_starts,
+)
+
+from .conftest import all_patches, class_token_groups, neighbours
+
+T, B, R, C, N, K = 4, 2, 4, 6, 2, 3
+SIZE = (T, R, C)
+
+
+def slow_attention(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
+    """One query (N, K) to the weighted mean (N, K) of the values, head by head."""
+    heads = []
+    for n in range(N):
+        scores = torch.stack([query[n] @ key[n] / K**0.5 for key in keys])
+        weights = scores.exp() / scores.exp().sum()
+        heads.append(sum(w * value[n] for w, value in zip(weights, values, strict=True)))
+    return torch.stack(heads)
+
+
+@pytest.mark.parametrize('kind', MIXES)
+def test_each_step_equals_a_loop_over_the_neighbours(kind: str) -> None:
+    query, key, value = torch.randn(3, T, B, 1 + R * C, N, K, dtype=torch.float64)
+    # the copies of the class token are equal
+    for x in (query, key, value):
+        x[:, :, 0] = x[0, :, 0]
+    mixed = MIXES[kind](query, key, value, R)
+    assert mixed.shape == value.shape
+    for b in range(B):
+        cls_query, cls_key, cls_value = (x[0, b, 0] for x in (query, key, value))
+        queries, keys, values = (
+            {(t, r, c): x[t, b, 1 + r * C + c] for t, r, c in all_patches(SIZE)}
+            for x in (query, key, value)
+        )
+        for t, r, c in all_patches(SIZE):
+            seen = neighbours(kind, (t, r, c), SIZE)
+            # attention in time leaves the class token out
+            extra = [] if kind == 'time' else [(cls_key, cls_value)]
+            slow = slow_attention(
+                queries[t, r, c],
+                [keys[p] for p in seen] + [k for k, _ in extra],
+                [values[p] for p in seen] + [v for _, v in extra],
+            )
+            torch.testing.assert_close(mixed[t, b, 1 + r * C + c], slow)
+        copies = [
+            slow_attention(
+                cls_query,
+                [cls_key, *(keys[p] for p in group)],
+                [cls_value, *(values[p] for p in group)],
+            )
+            for group in class_token_groups(kind, SIZE)
+        ]
+        if copies:
+            torch.testing.assert_close(mixed[:, b, 0].mean(0), torch.stack(copies).mean(0))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'count'),
+    [
+        pytest.param('local', T * (R // 2) * (C // 2), id='local-half-of-rows-and-columns'),
+        pytest.param('global', (T // 2) * (R // 2) * (C // 2), id='global-every-second'),
+    ],
+)
+def test_sparse_steps_see_as_many_patches_from_everywhere(kind: str, count: int) -> None:
+    assert {len(neighbours(kind, patch, SIZE)) for patch in all_patches(SIZE)} == {count}
+
+
+def test_windows_are_centred_where_the_border_lets_them() -> None:
+    # 14 rows as at 224 pixels: seven rows, three on either side
+    assert window_starts(14).tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7]
+
+
+def test_plain_softmax_equals_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = torch.randn(3, 5, 8, N, K)
+    kernel = Mock(wraps=F.scaled_dot_product_attention)
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', kernel)
+    plain = attend(query, key, value)
+    kernel.assert_not_called()
+    with torch.no_grad():
+        torch.testing.assert_close(attend(query, key, value), plain, rtol=0, atol=1e-6)
+    kernel.assert_called_once()
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'num_keys', 'grad', 'is_plain'),
+    [
+        pytest.param(torch.float32, 8, True, True, id='short-training'),
+        pytest.param(torch.float32, 8, False, False, id='short-prediction'),
+        pytest.param(torch.float32, 197, True, False, id='frame'),
+        pytest.param(torch.bfloat16, 197, False, True, id='frame-in-half-precision'),
+        pytest.param(torch.bfloat16, 1569, True, False, id='clip-in-half-precision'),
+    ],
+)
+def test_the_kernel_is_chosen_by_shape(
+    dtype: torch.dtype, num_keys: int, grad: bool, is_plain: bool
+) -> None:
+    with torch.set_grad_enabled(grad):
+        assert _is_plain_faster(torch.empty(1, 1, num_keys, 1, dtype=dtype)) == is_plain
+
+
+def test_the_schemes_are_those_of_figure_2() -> None:
+    assert len(SCHEMES) == 5
+    assert {step for steps in SCHEMES.values() for step in steps} == set(MIXES)
