@@ -189,6 +189,10 @@ def load_state_dict(
 ) -> None:
     """Copy weights into a model, after checking that they belong to it.
 
+    A module that can use weights of other shapes than its own, such as position embeddings of
+    another image size, has a method `fit_weights(state_dict, prefix)`. It gets all weights and the
+    prefix of its own names, and returns a copy in which its own have its shapes.
+
     Args:
         model: Receives the weights; left as it was if they do not fit.
         state_dict: Tensors by name.
@@ -200,6 +204,9 @@ def load_state_dict(
     Raises:
         CheckpointError: If the weights do not fit.
     """
+    for name, module in model.named_modules():
+        if callable(getattr(module, 'fit_weights', None)):
+            state_dict = module.fit_weights(state_dict, f'{name}.' if name else '')
     own = model.state_dict()
     fitting = {k: v for k, v in state_dict.items() if k in own and v.shape == own[k].shape}
     shapes = [

@@ -169,7 +169,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'OPTIM_WRAPPER_CONSTRUCTORS', parent=mmaction.OPTIM_WRAPPER_CONSTRUCTORS
 )
 PARAM_SCHEDULERS = Registry('PARAM_SCHEDULERS', parent=mmaction.PARAM_SCHEDULERS)
-METRICS = Registry('METRICS', parent=mmaction.METRICS)
+METRICS = Registry('METRICS', parent=mmaction.METRICS, locations=['mmotion.action_metrics'])
 EVALUATOR = Registry('EVALUATOR', parent=mmaction.EVALUATOR)
 TASK_UTILS = Registry('TASK_UTILS', parent=mmaction.TASK_UTILS)
 VISUALIZERS = Registry('VISUALIZERS', parent=mmaction.VISUALIZERS)

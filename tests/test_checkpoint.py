@@ -232,6 +232,18 @@ def test_fine_tuning_leaves_out_what_does_not_fit_but_not_most_of_it(weights, lo
         load_state_dict(model, {'unrelated': torch.ones(5)}, source='b.pth', strict=False)
 
 
+def test_a_module_may_fit_weights_of_other_shapes_to_its_own():
+    class Halved(nn.Linear):
+        def fit_weights(self, state_dict, prefix):
+            return {**state_dict, f'{prefix}bias': state_dict[f'{prefix}bias'][::2]}
+
+    model = nn.Sequential(nn.ReLU(), Halved(3, 2))
+    weights = {'1.weight': torch.ones(2, 3), '1.bias': torch.arange(4.0)}
+    load_state_dict(model, weights, source='x.pth')
+    assert torch.equal(model[1].bias, torch.tensor([0.0, 2.0]))
+    assert len(weights['1.bias']) == 4
+
+
 def test_what_is_saved_loads_with_weights_only(tmp_path, weights):
     content = {
         'state_dict': weights,

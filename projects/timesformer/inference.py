@@ -27,6 +27,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
+from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
 from mmotion.inference import Predictor, Video, open_frames
@@ -35,7 +36,6 @@ from mmotion.video import VideoFrame, inspect_video
 from mmotion.visualization import draw_result, plot_result
 
 from .data import DecodeClip
-from .metrics import describe_views
 
 Results = dict[str, Any]
 

@@ -63,7 +63,8 @@ class ActionMetric(BaseMetric):
         Args:
             data_batch: Its `inputs` are clips (V, 3, T, H, W), of which the views are counted.
             data_samples: With `pred_score` (C,) and `gt_label`, one class each; perhaps `name`,
-                `num_clips`, and `excluded`, true where a video could not be decoded.
+                `num_clips`, `views`, which says in words what was looked at instead of the shape
+                of the clips, and `excluded`, true where a video could not be decoded.
 
         Raises:
             ValueError: If a video does not have one class, or its class is none of the C.
@@ -84,7 +85,8 @@ class ActionMetric(BaseMetric):
                     'label': int(label[0]),
                     # a video that could not be decoded was predicted from something else
                     'scores': None if sample.get('excluded') else scores,
-                    'views': describe_views(tuple(clip.shape), sample.get('num_clips')),
+                    'views': sample.get('views')
+                    or describe_views(tuple(clip.shape), sample.get('num_clips')),
                 }
             )
 

@@ -9,8 +9,7 @@ from mmaction.evaluation import mean_class_accuracy as reference_mean_class_accu
 from mmaction.evaluation import top_k_accuracy as reference_top_k_accuracy
 from mmengine.logging import MMLogger
 
-from mmotion.registry import METRICS
-from projects.timesformer.metrics import (
+from mmotion.action_metrics import (
     ActionMetric,
     count_confusion,
     describe_views,
@@ -18,6 +17,7 @@ from projects.timesformer.metrics import (
     plot_confusion,
     top_k_accuracy,
 )
+from mmotion.registry import METRICS
 
 CLASSES = ('sit', 'walk', 'run')
 # three videos of sit, one of walk; the second and the last are wrong
