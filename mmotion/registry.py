@@ -43,8 +43,8 @@ class Registry(MMEngineRegistry):
         locations: Modules of the core that register into it, imported on the first look-up.
 
     Example:
-        >>> MODELS.get('TimeSformer').__module__
-        'mmaction.models.backbones.timesformer'
+        >>> MODELS.get('X3D').__module__
+        'mmaction.models.backbones.x3d'
     """
 
     def __init__(

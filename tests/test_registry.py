@@ -38,7 +38,7 @@ def brick():
 @pytest.mark.parametrize(
     ('registry', 'name', 'package'),
     [
-        pytest.param(MODELS, 'TimeSformer', 'mmaction.models', id='model of MMAction2'),
+        pytest.param(MODELS, 'X3D', 'mmaction.models', id='model of MMAction2'),
         pytest.param(TRANSFORMS, 'SampleFrames', 'mmaction.datasets', id='transform of MMAction2'),
         pytest.param(DATASETS, 'VideoDataset', 'mmaction.datasets', id='data set of MMAction2'),
         pytest.param(METRICS, 'AccMetric', 'mmaction.evaluation', id='metric of MMAction2'),
@@ -158,7 +158,7 @@ def test_a_runner_gives_our_answer(tmp_path):
     [
         pytest.param(
             dict(
-                type='TimeSformer',
+                type='mmaction.TimeSformer',
                 num_frames=2,
                 img_size=32,
                 patch_size=16,

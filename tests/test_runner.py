@@ -1,9 +1,4 @@
-import json
-import multiprocessing
-import os
 import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +9,7 @@ from mmotion.checkpoint import load_checkpoint_file
 from mmotion.checkpoint_file import CheckpointError
 from mmotion.config import load_config
 from mmotion.runner import build_runner
+from tests.training_runs import assert_same, kill_after, read_losses, run_in_child, train
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TOY = CHECKOUT / 'tests' / 'toy' / 'toy.py'
@@ -22,36 +18,6 @@ QUIET = {'log_level': 'ERROR'}
 
 def toy(**options):
     return load_config(TOY, QUIET | {key.replace('__', '.'): v for key, v in options.items()})
-
-
-def train(config, **kwargs):
-    runner = build_runner(config, **kwargs)
-    runner.train()
-    return runner
-
-
-def read_losses(work_dir):
-    """Read the logged loss, smoothed over the last steps, of each step; later runs win."""
-    losses = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json'), key=os.path.getmtime):
-        for line in file.read_text().splitlines():
-            # a killed process may have left half a line
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if 'loss' in entry:
-                losses[entry['step']] = entry['loss'], entry['lr']
-    return losses
-
-
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    for key in one:
-        if isinstance(one[key], dict):
-            assert_same(one[key], other[key])
-        elif isinstance(one[key], torch.Tensor):
-            assert torch.equal(one[key], other[key]), key
 
 
 def test_work_dir_is_named_after_the_config(tmp_path, monkeypatch):
@@ -188,21 +154,6 @@ def test_workers_draw_other_numbers_in_each_epoch(tmp_path):
     assert len({round(float(n.sum()), 4) for n in noise}) == len(noise)
 
 
-def run_in_child(config, work_dir):
-    """Start training in a forked process, which saves the seconds that imports take."""
-
-    def run():
-        os.setsid()
-        with open(os.devnull, 'w') as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        train(config, work_dir=work_dir, resume='auto')
-
-    process = multiprocessing.get_context('fork').Process(target=run)
-    process.start()
-    return process
-
-
 def test_a_run_that_is_killed_three_times_ends_as_an_unbroken_one(tmp_path):
     config = toy(train_cfg__max_epochs=12, train_dataloader__num_workers=1)
     unbroken = run_in_child(config, tmp_path / 'unbroken')
@@ -212,14 +163,7 @@ def test_a_run_that_is_killed_three_times_ends_as_an_unbroken_one(tmp_path):
     # others in each run of this test: any moment must do
     moments = sorted(random.SystemRandom().sample(range(1, 80), 3))
     for step in moments:
-        process = run_in_child(config, tmp_path / 'killed')
-        while process.is_alive() and max(read_losses(tmp_path / 'killed'), default=0) < step:
-            time.sleep(0.01)
-        time.sleep(random.SystemRandom().uniform(0, 0.05))
-        # with its data workers
-        os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, moments
+        kill_after(step, run_in_child(config, tmp_path / 'killed'), tmp_path / 'killed')
     last = run_in_child(config, tmp_path / 'killed')
     last.join()
     assert last.exitcode == 0, moments

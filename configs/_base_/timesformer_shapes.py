@@ -26,7 +26,7 @@ test_dataloader = dict(
 
 optim_wrapper = dict(
     type='BFloat16OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05, betas=(0.9, 0.98), fused=True),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05, betas=(0.9, 0.98), fused=True),
     clip_grad=dict(max_norm=1.0),
 )
 param_scheduler = [

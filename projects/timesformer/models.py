@@ -34,7 +34,9 @@ from .attention import SCHEMES
 from .blocks import NORM_EPS, Block
 from .convert import convert
 
-INIT_STD = 0.02
+HEAD_STD = 0.02
+# about the deviation of what normalised patches become
+EMBED_STD = 0.5
 # how position embeddings are resized to another number of rows and columns
 RESIZES = ('bicubic', 'nearest')
 
@@ -57,7 +59,8 @@ class TimeSformer(nn.Module):
 
     Differs from the reference code: has the last two schemes, of which there is no public
     implementation; `time` is the same in all blocks for any number of frames; position embeddings
-    are resized in two dimensions, bicubic unless told otherwise; loads strictly.
+    are resized in two dimensions, bicubic unless told otherwise; loads strictly; random weights are
+    drawn for training from them, see `_draw_weights`.
 
     Args:
         attention: One of the five.
@@ -284,14 +287,22 @@ class TimeSformer(nn.Module):
         return state
 
     def _draw_weights(self) -> None:
-        """Draw random weights as the reference does; its time embeddings start at zero."""
+        """Draw weights to train from; `init` replaces them.
+
+        The reference draws all of them with a deviation of 0.02, and leaves the embeddings of time
+        at zero, as it goes on from an image model. From there a small model did not learn the order
+        of frames in 2,000 steps on generated clips; with Xavier's deviation, which is about 0.02
+        for 768 channels but larger for fewer, and embeddings as large as what they are added to,
+        it does so in 300.
+        """
         for name, parameter in self.blocks.named_parameters():
             if name.endswith('bias') or '.fc.' in name:
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2:
-                nn.init.trunc_normal_(parameter, std=INIT_STD)
-        nn.init.trunc_normal_(self.pos_embed, std=INIT_STD)
-        nn.init.trunc_normal_(self.cls_token, std=INIT_STD)
+                nn.init.xavier_uniform_(parameter)
+        for embedding in (self.pos_embed, self.time_embed, self.cls_token):
+            if embedding is not None:
+                nn.init.trunc_normal_(embedding, std=EMBED_STD)
 
     def _grid(self, num_frames: int, height: int, width: int) -> tuple[int, int]:
         """Rows R and columns C of patches, after checking that the scheme can handle them."""
@@ -332,7 +343,7 @@ class TimeSformerHead(nn.Module):
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         self.fc = nn.Linear(in_channels, num_classes)
-        nn.init.trunc_normal_(self.fc.weight, std=INIT_STD)
+        nn.init.trunc_normal_(self.fc.weight, std=HEAD_STD)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, embeddings: Tensor, **_: Any) -> Tensor:

@@ -1,11 +1,10 @@
 """Generated clips of twelve motions that only the order of the frames tells apart.
 
 A textured shape moves in one of four ways, and each way comes in three actions that show the same
-poses in another order: forward, backward, and forward and back again. Every pose is a point on a
-ring (what leaves the picture on the right comes in on the left, what has grown to the largest size
-begins again at the smallest) and starts anywhere on it, so that the frame with any given number
-looks the same in all twelve actions: its distribution does not depend on the action at all. A model
-that sees the frames without their order can at best tell the four ways, a third of the actions.
+poses in another order: forward, backward, and forward and back again. What does not move takes a
+random one of the poses of such a way. So a frame looks alike in all twelve actions: unless its
+number is known, its distribution does not depend on the action at all. A model that sees the frames
+without their order can at best tell the four ways, and get a third of the actions right.
 
 Around that: dark textured backgrounds under a drifting camera, other shapes that stand about or
 wander, changing light and noise.
@@ -32,10 +31,11 @@ ACTIONS = (
     *('clockwise', 'anticlockwise', 'rock'),
     *('grow', 'shrink', 'pulse'),
 )
-# smallest and largest shape, in widths of the frame
-EXTENT = (0.25, 0.9)
-# how far a pose goes between its two ends, in turns of its ring
-TRAVEL = (0.25, 0.4)
+# least and most of x and y in widths of the frame, of the angle in turns from upright, and of the
+# logarithm of the size in widths of the frame
+POSE_RANGES = np.array([[0.2, 0.8], [0.2, 0.8], [-0.25, 0.25], [np.log(0.3), np.log(0.9)]])
+# how far a shape goes between the ends of its way, in shares of the range
+TRAVEL = (0.4, 0.7)
 
 
 @DATASETS.register_module()
@@ -110,12 +110,14 @@ class ActionShapesDataset(Dataset):
 
 def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size: int) -> Scene:
     """Describe a clip of an action: the shape that acts, in front of all that does not matter."""
-    pose = draw_pose(action, rng, num_frames)
-    acting = _on_ring(_bright_sprite(rng), pose, size)
+    x, y, angle, log_size = draw_pose(action, rng, num_frames).T
+    scale = size * np.exp(log_size) / SPRITE_SIZE
+    placement = similarity(size * x, size * y, 2 * np.pi * angle, scale, SPRITE_SIZE / 2)
+    acting = Part(_bright_sprite(rng), placement, on_screen=True)
     others = tuple(
         _bystander(rng, num_frames, size) for _ in range(rng.choice(3, p=(0.5, 0.3, 0.2)))
     )
-    x, y = 0.03 * size * smooth(rng, num_frames, rng.uniform(4, 16), 2).T
+    drift = 0.03 * size * smooth(rng, num_frames, rng.uniform(4, 16), 2)
     light = np.ones(num_frames)
     if rng.random() < 0.3:
         light += 0.08 * smooth(rng, num_frames, rng.uniform(2, 16))
@@ -124,8 +126,8 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
         # dark, so that what is in front can be seen in whatever colours it has
         backgrounds=(texture(rng, int(1.5 * size)) // 2,),
         shot=np.zeros(num_frames, np.int64),
-        camera=similarity(x, y, np.zeros(num_frames), 1.0, 0.0),
-        parts=(*others, *acting),
+        camera=similarity(*drift.T, np.zeros(num_frames), 1.0, 0.0),
+        parts=(*others, acting),
         light=light,
         noise=float(rng.uniform(0, 6)),
         cycles=np.zeros(num_frames),
@@ -134,7 +136,7 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
 
 
 def draw_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatArray:
-    """Draw the x, y, angle and size of the acting shape in each frame, each in [0, 1), (T, 4).
+    """Draw x, y, angle and logarithm of the size of the acting shape, in `POSE_RANGES`, (T, 4).
 
     At the same state of `rng`, the three actions of one kind give the same poses in another order.
 
@@ -144,34 +146,16 @@ def draw_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatAr
     if action not in ACTIONS:
         raise ValueError(f'action must be one of {", ".join(ACTIONS)}, got action={action!r}')
     coordinate, order = divmod(ACTIONS.index(action), 3)
-    start, travel = rng.random(4), rng.uniform(*TRAVEL)
-    step = np.arange(num_frames)
-    if order == 1:
-        step = step[::-1]
-    elif order == 2:
-        # by steps of two to the far end, and back over the ones left out
-        step = np.concatenate([step[::2], step[1::2][::-1]])
-        # from either end
-        step = step if rng.random() < 0.5 else num_frames - 1 - step
-    pose = np.tile(start, (num_frames, 1))
-    pose[:, coordinate] += travel * step / (num_frames - 1)
-    return pose % 1
-
-
-def _on_ring(image: ByteArray, pose: FloatArray, size: int) -> tuple[Part, ...]:
-    """Place a sprite by its pose (T, 4), and once more beyond each border of the picture."""
-    x, y = size * pose[:, :2].T
-    angle = 2 * np.pi * pose[:, 2]
-    smallest, largest = EXTENT
-    scale = size * smallest * (largest / smallest) ** pose[:, 3] / SPRITE_SIZE
-    # only the nearer border of each axis can be reached
-    xs = (x, x + np.where(x < size / 2, size, -size))
-    ys = (y, y + np.where(y < size / 2, size, -size))
-    return tuple(
-        Part(image, similarity(x, y, angle, scale, SPRITE_SIZE / 2), on_screen=True)
-        for x in xs
-        for y in ys
-    )
+    forward = np.arange(num_frames)
+    # by steps of two to the far end, and back over the ones left out
+    back_again = np.concatenate([forward[::2], forward[1::2][::-1]])
+    # where on its way each coordinate is
+    steps = np.tile(rng.integers(num_frames, size=4), (num_frames, 1))
+    steps[:, coordinate] = (forward, forward[::-1], back_again)[order]
+    travel = rng.uniform(*TRAVEL, 4)
+    start = rng.uniform(0, 1 - travel)
+    low, high = POSE_RANGES.T
+    return low + (high - low) * (start + travel * steps / (num_frames - 1))
 
 
 def _bystander(rng: np.random.Generator, num_frames: int, size: int) -> Part:
@@ -191,11 +175,11 @@ def _bright_sprite(rng: np.random.Generator) -> ByteArray:
 
 
 def _outline(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A long polygon, thick at one end, (K, 2) within 0..1."""
+    """A long polygon, upright and thick at its lower end, (K, 2) within 0..1."""
     num_corners = int(rng.integers(3, 9))
     angle = 2 * np.pi * np.arange(num_corners) / num_corners
     radius = rng.uniform(0.35, 0.47, num_corners)
     x, y = radius * np.cos(angle), radius * np.sin(angle)
     # narrower from one end to the other
-    width = rng.uniform(0.4, 0.7) * (1 + rng.uniform(0.4, 0.9) * x / 0.47)
-    return 0.5 + np.stack([x, np.clip(width, 0.1, 1) * y], 1)
+    width = rng.uniform(0.4, 0.7) * (1 + rng.uniform(0.5, 0.9) * x / 0.47)
+    return 0.5 + np.stack([np.clip(width, 0.1, 1) * y, x], 1)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,29 +11,10 @@ import torch
 from mmotion.checkpoint import load_checkpoint_file
 from mmotion.config import load_config
 from mmotion.runner import build_runner
+from tests.training_runs import run_dist_script
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 TOY = TOOLS.parent / 'tests' / 'toy' / 'toy.py'
-
-
-def run_dist_script(name, *arguments, cwd):
-    """Run one of tools/dist_*.sh with two processes on the CPU."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if key != 'PYTHONPATH'},
-        'CUDA_VISIBLE_DEVICES': '',
-        'PORT': str(random.SystemRandom().randint(20000, 40000)),
-        'PYTHON': sys.executable,
-    }
-    done = subprocess.run(
-        ['bash', TOOLS / name, *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
 
 
 def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path):

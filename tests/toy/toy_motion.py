@@ -79,15 +79,20 @@ class ToyError(BaseMetric):
 
 @HOOKS.register_module(force=True)
 class RecordRanks(Hook):
-    """Writes the weights of each process after each epoch."""
+    """Writes the weights of each process, and its losses so far, after each epoch."""
 
     def __init__(self, *, out_dir):
         self.out_dir = Path(out_dir)
+        self.losses = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses.append(outputs['loss'].item())
 
     def after_train_epoch(self, runner):
         self.out_dir.mkdir(parents=True, exist_ok=True)
         model = getattr(runner.model, 'module', runner.model)
         torch.save(model.state_dict(), self.out_dir / f'rank_{get_rank()}.pth')
+        torch.save(self.losses, self.out_dir / f'losses_{get_rank()}.pth')
 
 
 @PREDICTORS.register_module(force=True)

@@ -289,6 +289,20 @@ class TestInit:
         if model.time_embed is not None:
             assert not model.time_embed.any()
 
+    @pytest.mark.parametrize(('dim', 'std'), [(768, 0.0255), (96, 0.0722)])
+    def test_random_weights_suit_the_width(self, dim: int, std: float) -> None:
+        model = TimeSformer(image_size=32, embed_dim=dim, depth=1, num_heads=2)
+        block = model.blocks[0]
+        # Xavier: sqrt(2 / (D + 3 D))
+        for step in block.steps():
+            assert step.qkv.weight.std().item() == pytest.approx(std, rel=0.05)
+            assert not step.qkv.bias.any()
+        assert not block.added['time'].fc.weight.any()
+        # embeddings are not lost beside the patches that they are added to
+        patches = model.patch_embed(torch.randn(1000, 768)).std().item()
+        for embedding in (model.pos_embed, model.time_embed):
+            assert 0.3 < embedding.std().item() / patches < 3
+
     def test_image_weights_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vit = timm_vit()
         monkeypatch.setattr(models.timm, 'create_model', lambda name, pretrained: vit)
