@@ -18,7 +18,7 @@ import resource
 import statistics
 import sys
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -184,7 +184,10 @@ def time_in_turn(
     """Run each task once a round, after a round that warms up, and give their seconds."""
     seconds: dict[Any, list[float]] = {key: [] for key in tasks}
     for i in range(rounds + 1):
-        for key, task in tasks.items():
+        # another one begins each round, as a task may run faster behind some than behind others
+        order = deque(tasks.items())
+        order.rotate(-i)
+        for key, task in order:
             synchronize()
             start = time.perf_counter()
             task()
