@@ -205,8 +205,9 @@ def load_state_dict(
         CheckpointError: If the weights do not fit.
     """
     for name, module in model.named_modules():
-        if callable(getattr(module, 'fit_weights', None)):
-            state_dict = module.fit_weights(state_dict, f'{name}.' if name else '')
+        fit_weights: Any = getattr(module, 'fit_weights', None)
+        if fit_weights is not None:
+            state_dict = fit_weights(state_dict, f'{name}.' if name else '')
     own = model.state_dict()
     fitting = {k: v for k, v in state_dict.items() if k in own and v.shape == own[k].shape}
     shapes = [

@@ -117,7 +117,7 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
     others = tuple(
         _bystander(rng, num_frames, size) for _ in range(rng.choice(3, p=(0.5, 0.3, 0.2)))
     )
-    drift = 0.03 * size * smooth(rng, num_frames, rng.uniform(4, 16), 2)
+    drift_x, drift_y = 0.03 * size * smooth(rng, num_frames, rng.uniform(4, 16), 2).T
     light = np.ones(num_frames)
     if rng.random() < 0.3:
         light += 0.08 * smooth(rng, num_frames, rng.uniform(2, 16))
@@ -126,7 +126,7 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
         # dark, so that what is in front can be seen in whatever colours it has
         backgrounds=(texture(rng, int(1.5 * size)) // 2,),
         shot=np.zeros(num_frames, np.int64),
-        camera=similarity(*drift.T, np.zeros(num_frames), 1.0, 0.0),
+        camera=similarity(drift_x, drift_y, np.zeros(num_frames), 1.0, 0.0),
         parts=(*others, acting),
         light=light,
         noise=float(rng.uniform(0, 6)),
