@@ -109,8 +109,11 @@ def test_scores_of_each_video_are_written(tmp_path):
     assert sorted(p.name for p in (tmp_path / 'new').iterdir()) == ['confusion.png', 'scores.csv']
 
 
-def test_files_lie_beside_the_log_by_default(tmp_path, log):
+def test_files_lie_beside_the_log_by_default(tmp_path, log, monkeypatch):
     logger = MMLogger.get_current_instance()
+    # without the log of a run of another test
+    own = [handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler)]
+    monkeypatch.setattr(logger, 'handlers', own)
     handler = logging.FileHandler(tmp_path / 'run.log')
     logger.addHandler(handler)
     try:
