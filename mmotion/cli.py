@@ -1,4 +1,4 @@
-"""The command line: `mmotion train | test | predict | list | doctor | convert`.
+"""The command line: `mmotion train | test | predict | extract-keypoints | list | doctor | convert`.
 
 Exit codes: 0 all done, 1 some failed (named at the end), 2 wrong use. What a user can get wrong is
 answered in one line on stderr; `--debug`, or `MMOTION_DEBUG=1`, shows the traceback instead.
@@ -7,6 +7,7 @@ Nothing heavy is imported before it is known what to do, so that `--help` answer
 """
 
 import argparse
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,17 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 # what bad input raises; anything else is a defect and shows its traceback
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
 DUMP_SUFFIXES = ('.json', '.pkl', '.pickle')
+# what to do after Ctrl-C
+HOW_TO_GO_ON = {
+    'train': '; "--resume" goes on from the last checkpoint',
+    'extract-keypoints': '; the same command goes on with the videos that are left',
+}
+DETECTOR_HELP = """detectors of people and keypoints, and what FILE is for each:
+  keypoint_rcnn  17 points of COCO, by torchvision; its weights (.pth), downloaded if left out
+  mediapipe      33 points; a Pose Landmarker bundle (.task), needed; pip install "mmotion[pose]"
+  rtmlib         17 points of COCO, by RTMPose; a folder with a yolox*.onnx and an rtmpose*.onnx, or
+                 an RTMO model (.onnx), downloaded if left out; pip install rtmlib onnxruntime
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args)
     except KeyboardInterrupt:
-        hint = '; "--resume" goes on from the last checkpoint' if args.command == 'train' else ''
-        print(f'\nmmotion: stopped{hint}', file=sys.stderr)
+        print(f'\nmmotion: stopped{HOW_TO_GO_ON.get(args.command, "")}', file=sys.stderr)
         return INTERRUPTED
     except EXPECTED_ERRORS as error:
         if debug:
@@ -69,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
         ('train', _train, 'train a model', _add_train_arguments),
         ('test', _test, 'measure a trained model on its test set', _add_test_arguments),
         ('predict', _predict, 'find out about your own videos', _add_predict_arguments),
+        (
+            'extract-keypoints',
+            _extract_keypoints,
+            'find people and their keypoints in videos, a JSON file for each',
+            _add_extract_arguments,
+        ),
         ('list', _list, 'list configs, systems or registered names', _add_list_arguments),
         ('doctor', _doctor, 'check this installation', None),
         ('convert', _convert, 'convert released weights to ours', _add_convert_arguments),
@@ -154,7 +171,48 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='part of its width and height to see around a region; default: 0.1',
     )
+    _add_detector_arguments(parser, 'where the model reads keypoints: find them by this detector')
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
+
+
+def _add_extract_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
+    )
+    _add_detector_arguments(parser, 'what finds people; default: keypoint_rcnn')
+    parser.add_argument(
+        '--every', type=int, default=5, metavar='N', help='look at every N-th frame; default: 5'
+    )
+    parser.add_argument(
+        '--keep',
+        choices=('all', 'best', 'largest'),
+        default='all',
+        help='all people, tracked (default), or one of each frame, by score or by size',
+    )
+    parser.add_argument('--out', metavar='DIR', default='keypoints', help='default: keypoints')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=1,
+        metavar='N',
+        help='videos at a time, each with a detector of its own; keypoint_rcnn uses all cores by '
+        'itself; default: 1',
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=4,
+        metavar='N',
+        help='frames at a time for keypoint_rcnn; default: 4',
+    )
+    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
+
+
+def _add_detector_arguments(parser: argparse.ArgumentParser, summary: str) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = DETECTOR_HELP
+    parser.add_argument('--detector', metavar='NAME', help=summary)
+    parser.add_argument('--model-path', metavar='FILE', help='model of the detector, see below')
 
 
 def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -290,6 +348,10 @@ def _predict(args: argparse.Namespace) -> int:
         )
     if args.attention and args.regions:
         raise ValueError('--attention must come without --regions, got both; leave out one')
+    if args.model_path and not args.detector:
+        raise ValueError(
+            '--model-path must come with --detector, got --model-path alone; add --detector NAME'
+        )
     videos = find_videos(args.videos)
     regions = []
     if args.regions:
@@ -306,6 +368,13 @@ def _predict(args: argparse.Namespace) -> int:
             '--attention must be used with a model that has attention, got the predictor '
             f'{kind.__name__}; leave it out'
         )
+    if args.detector:
+        if 'detector' not in inspect.signature(kind).parameters:
+            raise ValueError(
+                '--detector must be used with a model that reads keypoints, got the predictor '
+                f'{kind.__name__}; leave it out'
+            )
+        config.predictor.update(detector=args.detector, model_path=args.model_path)
     predictor = load_model(config, args.checkpoint, device=args.device)
     failed = predict_videos(
         predictor,
@@ -321,6 +390,29 @@ def _predict(args: argparse.Namespace) -> int:
             'config': str(config.filename),
             'checkpoint': args.checkpoint or config.get('shipped_weights'),
         },
+    )
+    return 1 if failed else 0
+
+
+def _extract_keypoints(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from mmotion.extract_keypoints import extract_keypoints
+    from mmotion.pose_detectors import DEFAULT_DETECTOR, build_detector
+
+    failed = extract_keypoints(
+        args.videos,
+        args.out,
+        partial(
+            build_detector,
+            args.detector or DEFAULT_DETECTOR,
+            args.model_path,
+            args.device,
+        ),
+        every=args.every,
+        keep=args.keep,
+        batch_size=args.batch_size,
+        workers=args.workers,
     )
     return 1 if failed else 0
 

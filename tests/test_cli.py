@@ -10,7 +10,11 @@ import torch
 
 from mmotion.cli import main
 from mmotion.config import load_config
+from mmotion.pose_detectors import DETECTORS
+from mmotion.pose_files import read_poses
+from mmotion.registry import PREDICTORS
 from mmotion.runner import build_runner
+from mmotion.skeletons import COCO17
 from mmotion.video_writer import VideoWriter
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -147,6 +151,32 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--attention'],
         'a model that has attention, got the predictor ToyPredictor; leave it out',
     ),
+    'detector of a model without': (
+        ['predict', TOY, 'clip.mp4', '--detector', 'mediapipe'],
+        'a model that reads keypoints, got the predictor ToyPredictor; leave it out',
+    ),
+    'model of no detector': (
+        ['predict', TOY, 'clip.mp4', '--model-path', 'other.pth'],
+        '--model-path must come with --detector',
+    ),
+    'extract without video': (['extract-keypoints'], 'arguments are required: VIDEO'),
+    'extract from nothing': (['extract-keypoints', 'no.mp4'], "got 'no.mp4', which is not there"),
+    'unknown detector': (
+        ['extract-keypoints', 'clip.mp4', '--detector', 'openpose'],
+        "must be one of keypoint_rcnn, mediapipe, rtmlib, got detector='openpose'",
+    ),
+    'detector without its file': (
+        ['extract-keypoints', 'clip.mp4', '--detector', 'mediapipe'],
+        'download a Pose Landmarker bundle such as pose_landmarker_full.task',
+    ),
+    'detector with a text': (
+        ['extract-keypoints', 'clip.mp4', '--model-path', 'text.pth'],
+        'got a text file: text.pth',
+    ),
+    'every frame but none': (
+        ['extract-keypoints', 'clip.mp4', '--every', '0'],
+        'every must be at least 1, got every=0',
+    ),
     'predict without predictor': (
         ['predict', 'no_test.py', 'clip.mp4'],
         'got no_test.py without predictor',
@@ -271,6 +301,74 @@ def test_predict_names_what_failed(folder, capsys, checkpoint):
     assert 'clip.mp4: count 6' in out
     assert '1 of 2 videos failed: bad.mp4' in error
     assert (folder / 'results' / 'clip.json').is_file()
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """What the command line asks `build_detector` for; it finds nobody."""
+    asked = []
+
+    class Nobody:
+        name = 'nobody'
+        skeleton = COCO17
+
+        def detect(self, images):
+            return [[] for _ in images]
+
+    def build(*arguments):
+        asked.append(arguments)
+        return Nobody()
+
+    monkeypatch.setattr('mmotion.pose_detectors.build_detector', build)
+    return asked
+
+
+def test_extract_keypoints(folder, capsys, detector):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    code, out, error = run(
+        capsys, 'extract-keypoints', '.', '--detector', 'mediapipe', '--model-path', 'p.task',
+        '--device', 'cpu', '--every', '2', '--out', 'o', '--workers', '2', '--keep', 'best',
+    )  # fmt: skip
+    assert code == 1
+    assert detector == [('mediapipe', 'p.task', 'cpu')] * 2
+    assert '1 of them show nobody: clip.mp4' in out
+    assert '1 of 2 videos failed: bad.mp4' in error
+    assert read_poses(folder / 'o' / 'clip.json').frame_indices.tolist() == [0, 2, 4]
+    assert run(capsys, 'extract-keypoints', 'clip.mp4', '--out', 'p')[0] == 0
+    assert detector[-1] == ('keypoint_rcnn', None, None)
+
+
+def test_stopping_an_extraction_tells_how_to_go_on(folder, capsys, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmotion.extract_keypoints.extract_keypoints', stop)
+    code, _, error = run(capsys, 'extract-keypoints', 'clip.mp4')
+    assert code == 130
+    assert 'the same command goes on with the videos that are left' in error
+
+
+def test_predict_hands_the_detector_to_the_predictor(folder, capsys, checkpoint, monkeypatch):
+    asked = {}
+
+    class PosePredictor(PREDICTORS.get('ToyPredictor')):
+        def __init__(self, *, detector=None, model_path=None, **options):
+            asked.update(detector=detector, model_path=model_path)
+            super().__init__(**options)
+
+    monkeypatch.setitem(PREDICTORS.module_dict, 'ToyPredictor', PosePredictor)
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint]
+    assert run(capsys, *command, '--detector', 'rtmlib', '--model-path', 'm.onnx')[0] == 0
+    assert asked == {'detector': 'rtmlib', 'model_path': 'm.onnx'}
+    assert run(capsys, *command)[0] == 0
+    assert asked == {'detector': None, 'model_path': None}
+
+
+def test_help_of_a_detector_names_the_files(capsys):
+    for command in ('predict', 'extract-keypoints'):
+        code, out, _ = run(capsys, command, '--help')
+        assert code == 0
+        assert all(name in out for name in DETECTORS)
 
 
 def test_list_and_doctor(capsys):

@@ -1,0 +1,373 @@
+"""The predictor of activities: of a keypoint file, or of a video by way of a detector.
+
+A window slides over the steps, the frames that a detector looked at. In each window the person is
+followed who is most prominent there, and their keypoints go through the config's `test_pipeline` as
+if they were a sequence of their own. The scores of the whole video are those that testing gives it.
+
+A window in which nobody is seen has the score 0 for each class, and belongs to no segment. In a
+video in which nobody is seen at all there is nothing to predict, which is an error.
+
+Shape letters in this file: N steps of a video, L steps with padding, K points, C classes.
+"""
+
+import dataclasses
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from numpy.typing import NDArray
+
+from mmotion import action_visualization  # noqa: F401  (registers how scores look)
+from mmotion.action_scores import ActionScores, RunningScores
+from mmotion.inference import TIME_SLACK, Predictor, Video, open_frames
+from mmotion.pose_detectors import DETECTORS, build_detector
+from mmotion.pose_drawing import draw_people
+from mmotion.pose_files import read_poses
+from mmotion.pose_tracking import PoseTracker
+from mmotion.poses import Person, PoseVideo
+from mmotion.registry import PREDICTORS
+from mmotion.video import VideoFrame
+from mmotion.visualization import Image, Painter, draw_result, make_painter, plot_result
+
+from .sequence_files import take_main_track
+from .transforms import PackSequence, ResampleSequence
+
+
+# eq would compare arrays, whose truth value is undefined
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PoseScores(ActionScores):
+    """Which activity a video shows, and the keypoints that say so.
+
+    Args:
+        poses: Who was seen in the part of the video that was watched.
+    """
+
+    poses: PoseVideo
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: the scores, and how often somebody was seen."""
+        return {
+            **super().to_dict(),
+            'detector': self.poses.detector,
+            'num_steps': len(self.poses.frames),
+            'num_detections': self.poses.num_detections,
+        }
+
+
+@make_painter.register
+def _(result: PoseScores) -> Painter:
+    """The skeletons of the last frame that was looked at, under the labels and the timeline."""
+    paint_scores = make_painter.dispatch(ActionScores)(result)
+    poses = result.poses
+    first = round(result.start_s * result.fps)
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        step = int(np.searchsorted(poses.frame_indices, first + index, side='right')) - 1
+        if step >= 0:
+            scale = image.shape[1] / poses.width
+            draw_people(image, poses.frames[step], poses.skeleton, scale=scale)
+        return paint_scores(image, index)
+
+    return paint
+
+
+class Step(NamedTuple):
+    """A frame that was looked at.
+
+    Attributes:
+        index: Its number in the video.
+        end: Number of the first frame that belongs to the next step.
+        people: Who was seen.
+    """
+
+    index: int
+    end: int
+    people: tuple[Person, ...]
+
+
+@PREDICTORS.register_module()
+class PosePredictor(Predictor):
+    """Names the activity of a person, in a video and over its time.
+
+    Args:
+        config: See `Predictor`, like the next two.
+        model: A model that fills `pred_score` (C,), in eval mode.
+        device: Where the model is, and the detector.
+        detector: What finds keypoints in a video, one of `mmotion.pose_detectors.DETECTORS`; not
+            needed for keypoint files.
+        model_path: Model file of the detector, see there.
+        every: Look at every n-th frame of a video.
+        window_s: Length of the sliding window; None takes the time that the model's L steps last.
+            Windows overlap by half.
+        min_score: Score in [0, 1] that a class must reach to be marked on the timeline.
+
+    Raises:
+        ValueError: If a number is out of its range, or the pipeline has no `PackSequence`.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        model: BaseModel,
+        device: str = 'cpu',
+        detector: str | None = None,
+        model_path: str | None = None,
+        every: int = 5,
+        window_s: float | None = None,
+        min_score: float = 0.01,
+    ) -> None:
+        super().__init__(config=config, model=model, device=device)
+        if every < 1:
+            raise ValueError(f'every must be at least 1, got every={every}')
+        if window_s is not None and not 0 < window_s < math.inf:
+            raise ValueError(f'window_s must be above 0 and finite, got window_s={window_s}')
+        if not 0 < min_score <= 1:
+            raise ValueError(f'min_score must be above 0 and at most 1, got min_score={min_score}')
+        steps = self._pipeline.transforms
+        lengths = [step.max_seq_length for step in steps if isinstance(step, PackSequence)]
+        if not lengths:
+            raise ValueError('test_pipeline must end with PackSequence, got none; add it')
+        rates = [step.rate_hz for step in steps if isinstance(step, ResampleSequence)]
+        self.every = every
+        self.window_s = window_s
+        self.min_score = min_score
+        self._length = lengths[0]
+        self._rate_hz = rates[0] if rates else None
+        self._detector = None
+        if detector is not None:
+            self._detector = build_detector(detector, model_path, device)
+
+    def predict(
+        self,
+        video: Video,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> PoseScores:
+        """Name the activity in a keypoint file (.json) or in what `Predictor.predict` takes."""
+        if not _is_keypoint_file(video):
+            return super().predict(video, fps=fps, start_s=start_s, end_s=end_s)
+        poses = cut_poses(read_poses(video), start_s, end_s)
+        ends = [*poses.frame_indices[1:].tolist(), poses.num_frames]
+        steps = map(Step, poses.frame_indices.tolist(), ends, poses.frames)
+        first = math.ceil(start_s * poses.fps - TIME_SLACK)
+        with torch.inference_mode():
+            return self._predict_steps(poses, steps, first)
+
+    def draw(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: PoseScores,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Write `<stem>_overlay.mp4` with skeletons and labels, and `<stem>_actions.png`.
+
+        The skeletons of a keypoint file are drawn on its video if that is there, else on black.
+        """
+        poses = result.poses
+        stem = 'video' if isinstance(video, np.ndarray) else Path(video).stem
+        overlay, plot = (
+            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'actions.png')
+        )
+        frames: Iterable[Image | VideoFrame]
+        if not _is_keypoint_file(video):
+            fps = result.fps if isinstance(video, np.ndarray) else None
+            frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        elif Path(poses.source).is_file():
+            frames, _ = open_frames(poses.source, start_s=start_s, end_s=end_s)
+        else:
+            black = np.zeros((poses.height, poses.width, 3), np.uint8)
+            frames = itertools.repeat(black, result.num_frames)
+        draw_result(frames, result, overlay)
+        plot_result(result, plot, title=stem)
+        return [overlay, plot]
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> PoseScores:
+        first = next(frames)
+        steps = list(self._watch(itertools.chain([first], frames)))
+        poses = self._join(steps, first, fps)
+        return self._predict_steps(poses, steps, first.index)
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningScores]:
+        first = next(frames)
+        total, classes = np.zeros(0, np.float32), ()
+        size, hop = self._window_steps(fps / self.every)
+        steps = self._watch(itertools.chain([first], frames))
+        for number, window in enumerate(slide(steps, size, hop), start=1):
+            with torch.inference_mode():
+                scores, _ = self._score(self._join(window, first, fps))
+            total = scores if number == 1 else total + scores
+            classes = classes or self._class_names(len(scores))
+            yield RunningScores(
+                classes=classes,
+                num_frames=window[-1].end - first.index,
+                start_s=window[0].index / fps,
+                end_s=window[-1].end / fps,
+                scores=scores,
+                mean_scores=np.asarray(total / number, np.float32),
+            )
+
+    def _watch(self, frames: Iterable[VideoFrame]) -> Iterator[Step]:
+        """Find the people in every n-th frame; the last step ends with the video."""
+        if self._detector is None:
+            raise ValueError(
+                'a video must come with a detector of keypoints, got none; add --detector NAME, '
+                f'one of {", ".join(DETECTORS)}, or give a keypoint file (.json)'
+            )
+        tracker = PoseTracker()
+        index, last, people = 0, 0, None
+        for number, frame in enumerate(frames):
+            if number % self.every == 0:
+                if people is not None:
+                    yield Step(index, frame.index, people)
+                (found,) = self._detector.detect([frame.image])
+                index, people = frame.index, tuple(tracker.update(found))
+            last = frame.index
+        if people is not None:
+            yield Step(index, last + 1, people)
+
+    def _join(self, steps: list[Step], first: VideoFrame, fps: float) -> PoseVideo:
+        """Put the people of steps into one description."""
+        detector: Any = self._detector
+        height, width = first.image.shape[:2]
+        return PoseVideo(
+            source='frames',
+            fps=fps,
+            width=width,
+            height=height,
+            num_frames=steps[-1].end,
+            detector=detector.name,
+            skeleton=detector.skeleton,
+            frame_indices=np.array([step.index for step in steps]),
+            frames=tuple(step.people for step in steps),
+        )
+
+    def _predict_steps(self, poses: PoseVideo, steps: Iterable[Step], first: int) -> PoseScores:
+        """The result for a whole video, of which the frames from `first` on were watched."""
+        if not poses.num_detections:
+            raise ValueError(
+                f'somebody must be seen, got nobody in the {len(poses.frames)} frames of '
+                f'{poses.source} that {poses.detector} looked at'
+            )
+        scores, views = self._score(poses)
+        windows = list(slide(steps, *self._window_steps(take_main_track(poses)['fps'])))
+        window_scores = [scores]
+        if len(windows) > 1:
+            parts = [
+                dataclasses.replace(
+                    poses,
+                    frame_indices=np.array([step.index for step in window]),
+                    frames=tuple(step.people for step in window),
+                )
+                for window in windows
+            ]
+            window_scores = [self._score(part)[0] for part in parts]
+        return PoseScores(
+            classes=self._class_names(len(scores)),
+            scores=scores,
+            views=views,
+            fps=poses.fps,
+            num_frames=poses.num_frames - first,
+            window_start_s=np.array([window[0].index for window in windows]) / poses.fps,
+            window_end_s=np.array([window[-1].end for window in windows]) / poses.fps,
+            window_scores=np.stack(window_scores),
+            start_s=first / poses.fps,
+            min_score=self.min_score,
+            poses=poses,
+        )
+
+    def _score(self, poses: PoseVideo) -> tuple[NDArray[np.float32], str]:
+        """Scores of the classes (C,) by the most prominent person, and what they are taken from."""
+        num_points = self.config.model.get('encoder', {}).get('num_points')
+        if num_points not in (None, poses.skeleton.num_points):
+            raise ValueError(
+                f'keypoints must have the {num_points} points that the model was trained on, got '
+                f'{poses.skeleton.num_points} ({poses.skeleton.name}) from {poses.detector}; take '
+                'the detector that made the training data'
+            )
+        sequence = take_main_track(poses)
+        packed = self._pipeline({**sequence, 'label': -1, 'name': poses.source, 'group': ''})
+        batch = self.model.data_preprocessor(pseudo_collate([packed]), training=False)
+        (sample,) = self.model(**batch, mode='predict')
+        scores = sample.pred_score.float().cpu().numpy()
+        return (scores if poses.num_detections else np.zeros_like(scores)), sample.views
+
+    def _window_steps(self, rate_hz: float) -> tuple[int, int]:
+        """Length of a window and of a hop in steps, of which there are `rate_hz` a second."""
+        window_s = self.window_s or self._length / (self._rate_hz or rate_hz)
+        size = max(round(window_s * rate_hz), 1)
+        return size, max(size // 2, 1)
+
+    def _class_names(self, num_classes: int) -> tuple[str, ...]:
+        """Names from the checkpoint, else from the config, else numbers."""
+        dataset = (self.config.get('test_dataloader') or {}).get('dataset') or {}
+        for source in (getattr(self.model, 'dataset_meta', None) or {}, dataset):
+            names = source.get('classes') or ()
+            if len(names) == num_classes:
+                return tuple(map(str, names))
+        return tuple(map(str, range(num_classes)))
+
+
+def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVideo:
+    """Keep the frames of a stretch of time, see `Predictor.predict`.
+
+    Raises:
+        ValueError: If a time is out of range, or no frame is left.
+    """
+    if not 0 <= start_s < math.inf:
+        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
+    if end_s is not None and not end_s > start_s:
+        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
+    first = math.ceil(start_s * poses.fps - TIME_SLACK)
+    end = poses.num_frames
+    if end_s is not None:
+        end = min(end, math.ceil(end_s * poses.fps - TIME_SLACK))
+    kept = np.flatnonzero((poses.frame_indices >= first) & (poses.frame_indices < end))
+    if not len(kept):
+        raise ValueError(
+            f'{poses.source} must have a frame from start_s to end_s, got '
+            f'start_s={start_s} and end_s={end_s} for {poses.num_frames / poses.fps:.2f} s'
+        )
+    return dataclasses.replace(
+        poses,
+        num_frames=end,
+        frame_indices=poses.frame_indices[kept],
+        frames=tuple(poses.frames[i] for i in kept.tolist()),
+    )
+
+
+def slide(steps: Iterable[Step], size: int, hop: int) -> Iterator[list[Step]]:
+    """Give `size` steps every `hop` steps; the last window ends with the last step.
+
+    Example:
+        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
+        ['abcd', 'defg', 'efgh']
+    """
+    window: deque[Step] = deque(maxlen=size)
+    number, end = 0, size
+    for number, step in enumerate(steps, start=1):
+        window.append(step)
+        if number == end:
+            yield list(window)
+            end += hop
+    if number != end - hop or number < size:
+        yield list(window)
+
+
+def _is_keypoint_file(video: Any) -> TypeGuard[str | Path]:
+    return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() == '.json'

@@ -1,0 +1,431 @@
+"""Augmentation of keypoint sequences, and the tensors that a network gets.
+
+A data set gives one dictionary a sequence:
+    keypoints: x to the right and y down (T, K, 2) float32, in pixels, NaN where missing
+    scores: belief in each point (T, K) in [0, 1], 0 where missing
+    fps, width, height: steps per second, and the size of the video in pixels
+    skeleton: what the K points are, a `mmotion.skeletons.Skeleton`
+    label, name, group: class number, -1 if it is not known; name; person or source
+A transform changes keypoints and scores, never in place, and leaves what is missing missing, except
+for `FillMissing`; `PackSequence` comes last:
+
+    train_pipeline = [
+        dict(type='FillMissing'),
+        dict(type='CropSequence', min_share=0.6),
+        dict(type='WarpTime'),
+        dict(type='MirrorPose'),
+        dict(type='RotatePose', max_deg=15.0),
+        dict(type='JitterPose'),
+        dict(type='NormalizePose'),
+        dict(type='PackSequence', max_seq_length=64),
+    ]
+
+Sizes and distances are in sizes of the person, so it does not matter whether `NormalizePose` comes
+before or after. All choices are drawn from torch's generator, which each data worker has seeded.
+
+Contrastive learning: Chen et al., A Simple Framework for Contrastive Learning of Visual
+    Representations, ICML 2020, https://arxiv.org/abs/2002.05709
+
+Shape letters in this file: T steps of a sequence, L steps with padding, K points.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+from numpy.typing import NDArray
+
+from mmotion.registry import TRANSFORMS
+
+FloatArray = NDArray[np.float32]
+# different speeds in a warped sequence
+WARP_SEGMENTS = 4
+
+
+@TRANSFORMS.register_module()
+class NormalizePose(BaseTransform):
+    """Make the place of the person 0 and their size 1.
+
+    The centre is the mean of the points that are there, the size their root mean square distance
+    from it, the median over the steps: one size for the whole sequence, as one that followed each
+    step would hide a person who crouches.
+
+    Args:
+        per_step: Take the centre of each step, which hides where the person goes, instead of the
+            median of all steps.
+    """
+
+    def __init__(self, *, per_step: bool = False) -> None:
+        self.per_step = per_step
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`; a sequence without any point stays as it is."""
+        keypoints = results['keypoints']
+        center = _centers(keypoints)[:, None] if self.per_step else find_center(keypoints)
+        results['keypoints'] = (keypoints - center) / find_size(keypoints)
+        return results
+
+
+@TRANSFORMS.register_module()
+class FillMissing(BaseTransform):
+    """Put points that are missing between the steps in which they are there, on a straight line.
+
+    Before the first such step and after the last one a point stays where it is seen. The scores of
+    filled points stay 0, so a network can tell them; a point that is never there stays missing.
+
+    Args:
+        max_gap_steps: Longest gap that is filled, None for any.
+
+    Raises:
+        ValueError: If `max_gap_steps` is below 1.
+    """
+
+    def __init__(self, *, max_gap_steps: int | None = None) -> None:
+        if max_gap_steps is not None and max_gap_steps < 1:
+            raise ValueError(
+                f'max_gap_steps must be at least 1 or None, got max_gap_steps={max_gap_steps}'
+            )
+        self.max_gap_steps = max_gap_steps
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`."""
+        keypoints = results['keypoints'].copy()
+        steps = np.arange(len(keypoints))
+        there = ~np.isnan(keypoints).any(-1)
+        for point in np.flatnonzero(there.any(0) & ~there.all(0)):
+            seen = np.flatnonzero(there[:, point])
+            gap = ~there[:, point]
+            if self.max_gap_steps is not None:
+                gap &= _run_lengths(gap) <= self.max_gap_steps
+            for axis in range(2):
+                line = np.interp(steps[gap], seen, keypoints[seen, point, axis])
+                keypoints[gap, point, axis] = line
+        results['keypoints'] = keypoints
+        return results
+
+
+@TRANSFORMS.register_module()
+class ReverseSequence(BaseTransform):
+    """Play a sequence backwards; not for activities that only their order tells apart.
+
+    Args:
+        prob: Share of the sequences that are reversed.
+
+    Raises:
+        ValueError: If `prob` is not in [0, 1].
+    """
+
+    def __init__(self, *, prob: float = 0.5) -> None:
+        self.prob = _check_range('prob', prob, 0, 1)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Turn `keypoints` and `scores` around."""
+        if torch.rand(()) < self.prob:
+            for key in ('keypoints', 'scores'):
+                results[key] = results[key][::-1].copy()
+        return results
+
+
+@TRANSFORMS.register_module()
+class JitterPose(BaseTransform):
+    """Move each point of each step a little, as a detector does.
+
+    Args:
+        std: Standard deviation of the Gaussian noise in x and in y, in sizes of the person.
+
+    Raises:
+        ValueError: If `std` is negative.
+    """
+
+    def __init__(self, *, std: float = 0.02) -> None:
+        self.std = _check_range('std', std, 0, np.inf)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`."""
+        keypoints = results['keypoints']
+        noise = torch.randn(keypoints.shape).numpy()
+        results['keypoints'] = keypoints + self.std * find_size(keypoints) * noise
+        return results
+
+
+@TRANSFORMS.register_module()
+class CropSequence(BaseTransform):
+    """Keep a part of a sequence: its beginning or its end, one as often as the other.
+
+    Args:
+        min_share: Smallest share of the steps that is kept, in (0, 1].
+
+    Raises:
+        ValueError: If `min_share` is out of its range.
+    """
+
+    def __init__(self, *, min_share: float = 0.5) -> None:
+        if not 0 < min_share <= 1:
+            raise ValueError(f'min_share must be in (0, 1], got min_share={min_share}')
+        self.min_share = min_share
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Cut `keypoints` and `scores`; a step at least is left."""
+        num_steps = len(results['keypoints'])
+        share = self.min_share + (1 - self.min_share) * float(torch.rand(()))
+        kept = max(round(share * num_steps), min(num_steps, 1))
+        first = 0 if torch.rand(()) < 0.5 else num_steps - kept
+        for key in ('keypoints', 'scores'):
+            results[key] = results[key][first : first + kept]
+        return results
+
+
+@TRANSFORMS.register_module()
+class MirrorPose(BaseTransform):
+    """Show a person as in a mirror, around their centre.
+
+    What was the left hand is then a right hand, and is at its place in the arrays, so a mirrored
+    sequence is one that a detector could have given.
+
+    Args:
+        prob: Share of the sequences that are mirrored.
+
+    Raises:
+        ValueError: If `prob` is not in [0, 1].
+    """
+
+    def __init__(self, *, prob: float = 0.5) -> None:
+        self.prob = _check_range('prob', prob, 0, 1)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints` and `scores`."""
+        if torch.rand(()) < self.prob:
+            keypoints, skeleton = results['keypoints'], results['skeleton']
+            center_x = find_center(keypoints)[0]
+            mirrored = np.stack([2 * center_x - keypoints[..., 0], keypoints[..., 1]], axis=-1)
+            results['keypoints'] = skeleton.swap_sides(mirrored)
+            results['scores'] = skeleton.swap_sides(results['scores'][..., None])[..., 0]
+        return results
+
+
+@TRANSFORMS.register_module()
+class RotatePose(BaseTransform):
+    """Turn a sequence around its centre, all steps by one angle, as a camera that is not level.
+
+    Args:
+        max_deg: Largest angle to either side, in degrees.
+
+    Raises:
+        ValueError: If `max_deg` is not in [0, 180].
+    """
+
+    def __init__(self, *, max_deg: float = 15.0) -> None:
+        self.max_deg = _check_range('max_deg', max_deg, 0, 180)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`."""
+        keypoints = results['keypoints']
+        angle = np.deg2rad(self.max_deg) * (2 * float(torch.rand(())) - 1)
+        cos, sin = np.cos(angle), np.sin(angle)
+        turn = np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
+        center = find_center(keypoints)
+        results['keypoints'] = (keypoints - center) @ turn + center
+        return results
+
+
+@TRANSFORMS.register_module()
+class WarpTime(BaseTransform):
+    """Play the parts of a sequence at speeds of their own; first, last and number of steps stay.
+
+    Args:
+        max_speed: Largest speed that is drawn for a part, at least 1; the smallest is its inverse.
+
+    Raises:
+        ValueError: If `max_speed` is below 1.
+    """
+
+    def __init__(self, *, max_speed: float = 1.5) -> None:
+        self.max_speed = _check_range('max_speed', max_speed, 1, np.inf)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints` and `scores`."""
+        num_steps = len(results['keypoints'])
+        speeds = self.max_speed ** (2 * torch.rand(WARP_SEGMENTS, dtype=torch.float64) - 1).numpy()
+        # where the borders of parts that take the same time come from
+        borders = np.concatenate([[0.0], np.cumsum(speeds)]) * (num_steps - 1) / speeds.sum()
+        times = np.linspace(0, num_steps - 1, WARP_SEGMENTS + 1)
+        return _resample(results, np.interp(np.arange(num_steps), times, borders))
+
+
+@TRANSFORMS.register_module()
+class ResampleSequence(BaseTransform):
+    """Change the number of steps, by straight lines between the steps that are there.
+
+    Args:
+        num_steps: Give every sequence this many steps, whatever it lasts.
+        rate_hz: Give every sequence this many steps per second.
+
+    Raises:
+        ValueError: If not exactly one of the two is given, or it is not above 0.
+    """
+
+    def __init__(self, *, num_steps: int | None = None, rate_hz: float | None = None) -> None:
+        goals = [goal for goal in (num_steps, rate_hz) if goal is not None]
+        if len(goals) != 1 or goals[0] <= 0:
+            raise ValueError(
+                'one of num_steps and rate_hz must be given, above 0, got '
+                f'num_steps={num_steps} and rate_hz={rate_hz}'
+            )
+        self.num_steps = num_steps
+        self.rate_hz = rate_hz
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`, `scores` and `fps`."""
+        last = len(results['keypoints']) - 1
+        if self.num_steps is not None:
+            places = np.linspace(0, last, self.num_steps)
+            results['fps'] = results['fps'] * self.num_steps / (last + 1)
+        else:
+            places = np.arange(0, last + 1e-6, results['fps'] / self.rate_hz)
+            results['fps'] = self.rate_hz
+        return _resample(results, np.minimum(places, last))
+
+
+@TRANSFORMS.register_module()
+class PackSequence(BaseTransform):
+    """Pad or trim a sequence to one length, and pack it with its class.
+
+    Of a longer sequence the middle is kept; zeros follow a shorter one.
+
+    Args:
+        max_seq_length: Steps L.
+
+    Raises:
+        ValueError: If `max_seq_length` is below 1.
+    """
+
+    def __init__(self, *, max_seq_length: int) -> None:
+        if max_seq_length < 1:
+            raise ValueError(
+                f'max_seq_length must be at least 1, got max_seq_length={max_seq_length}'
+            )
+        self.max_seq_length = max_seq_length
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Make what a model gets.
+
+        Returns:
+            `inputs`: float32 (L, K, 3) of x, y and score, all 0 where a point is missing;
+            `data_samples`: an `ActionDataSample` with `gt_label`, if the class is known, and the
+            metainfo `name`, `group`, `length`, the steps that are no padding, and `views`, what the
+            sequence looks like in words.
+        """
+        length = min(len(results['keypoints']), self.max_seq_length)
+        first = (len(results['keypoints']) - length) // 2
+        steps = slice(first, first + length)
+        values = np.concatenate([results['keypoints'], results['scores'][..., None]], axis=-1)
+        values = np.where(np.isnan(values).any(-1, keepdims=True), 0, values)[steps]
+        num_points = values.shape[1]
+        inputs = torch.zeros(self.max_seq_length, num_points, 3)
+        inputs[:length] = torch.from_numpy(values)
+
+        sample = ActionDataSample()
+        if results['label'] >= 0:
+            sample.set_gt_label(results['label'])
+        views = f'1 sequence of {self.max_seq_length} steps x {num_points} points'
+        sample.set_metainfo(
+            {'name': results['name'], 'group': results['group'], 'length': length, 'views': views}
+        )
+        return {'inputs': inputs, 'data_samples': sample}
+
+
+@TRANSFORMS.register_module()
+class TwoViews(BaseTransform):
+    """Change a sequence twice at random, for contrastive learning.
+
+    Args:
+        transforms: Configs of the transforms of a view, `PackSequence` last.
+    """
+
+    def __init__(self, *, transforms: Sequence[dict[str, Any]]) -> None:
+        self.view = Compose([*transforms])
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Make both views.
+
+        Returns:
+            `inputs` (2, L, K, 3) and `data_samples`, as `PackSequence` gives them, with a `length`
+            of each view.
+        """
+        views: list[Any] = [self.view({**results}) for _ in range(2)]
+        sample = views[0]['data_samples']
+        sample.set_metainfo({'length': tuple(view['data_samples'].length for view in views)})
+        return {'inputs': torch.stack([view['inputs'] for view in views]), 'data_samples': sample}
+
+
+def find_center(keypoints: FloatArray) -> FloatArray:
+    """Median over the steps of the mean of the points (T, K, 2): (2,), 0 without any point."""
+    centers = _centers(keypoints)
+    centers = centers[~np.isnan(centers[:, 0])]
+    return np.median(centers, axis=0) if len(centers) else np.zeros(2, np.float32)
+
+
+def find_size(keypoints: FloatArray) -> np.float32:
+    """Median over the steps of the root mean square distance of the points from their mean.
+
+    Args:
+        keypoints: (T, K, 2), NaN where missing.
+
+    Returns:
+        The size in the unit of the points, 1 where it cannot be told.
+    """
+    apart = np.square(keypoints - _centers(keypoints)[:, None]).sum(-1)
+    there = ~np.isnan(apart)
+    # a step with a single point says nothing about the size
+    seen = there.sum(1) > 1
+    mean = np.where(there, apart, 0)[seen].sum(1) / there[seen].sum(1)
+    size = np.float32(np.sqrt(np.median(mean))) if len(mean) else np.float32(0)
+    return size if size > 0 else np.float32(1)
+
+
+def _centers(keypoints: FloatArray) -> FloatArray:
+    """Mean of the points that are there in each step (T, 2), NaN where none is."""
+    there = ~np.isnan(keypoints).any(-1, keepdims=True)
+    count = there.sum(1)
+    total = np.where(there, keypoints, 0).sum(1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _resample(results: dict[str, Any], places: NDArray[np.float64]) -> dict[str, Any]:
+    """Take steps at places (N,) between the steps; beside a missing point, the nearer one's."""
+    last = len(results['keypoints']) - 1
+    before = np.clip(np.floor(places).astype(np.int64), 0, last)
+    after = np.minimum(before + 1, last)
+    share = (places - before).astype(np.float32)[:, None]
+    keypoints, scores = results['keypoints'], results['scores']
+    missing = np.isnan(keypoints).any(-1)
+    share = np.where(missing[before] | missing[after], np.round(share), share)
+    results['scores'] = _mix(scores[before], scores[after], share)
+    results['keypoints'] = _mix(keypoints[before], keypoints[after], share[..., None])
+    return results
+
+
+def _mix(before: FloatArray, after: FloatArray, share: FloatArray) -> FloatArray:
+    # not a sum where one of the two has no share: it may be NaN
+    mixed = (1 - share) * before + share * after
+    return np.where(share == 0, before, np.where(share == 1, after, mixed))
+
+
+def _run_lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Length of the run of true values that each true value (T,) belongs to, 0 for a false one."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)
+    lengths = np.zeros(len(mask), np.int64)
+    for first, end in edges:
+        lengths[first:end] = end - first
+    return lengths
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> float:
+    if not low <= value <= high:
+        limits = f'at least {low}' if np.isinf(high) else f'in [{low}, {high}]'
+        raise ValueError(f'{name} must be {limits}, got {name}={value}')
+    return value

@@ -1,0 +1,382 @@
+"""Prediction of activities: keypoint files, videos by way of a detector, streams, drawings."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from torch import nn
+
+from mmotion.checkpoint import save_checkpoint_file
+from mmotion.cli import main
+from mmotion.inference import load_model
+from mmotion.pose_files import write_poses
+from mmotion.poses import Person, PoseVideo
+from mmotion.registry import MODELS
+from mmotion.skeletons import COCO17, FIGURE
+from mmotion.video import VideoWriter, inspect_video
+from projects.pose_sequence import inference
+from projects.pose_sequence.data import KeypointSequenceDataset
+from projects.pose_sequence.inference import PosePredictor, PoseScores, cut_poses, slide
+
+NAMES = ('left', 'right')
+WIDTH, HEIGHT, FPS = 200, 100, 10.0
+OFFSETS = np.stack([np.arange(15) % 5 - 2, np.arange(15) // 5 - 1], axis=1) * 4.0
+
+
+@MODELS.register_module()
+class PlaceEncoder(nn.Module):
+    """Tells the mean x of the points that are there, -1 at the left and 1 at the right."""
+
+    embed_dim = 1
+
+    def __init__(self, *, num_points=15):
+        super().__init__()
+        self.num_points = num_points
+
+    def forward(self, inputs, lengths):
+        steps = torch.arange(inputs.shape[1])[None] < lengths[:, None]
+        there = (inputs[..., 2] > 0) & steps[..., None]
+        total = (inputs[..., 0] * there).sum((1, 2)) / there.sum((1, 2)).clamp(min=1)
+        return total[:, None] / (WIDTH / 2) - 1
+
+
+class SpotDetector:
+    """Finds a person at the bright spot of an image."""
+
+    name = 'spot'
+    skeleton = FIGURE
+
+    def detect(self, images):
+        return [self.find(image) for image in images]
+
+    def find(self, image):
+        rows, columns = np.nonzero(image.mean(-1) > 128)
+        if not len(rows):
+            return []
+        return [make_person(columns.mean(), rows.mean())]
+
+
+def make_person(x, y=50.0, score=0.9):
+    keypoints = (OFFSETS + np.array([x, y])).astype(np.float32)
+    return Person(keypoints=keypoints, scores=np.full(15, score, np.float32), score=score)
+
+
+def make_poses(places, every=5, source='walk.mp4', **fields):
+    """Somebody at a place x at each step, None for nobody."""
+    values = dict(
+        source=source,
+        fps=FPS,
+        width=WIDTH,
+        height=HEIGHT,
+        num_frames=every * len(places),
+        detector='spot',
+        skeleton=FIGURE,
+        frame_indices=every * np.arange(len(places)),
+        frames=tuple(() if x is None else (make_person(x),) for x in places),
+    )
+    return PoseVideo(**{**values, **fields})
+
+
+def make_frames(places, every=5):
+    """The same as a video (N, H, W, 3)."""
+    frames = np.zeros((every * len(places), HEIGHT, WIDTH, 3), np.uint8)
+    for i, x in enumerate(places):
+        if x is not None:
+            frames[every * i : every * (i + 1), 46:55, x - 4 : x + 5] = 255
+    return frames
+
+
+# from the left to the right
+WALK = [20] * 8 + [180] * 8
+
+
+def make_config(steps=(), **changes):
+    return Config(
+        dict(
+            model=dict(type='SequenceClassifier', encoder=dict(type='PlaceEncoder'), num_classes=2),
+            test_pipeline=[*steps, dict(type='PackSequence', max_seq_length=8)],
+            test_dataloader=dict(dataset=dict(classes=NAMES)),
+            predictor=dict(type='PosePredictor', **changes),
+        )
+    )
+
+
+def build(config):
+    predictor = load_model(config, device='cpu')
+    with torch.no_grad():
+        predictor.model.head.weight.copy_(torch.tensor([[-3.0], [3.0]]))
+        predictor.model.head.bias.zero_()
+    return predictor
+
+
+def predict_poses(predictor, poses, folder):
+    write_poses(poses, folder / 'poses.json')
+    return predictor.predict(folder / 'poses.json')
+
+
+@pytest.fixture
+def spot_detector(monkeypatch):
+    monkeypatch.setattr(inference, 'build_detector', lambda *args: SpotDetector())
+
+
+@pytest.fixture
+def with_detector(spot_detector):
+    return lambda **changes: build(make_config(detector='spot', **changes))
+
+
+@pytest.fixture
+def keypoint_file(tmp_path):
+    path = tmp_path / 'poses' / 'left' / 'walk.json'
+    write_poses(make_poses(WALK), path)
+    return path
+
+
+@pytest.mark.parametrize('num_steps', [16, 8, 5])
+def test_prediction_equals_testing(tmp_path, num_steps):
+    path = tmp_path / 'poses' / 'left' / 'walk.json'
+    write_poses(make_poses(WALK[:num_steps]), path)
+    predictor = build(make_config())
+    dataset = KeypointSequenceDataset(
+        data_root=str(tmp_path / 'poses'),
+        classes=list(NAMES),
+        pipeline=predictor.config.test_pipeline,
+        min_det_threshold=1,
+    )
+    (tested,) = predictor.model.test_step(pseudo_collate([dataset[0]]))
+    result = predictor.predict(path)
+    np.testing.assert_allclose(result.scores, tested.pred_score.detach(), atol=1e-6)
+    assert result.views == '1 sequence of 8 steps x 15 points'
+
+
+def test_a_long_sequence_gets_a_timeline(keypoint_file):
+    result = build(make_config()).predict(keypoint_file)
+    assert isinstance(result, PoseScores)
+    assert result.classes == NAMES
+    # 8 steps of 0.5 s, overlapping by half
+    np.testing.assert_allclose(result.window_start_s, [0, 2, 4])
+    np.testing.assert_allclose(result.window_end_s, [4, 6, 8])
+    assert [segment.label for segment in result.segments] == ['left', 'right']
+    assert (result.segments[0].start_s, result.segments[-1].end_s) == (0.0, 8.0)
+    assert (result.num_frames, result.fps) == (80, FPS)
+    plain = result.to_dict()
+    assert (plain['detector'], plain['num_steps'], plain['num_detections']) == ('spot', 16, 16)
+
+
+def test_window_is_in_seconds_or_as_long_as_the_steps_last(keypoint_file):
+    result = build(make_config(window_s=2.0)).predict(keypoint_file)
+    np.testing.assert_allclose(result.window_end_s - result.window_start_s, 2.0)
+    # at 4 steps a second, 8 steps are 2 s
+    resample = [dict(type='ResampleSequence', rate_hz=4.0)]
+    again = build(make_config(resample)).predict(keypoint_file)
+    np.testing.assert_allclose(again.window_start_s, result.window_start_s)
+
+
+def test_a_video_gives_what_its_keypoint_file_gives(with_detector, tmp_path):
+    predictor = with_detector()
+    from_frames = predictor.predict(make_frames(WALK), fps=FPS)
+    np.testing.assert_array_equal(from_frames.poses.frame_indices, np.arange(0, 80, 5))
+    from_file = predict_poses(predictor, from_frames.poses, tmp_path)
+    np.testing.assert_allclose(from_frames.scores, from_file.scores, atol=1e-5)
+    np.testing.assert_allclose(from_frames.window_scores, from_file.window_scores, atol=1e-5)
+    np.testing.assert_array_equal(from_frames.window_start_s, from_file.window_start_s)
+    np.testing.assert_array_equal(from_frames.window_end_s, from_file.window_end_s)
+    assert from_frames.num_frames == from_file.num_frames
+
+
+@pytest.mark.parametrize('num_frames', [80, 78, 20, 1])
+def test_stream_gives_the_timeline_of_the_whole(with_detector, num_frames):
+    predictor = with_detector()
+    frames = make_frames(WALK)[:num_frames]
+    whole = predictor.predict(frames, fps=FPS)
+    running = list(predictor.stream(iter(frames), fps=FPS))
+    np.testing.assert_allclose([part.scores for part in running], whole.window_scores, atol=1e-6)
+    np.testing.assert_array_equal([part.start_s for part in running], whole.window_start_s)
+    np.testing.assert_array_equal([part.end_s for part in running], whole.window_end_s)
+    assert running[-1].num_frames == num_frames
+    np.testing.assert_allclose(running[-1].mean_scores, whole.window_scores.mean(0), atol=1e-6)
+
+
+def test_every_says_which_frames_are_looked_at(with_detector):
+    result = with_detector(every=4).predict(make_frames(WALK), fps=FPS)
+    np.testing.assert_array_equal(result.poses.frame_indices, np.arange(0, 80, 4))
+
+
+@pytest.mark.parametrize('source', ['file', 'frames'])
+def test_a_part_of_a_video(with_detector, keypoint_file, source):
+    predictor = with_detector()
+    times = {'start_s': 5.0, 'end_s': 7.0}
+    if source == 'file':
+        result = predictor.predict(keypoint_file, **times)
+    else:
+        result = predictor.predict(make_frames(WALK), fps=FPS, **times)
+    assert (result.start_s, result.end_s, result.num_frames) == (5.0, 7.0, 20)
+    np.testing.assert_array_equal(result.poses.frame_indices, [50, 55, 60, 65])
+    assert result.label == 'right'
+
+
+def test_a_window_without_anybody_has_no_label(tmp_path):
+    poses = make_poses([20] * 8 + [None] * 12 + [180] * 8)
+    result = predict_poses(build(make_config(window_s=2.0)), poses, tmp_path)
+    assert not result.window_scores[5:8].any()
+    assert [segment.label for segment in result.segments] == ['left', 'right']
+    assert result.segments[1].start_s - result.segments[0].end_s > 3
+
+
+def test_nobody_in_a_video_is_an_error(with_detector, tmp_path):
+    write_poses(make_poses([None] * 6), tmp_path / 'empty.json')
+    for video, options in (
+        (tmp_path / 'empty.json', {}),
+        (make_frames([None] * 6), {'fps': FPS}),
+    ):
+        with pytest.raises(ValueError, match='somebody must be seen, got nobody in the 6 frames'):
+            with_detector().predict(video, **options)
+
+
+def test_the_most_prominent_person_of_each_window_is_followed(tmp_path):
+    poses = make_poses(WALK)
+    strangers = [dataclasses.replace(make_person(100, score=0.3), track=1)] * 16
+    main = [dataclasses.replace(frame[0], track=0) for frame in poses.frames]
+    both = dataclasses.replace(poses, frames=tuple(zip(strangers, main, strict=True)))
+    result = predict_poses(build(make_config()), both, tmp_path)
+    assert [segment.label for segment in result.segments] == ['left', 'right']
+
+
+def test_other_keypoints_than_those_of_the_training_are_refused(tmp_path):
+    person = Person(
+        keypoints=np.zeros((17, 2), np.float32), scores=np.ones(17, np.float32), score=1.0
+    )
+    poses = make_poses([20] * 4, skeleton=COCO17, frames=((person,),) * 4)
+    write_poses(poses, tmp_path / 'coco.json')
+    config = make_config()
+    config.model.encoder.num_points = 15
+    with pytest.raises(ValueError, match=r'keypoints must have the 15 points .* 17 \(coco17\)'):
+        build(config).predict(tmp_path / 'coco.json')
+
+
+def test_a_video_needs_a_detector():
+    with pytest.raises(ValueError, match=r'must come with a detector .* add --detector NAME'):
+        build(make_config()).predict(make_frames(WALK), fps=FPS)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / 'broken.json'
+    path.write_text('{"format": ')
+    with pytest.raises(ValueError, match=r'broken\.json'):
+        build(make_config()).predict(path)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        pytest.param({'every': 0}, 'every must be at least 1', id='every'),
+        pytest.param({'window_s': 0.0}, 'window_s must be above 0', id='window'),
+        pytest.param({'min_score': 0.0}, 'min_score must be above 0', id='score'),
+        pytest.param(
+            {'detector': 'eyes'}, "detector must be one of .* got detector='eyes'", id='d'
+        ),
+    ],
+)
+def test_wrong_options_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(make_config(**changes))
+
+
+def test_a_pipeline_without_packing_is_refused():
+    config = make_config()
+    config.test_pipeline = [dict(type='FillMissing')]
+    with pytest.raises(ValueError, match='test_pipeline must end with PackSequence'):
+        build(config)
+
+
+@pytest.mark.parametrize(
+    ('times', 'message'),
+    [
+        pytest.param((-1.0, None), 'start_s must be at least 0', id='before'),
+        pytest.param((2.0, 1.0), 'end_s must be above start_s=2.0', id='order'),
+        pytest.param((8.0, None), r'walk.mp4 must have a frame .* for 8.00 s', id='behind'),
+    ],
+)
+def test_wrong_times_are_refused(times, message):
+    with pytest.raises(ValueError, match=message):
+        cut_poses(make_poses(WALK), *times)
+
+
+@pytest.mark.parametrize(
+    ('text', 'windows'),
+    [
+        pytest.param('abcdefgh', ['abcd', 'cdef', 'efgh'], id='even'),
+        pytest.param('abcdefg', ['abcd', 'cdef', 'defg'], id='odd'),
+        pytest.param('abc', ['abc'], id='short'),
+    ],
+)
+def test_windows_cover_everything(text, windows):
+    assert [''.join(window) for window in slide(text, 4, 2)] == windows
+
+
+def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):
+    predictor = with_detector()
+    # on black, as the video of the file is not there
+    files = predictor.draw(keypoint_file, predictor.predict(keypoint_file), tmp_path)
+    assert [file.name for file in files] == ['walk_overlay.mp4', 'walk_actions.png']
+    assert all(file.stat().st_size for file in files)
+    assert inspect_video(files[0]).num_frames == 80
+
+    times = {'start_s': 1.0, 'end_s': 3.0}
+    frames = make_frames(WALK)
+    result = predictor.predict(frames, fps=FPS, **times)
+    files = predictor.draw(frames, result, tmp_path, **times)
+    assert inspect_video(files[0]).num_frames == 20
+
+
+def test_the_painter_shows_the_last_step(keypoint_file):
+    result = build(make_config()).predict(keypoint_file)
+    paint = inference.make_painter(result)
+    black = np.zeros((3 * HEIGHT, 3 * WIDTH, 3), np.uint8)
+    left, right = paint(black, 39), paint(black, 40)
+    assert not black.any()
+    # three times as large as the video: at 60 and at 540
+    assert left[140:160, 40:80].any()
+    assert not right[140:160, 40:80].any()
+    assert right[140:160, 520:560].any()
+
+
+def write_config(path, **changes):
+    config = make_config(**changes)
+    config.custom_imports = dict(imports=['projects.pose_sequence'], allow_failed_imports=False)
+    config.dump(path)
+    weights = build(make_config()).model.state_dict()
+    meta = {'dataset_meta': {'classes': ['to_the_left', 'to_the_right']}}
+    save_checkpoint_file({'meta': meta, 'state_dict': weights}, path.with_suffix('.pth'))
+    return [str(path), '--checkpoint', str(path.with_suffix('.pth')), '--device', 'cpu']
+
+
+def test_command_line_takes_files_and_goes_on_after_a_broken_one(tmp_path, keypoint_file, capsys):
+    broken = tmp_path / 'broken.json'
+    broken.write_text('[]')
+    config, *options = write_config(tmp_path / 'config.py')
+    files = [str(broken), str(keypoint_file)]
+    out = tmp_path / 'out'
+    assert main(['predict', config, *files, *options, '--out', str(out), '--draw']) == 1
+    assert 'broken.json' in capsys.readouterr().err
+    result = json.loads((out / 'walk.json').read_text())
+    assert [part['label'] for part in result['segments']] == ['to_the_left', 'to_the_right']
+    assert (out / 'walk_overlay.mp4').is_file()
+
+
+def test_command_line_takes_a_detector(tmp_path, spot_detector):
+    with VideoWriter(tmp_path / 'walk.mp4', fps=FPS) as writer:
+        for frame in make_frames(WALK):
+            writer.write(frame)
+    config, *options = write_config(tmp_path / 'config.py')
+    command = ['predict', config, str(tmp_path / 'walk.mp4'), *options]
+    assert main([*command, '--detector', 'spot', '--out', str(tmp_path / 'out')]) == 0
+    result = json.loads((tmp_path / 'out' / 'walk.json').read_text())
+    assert [part['label'] for part in result['segments']] == ['to_the_left', 'to_the_right']
+
+
+def test_is_registered():
+    assert isinstance(build(make_config()), PosePredictor)
