@@ -17,10 +17,11 @@ import logging
 import math
 import os
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_reg
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
 from mmotion.video import VideoFrame, inspect_video, iterate_frames
 
+Item = TypeVar('Item')
 Frames: TypeAlias = Iterable['NDArray[np.uint8] | VideoFrame']
 Video: TypeAlias = 'str | Path | NDArray[np.uint8] | Frames'
 
@@ -376,6 +378,26 @@ def take_chunks(frames: Iterator[VideoFrame], size: int) -> Iterator[list[VideoF
     """
     while chunk := list(itertools.islice(frames, size)):
         yield chunk
+
+
+def slide(items: Iterable[Item], size: int, hop: int) -> Iterator[list[Item]]:
+    """Give `size` items every `hop` items; the last window ends with the last item.
+
+    Example:
+        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
+        ['abcd', 'defg', 'efgh']
+        >>> [''.join(window) for window in slide('abc', 4, 3)]
+        ['abc']
+    """
+    window: deque[Item] = deque(maxlen=size)
+    number, end = 0, size
+    for number, item in enumerate(items, start=1):
+        window.append(item)
+        if number == end:
+            yield list(window)
+            end += hop
+    if number != end - hop or number < size:
+        yield list(window)
 
 
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:

@@ -1,3 +1,4 @@
+import itertools
 import math
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mmotion.checkpoint import save_checkpoint_file
-from mmotion.inference import Predictor, load_model, open_frames, take_chunks
+from mmotion.inference import Predictor, load_model, open_frames, slide, take_chunks
 from mmotion.regions import Region
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
 from mmotion.video import VideoError, VideoFrame, VideoWriter, iterate_frames
@@ -354,3 +355,11 @@ def test_bad_kind_of_video(predictor):
 def test_arguments_of_a_stream_are_checked_at_the_call(predictor, frames):
     with pytest.raises(ValueError, match='fps must be given'):
         predictor.stream(frames)
+
+
+@pytest.mark.parametrize('num_frames', range(1, 14))
+def test_windows_cover_all_frames(num_frames):
+    windows = list(slide(range(num_frames), 5, 3))
+    assert all(len(window) == min(5, num_frames) for window in windows)
+    assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
+    assert len({window[0] for window in windows}) == len(windows)

@@ -14,7 +14,6 @@ import dataclasses
 import itertools
 import math
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 
 from mmotion import action_visualization  # noqa: F401  (registers how scores look)
 from mmotion.action_scores import ActionScores, RunningScores
-from mmotion.inference import TIME_SLACK, Predictor, Video, open_frames
+from mmotion.inference import TIME_SLACK, Predictor, Video, open_frames, slide
 from mmotion.pose_detectors import DETECTORS, build_detector
 from mmotion.pose_drawing import draw_people
 from mmotion.pose_files import read_poses
@@ -102,7 +101,7 @@ class PosePredictor(Predictor):
     Args:
         config: See `Predictor`, like the next two.
         model: A model that fills `pred_score` (C,), in eval mode.
-        device: Where the model is, and the detector.
+        device: Where the model is; the detector takes a GPU too, unless this is 'cpu'.
         detector: What finds keypoints in a video, one of `mmotion.pose_detectors.DETECTORS`; not
             needed for keypoint files.
         model_path: Model file of the detector, see there.
@@ -146,7 +145,10 @@ class PosePredictor(Predictor):
         self._rate_hz = rates[0] if rates else None
         self._detector = None
         if detector is not None:
-            self._detector = build_detector(detector, model_path, device)
+            # a detector that cannot use a GPU, or not that one, takes what it can
+            self._detector = build_detector(
+                detector, model_path, 'cpu' if device == 'cpu' else None
+            )
 
     def predict(
         self,
@@ -349,24 +351,6 @@ def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVide
         frame_indices=poses.frame_indices[kept],
         frames=tuple(poses.frames[i] for i in kept.tolist()),
     )
-
-
-def slide(steps: Iterable[Step], size: int, hop: int) -> Iterator[list[Step]]:
-    """Give `size` steps every `hop` steps; the last window ends with the last step.
-
-    Example:
-        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
-        ['abcd', 'defg', 'efgh']
-    """
-    window: deque[Step] = deque(maxlen=size)
-    number, end = 0, size
-    for number, step in enumerate(steps, start=1):
-        window.append(step)
-        if number == end:
-            yield list(window)
-            end += hop
-    if number != end - hop or number < size:
-        yield list(window)
 
 
 def _is_keypoint_file(video: Any) -> TypeGuard[str | Path]:

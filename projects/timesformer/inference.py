@@ -14,7 +14,6 @@ Shape letters in this file: N frames of a video, V views of a window, T frames p
 import itertools
 import math
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
-from mmotion.inference import Predictor, Video, open_frames
+from mmotion.inference import Predictor, Video, open_frames, slide
 from mmotion.registry import PREDICTORS, TRANSFORMS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.visualization import draw_result, plot_result
@@ -408,27 +407,6 @@ class ViewMaker:
         for step in self._finishers[:-1]:
             results = step(results)
         return results | {'packed': self._finishers[-1](dict(results))}
-
-
-def slide(frames: Iterable[Results], size: int, hop: int) -> Iterator[list[Results]]:
-    """Give `size` frames every `hop` frames; the last window ends with the last frame.
-
-    Example:
-        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
-        ['abcd', 'defg', 'efgh']
-        >>> [''.join(window) for window in slide('abc', 4, 3)]
-        ['abc']
-    """
-    window: deque[Results] = deque(maxlen=size)
-    end = size
-    number = 0
-    for number, frame in enumerate(frames, start=1):
-        window.append(frame)
-        if number == end:
-            yield list(window)
-            end += hop
-    if number != end - hop or number < size:
-        yield list(window)
 
 
 def _describe_source(

@@ -20,7 +20,7 @@ from mmotion.skeletons import COCO17, FIGURE
 from mmotion.video import VideoWriter, inspect_video
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
-from projects.pose_sequence.inference import PosePredictor, PoseScores, cut_poses, slide
+from projects.pose_sequence.inference import PosePredictor, PoseScores, cut_poses
 
 NAMES = ('left', 'right')
 WIDTH, HEIGHT, FPS = 200, 100, 10.0
@@ -303,18 +303,6 @@ def test_a_pipeline_without_packing_is_refused():
 def test_wrong_times_are_refused(times, message):
     with pytest.raises(ValueError, match=message):
         cut_poses(make_poses(WALK), *times)
-
-
-@pytest.mark.parametrize(
-    ('text', 'windows'),
-    [
-        pytest.param('abcdefgh', ['abcd', 'cdef', 'efgh'], id='even'),
-        pytest.param('abcdefg', ['abcd', 'cdef', 'defg'], id='odd'),
-        pytest.param('abc', ['abc'], id='short'),
-    ],
-)
-def test_windows_cover_everything(text, windows):
-    assert [''.join(window) for window in slide(text, 4, 2)] == windows
 
 
 def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):

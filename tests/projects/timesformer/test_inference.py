@@ -17,7 +17,7 @@ from mmotion.inference import load_model, open_frames
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video, read_frames
 from projects.timesformer.data import ActionDataset
-from projects.timesformer.inference import ActionPredictor, slide
+from projects.timesformer.inference import ActionPredictor
 
 NAMES = ('dark', 'grey', 'bright')
 
@@ -317,14 +317,6 @@ def test_a_pipeline_that_chooses_nothing():
     config.model.backbone.pop('num_frames')
     with pytest.raises(ValueError, match='test_pipeline must choose frames'):
         load_model(config, device='cpu')
-
-
-@pytest.mark.parametrize('num_frames', range(1, 14))
-def test_windows_cover_all_frames(num_frames):
-    windows = list(slide(range(num_frames), 5, 3))
-    assert all(len(window) == min(5, num_frames) for window in windows)
-    assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
-    assert len({window[0] for window in windows}) == len(windows)
 
 
 def test_command_line(tmp_path, capsys, video_file):
