@@ -1,7 +1,7 @@
 """Pose sequences: which activity is this skeleton doing?"""
 
 from . import (
-    body_shape,
+    augmentation,
     contrastive,
     data,
     encoders,
@@ -13,7 +13,7 @@ from . import (
 )
 
 __all__ = [
-    'body_shape',
+    'augmentation',
     'contrastive',
     'data',
     'encoders',

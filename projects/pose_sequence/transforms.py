@@ -1,4 +1,4 @@
-"""Augmentation of keypoint sequences, and the tensors that a network gets.
+"""From keypoint sequences to the tensors that a network gets.
 
 A data set gives one dictionary a sequence:
     keypoints: x to the right and y down (T, K, 2) float32, in pixels, NaN where missing
@@ -21,7 +21,7 @@ for `FillMissing`; `PackSequence` comes last:
     ]
 
 Sizes and distances are in sizes of the person, so it does not matter whether `NormalizePose` comes
-before or after. All choices are drawn from torch's generator, which each data worker has seeded.
+before or after. The random ones are in `augmentation.py`.
 
 Contrastive learning: Chen et al., A Simple Framework for Contrastive Learning of Visual
     Representations, ICML 2020, https://arxiv.org/abs/2002.05709
@@ -42,8 +42,6 @@ from numpy.typing import NDArray
 from mmotion.registry import TRANSFORMS
 
 FloatArray = NDArray[np.float32]
-# different speeds in a warped sequence
-WARP_SEGMENTS = 4
 
 
 @TRANSFORMS.register_module()
@@ -109,154 +107,6 @@ class FillMissing(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ReverseSequence(BaseTransform):
-    """Play a sequence backwards; not for activities that only their order tells apart.
-
-    Args:
-        prob: Share of the sequences that are reversed.
-
-    Raises:
-        ValueError: If `prob` is not in [0, 1].
-    """
-
-    def __init__(self, *, prob: float = 0.5) -> None:
-        self.prob = _check_range('prob', prob, 0, 1)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Turn `keypoints` and `scores` around."""
-        if torch.rand(()) < self.prob:
-            for key in ('keypoints', 'scores'):
-                results[key] = results[key][::-1].copy()
-        return results
-
-
-@TRANSFORMS.register_module()
-class JitterPose(BaseTransform):
-    """Move each point of each step a little, as a detector does.
-
-    Args:
-        std: Standard deviation of the Gaussian noise in x and in y, in sizes of the person.
-
-    Raises:
-        ValueError: If `std` is negative.
-    """
-
-    def __init__(self, *, std: float = 0.02) -> None:
-        self.std = _check_range('std', std, 0, np.inf)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `keypoints`."""
-        keypoints = results['keypoints']
-        noise = torch.randn(keypoints.shape).numpy()
-        results['keypoints'] = keypoints + self.std * find_size(keypoints) * noise
-        return results
-
-
-@TRANSFORMS.register_module()
-class CropSequence(BaseTransform):
-    """Keep a part of a sequence: its beginning or its end, one as often as the other.
-
-    Args:
-        min_share: Smallest share of the steps that is kept, in (0, 1].
-
-    Raises:
-        ValueError: If `min_share` is out of its range.
-    """
-
-    def __init__(self, *, min_share: float = 0.5) -> None:
-        if not 0 < min_share <= 1:
-            raise ValueError(f'min_share must be in (0, 1], got min_share={min_share}')
-        self.min_share = min_share
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Cut `keypoints` and `scores`; a step at least is left."""
-        num_steps = len(results['keypoints'])
-        share = self.min_share + (1 - self.min_share) * float(torch.rand(()))
-        kept = max(round(share * num_steps), min(num_steps, 1))
-        first = 0 if torch.rand(()) < 0.5 else num_steps - kept
-        for key in ('keypoints', 'scores'):
-            results[key] = results[key][first : first + kept]
-        return results
-
-
-@TRANSFORMS.register_module()
-class MirrorPose(BaseTransform):
-    """Show a person as in a mirror, around their centre.
-
-    What was the left hand is then a right hand, and is at its place in the arrays, so a mirrored
-    sequence is one that a detector could have given.
-
-    Args:
-        prob: Share of the sequences that are mirrored.
-
-    Raises:
-        ValueError: If `prob` is not in [0, 1].
-    """
-
-    def __init__(self, *, prob: float = 0.5) -> None:
-        self.prob = _check_range('prob', prob, 0, 1)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `keypoints` and `scores`."""
-        if torch.rand(()) < self.prob:
-            keypoints, skeleton = results['keypoints'], results['skeleton']
-            center_x = find_center(keypoints)[0]
-            mirrored = np.stack([2 * center_x - keypoints[..., 0], keypoints[..., 1]], axis=-1)
-            results['keypoints'] = skeleton.swap_sides(mirrored)
-            results['scores'] = skeleton.swap_sides(results['scores'][..., None])[..., 0]
-        return results
-
-
-@TRANSFORMS.register_module()
-class RotatePose(BaseTransform):
-    """Turn a sequence around its centre, all steps by one angle, as a camera that is not level.
-
-    Args:
-        max_deg: Largest angle to either side, in degrees.
-
-    Raises:
-        ValueError: If `max_deg` is not in [0, 180].
-    """
-
-    def __init__(self, *, max_deg: float = 15.0) -> None:
-        self.max_deg = _check_range('max_deg', max_deg, 0, 180)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `keypoints`."""
-        keypoints = results['keypoints']
-        angle = np.deg2rad(self.max_deg) * (2 * float(torch.rand(())) - 1)
-        cos, sin = np.cos(angle), np.sin(angle)
-        turn = np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
-        center = find_center(keypoints)
-        results['keypoints'] = (keypoints - center) @ turn + center
-        return results
-
-
-@TRANSFORMS.register_module()
-class WarpTime(BaseTransform):
-    """Play the parts of a sequence at speeds of their own; first, last and number of steps stay.
-
-    Args:
-        max_speed: Largest speed that is drawn for a part, at least 1; the smallest is its inverse.
-
-    Raises:
-        ValueError: If `max_speed` is below 1.
-    """
-
-    def __init__(self, *, max_speed: float = 1.5) -> None:
-        self.max_speed = _check_range('max_speed', max_speed, 1, np.inf)
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `keypoints` and `scores`."""
-        num_steps = len(results['keypoints'])
-        speeds = self.max_speed ** (2 * torch.rand(WARP_SEGMENTS, dtype=torch.float64) - 1).numpy()
-        # where the borders of parts that take the same time come from
-        borders = np.concatenate([[0.0], np.cumsum(speeds)]) * (num_steps - 1) / speeds.sum()
-        times = np.linspace(0, num_steps - 1, WARP_SEGMENTS + 1)
-        return _resample(results, np.interp(np.arange(num_steps), times, borders))
-
-
-@TRANSFORMS.register_module()
 class ResampleSequence(BaseTransform):
     """Change the number of steps, by straight lines between the steps that are there.
 
@@ -287,7 +137,7 @@ class ResampleSequence(BaseTransform):
         else:
             places = np.arange(0, last + 1e-6, results['fps'] / self.rate_hz)
             results['fps'] = self.rate_hz
-        return _resample(results, np.minimum(places, last))
+        return resample(results, np.minimum(places, last))
 
 
 @TRANSFORMS.register_module()
@@ -395,7 +245,7 @@ def _centers(keypoints: FloatArray) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
-def _resample(results: dict[str, Any], places: NDArray[np.float64]) -> dict[str, Any]:
+def resample(results: dict[str, Any], places: NDArray[np.float64]) -> dict[str, Any]:
     """Take steps at places (N,) between the steps; beside a missing point, the nearer one's."""
     last = len(results['keypoints']) - 1
     before = np.clip(np.floor(places).astype(np.int64), 0, last)
@@ -422,10 +272,3 @@ def _run_lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     for first, end in edges:
         lengths[first:end] = end - first
     return lengths
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> float:
-    if not low <= value <= high:
-        limits = f'at least {low}' if np.isinf(high) else f'in [{low}, {high}]'
-        raise ValueError(f'{name} must be {limits}, got {name}={value}')
-    return value

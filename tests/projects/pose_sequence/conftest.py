@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 
 from mmotion.pose_files import write_poses
+from mmotion.registry import TRANSFORMS
 from mmotion.skeletons import FIGURE
 from tests.pose_videos import make_video
 
 Sample = dict[str, Any]
+Maker = Callable[..., Sample]
+
+
+def apply(sample: Sample, type: str, **options: Any) -> Sample:
+    """Pass a copy of a sample through a transform."""
+    return TRANSFORMS.build({'type': type, **options})(dict(sample))
 
 
 @pytest.fixture
-def make_sample() -> Callable[..., Sample]:
+def make_sample() -> Maker:
     """Make a sample (T, 15, 2) whose left hand is up and whose points move on waves of their own.
 
     The centre of the body is near (200, 100) and its size about 40 pixels.

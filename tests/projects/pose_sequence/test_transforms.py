@@ -1,6 +1,5 @@
 """Transforms: what they keep of a skeleton, that they draw by the seed, and what a model gets."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,9 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 
 from mmotion.registry import TRANSFORMS
-from mmotion.skeletons import FIGURE
 from projects.pose_sequence.transforms import find_center, find_size
 
-Sample = dict[str, Any]
-Maker = Callable[..., Sample]
+from .conftest import Maker, apply
 
 RANDOM = [
     pytest.param({'type': 'ReverseSequence'}, id='reverse'),
@@ -29,22 +26,6 @@ FIXED = [
     pytest.param({'type': 'FillMissing'}, id='fill'),
     pytest.param({'type': 'ResampleSequence', 'num_steps': 33}, id='resample'),
 ]
-
-
-def apply(sample: Sample, type: str, **options: Any) -> Sample:
-    return TRANSFORMS.build({'type': type, **options})(dict(sample))
-
-
-def edge_lengths(sample: Sample) -> np.ndarray:
-    """Length of each bone in each step, (T, E)."""
-    keypoints = sample['keypoints']
-    starts, ends = np.array(sample['skeleton'].edges).T
-    return np.linalg.norm(keypoints[:, starts] - keypoints[:, ends], axis=-1)
-
-
-def left_hand_is_up(sample: Sample) -> bool:
-    left, right = (FIGURE.points.index(f'{side}_wrist') for side in ('left', 'right'))
-    return bool((sample['keypoints'][:, left, 1] < sample['keypoints'][:, right, 1]).all())
 
 
 @pytest.mark.parametrize('config', RANDOM + FIXED)
@@ -82,52 +63,6 @@ def test_the_seed_decides(make_sample: Maker, config: dict[str, Any]) -> None:
     assert len(set(draw(1))) > 1
 
 
-def test_a_reversed_sequence_has_the_same_skeletons(make_sample: Maker) -> None:
-    sample = make_sample(missing=0.1)
-    found = apply(sample, 'ReverseSequence', prob=1.0)
-    np.testing.assert_array_equal(edge_lengths(found), edge_lengths(sample)[::-1])
-    np.testing.assert_array_equal(found['scores'], sample['scores'][::-1])
-    twice = apply(found, 'ReverseSequence', prob=1.0)
-    np.testing.assert_array_equal(twice['keypoints'], sample['keypoints'])
-
-
-def test_a_mirrored_skeleton_is_one_that_a_detector_could_give(make_sample: Maker) -> None:
-    sample = make_sample()
-    found = apply(sample, 'MirrorPose', prob=1.0)
-    # each bone has the length of the same bone on the other side
-    edges = [frozenset(edge) for edge in FIGURE.edges]
-    other = [edges.index(frozenset(FIGURE.mirror[end] for end in edge)) for edge in edges]
-    np.testing.assert_allclose(edge_lengths(found), edge_lengths(sample)[:, other], rtol=1e-4)
-    np.testing.assert_array_equal(found['scores'], sample['scores'][:, FIGURE.mirror])
-    # the person who lifted the left hand lifts the right one, on the same side of the picture
-    assert left_hand_is_up(sample) and not left_hand_is_up(found)
-    left = FIGURE.points.index('left_shoulder')
-    right = FIGURE.points.index('right_shoulder')
-    assert (found['keypoints'][:, left, 0] > found['keypoints'][:, right, 0]).all()
-    # and stays where they are
-    center, before = (find_center(s['keypoints']) for s in (found, sample))
-    np.testing.assert_allclose(center, before, atol=1e-3)
-    twice = apply(found, 'MirrorPose', prob=1.0)
-    np.testing.assert_allclose(twice['keypoints'], sample['keypoints'], atol=1e-3)
-    np.testing.assert_array_equal(twice['scores'], sample['scores'])
-
-
-def test_a_rotated_skeleton_keeps_its_bones(make_sample: Maker) -> None:
-    sample = make_sample()
-    found = apply(sample, 'RotatePose', max_deg=90.0)
-    np.testing.assert_allclose(edge_lengths(found), edge_lengths(sample), rtol=1e-4)
-    np.testing.assert_allclose(
-        find_center(found['keypoints']), find_center(sample['keypoints']), atol=3
-    )
-    angles = []
-    for _ in range(100):
-        body = apply(sample, 'RotatePose', max_deg=30.0)['keypoints'][0]
-        x, y = body[1] - body[2]
-        x0, y0 = sample['keypoints'][0, 1] - sample['keypoints'][0, 2]
-        angles.append(np.rad2deg(np.arctan2(y, x) - np.arctan2(y0, x0)))
-    assert -30 <= min(angles) < -20 and 20 < max(angles) <= 30
-
-
 def test_place_and_size_are_normalized_away(make_sample: Maker) -> None:
     sample = make_sample(missing=0.1)
     moved = sample | {'keypoints': 3 * sample['keypoints'] + np.array([70, -20], np.float32)}
@@ -157,39 +92,6 @@ def test_gaps_are_filled_on_a_line_with_score_0(make_sample: Maker) -> None:
     np.testing.assert_array_equal(found['scores'], sample['scores'])
     short = apply(sample, 'FillMissing', max_gap_steps=1)['keypoints'][:, 3, 0]
     np.testing.assert_array_equal(short, [10, 10, np.nan, np.nan, 40, 50, np.nan, np.nan])
-
-
-def test_a_crop_is_the_beginning_or_the_end(make_sample: Maker) -> None:
-    sample = make_sample(20)
-    kinds = set()
-    for _ in range(50):
-        kept = apply(sample, 'CropSequence', min_share=0.5)['keypoints']
-        assert 10 <= len(kept) <= 20
-        begins = np.array_equal(kept, sample['keypoints'][: len(kept)])
-        ends = np.array_equal(kept, sample['keypoints'][-len(kept) :])
-        assert begins or ends
-        kinds.add((begins, ends))
-    assert {(True, False), (False, True)} <= kinds
-
-
-def test_jitter_is_in_sizes_of_the_person(make_sample: Maker) -> None:
-    sample = make_sample(400)
-    noise = apply(sample, 'JitterPose', std=0.05)['keypoints'] - sample['keypoints']
-    assert noise.std() == pytest.approx(0.05 * find_size(sample['keypoints']), rel=0.05)
-    assert abs(noise.mean()) < 0.1
-
-
-def test_warped_time_runs_forward_from_the_first_step_to_the_last(make_sample: Maker) -> None:
-    sample = make_sample(30)
-    # a clock: its hand shows where each step comes from
-    sample['keypoints'][:, 0, 0] = np.arange(30)
-    speeds = []
-    for _ in range(30):
-        clock = apply(sample, 'WarpTime', max_speed=2.0)['keypoints'][:, 0, 0]
-        assert clock[0] == 0 and clock[-1] == pytest.approx(29, abs=1e-4) and len(clock) == 30
-        speeds += [*np.diff(clock)]
-    # at 2, all other parts being at 1/2, a part runs at 2 / ((2 + 3/2) / 4)
-    assert 0.25 < min(speeds) < 0.7 and 1.5 < max(speeds) <= 2 / ((2 + 1.5) / 4) + 1e-3
 
 
 @pytest.mark.parametrize(
