@@ -131,6 +131,12 @@ def predict_videos(
         if name != video.stem:
             print(f'{video}: another video is named {video.stem} too, so this one is {name}')
         try:
+            target = out_dir / f'{name}.json'
+            if target.resolve() == video.resolve():
+                raise ValueError(
+                    f'the result must not take the place of its input, got {target}; choose '
+                    'another --out'
+                )
             if regions:
                 result = predictor.predict_regions(
                     video, regions, start_s=start_s, end_s=end_s, margin=region_margin
@@ -138,7 +144,6 @@ def predict_videos(
             else:
                 result = predictor.predict(video, start_s=start_s, end_s=end_s)
             summary = result.to_dict()
-            target = out_dir / f'{name}.json'
             with write_atomically(target) as temporary:
                 content = dict(summary, video=str(video), **(provenance or {}))
                 temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')

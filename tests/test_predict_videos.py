@@ -87,6 +87,13 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     ]
 
 
+def test_an_input_is_not_written_over(tmp_path):
+    keypoints = tmp_path / 'clip.json'
+    keypoints.write_text('{}')
+    assert predict_videos(None, [keypoints], out_dir=tmp_path) == [keypoints]
+    assert keypoints.read_text() == '{}'
+
+
 def test_regions(tmp_path, capsys):
     videos = [write_video(tmp_path / 'clip.mp4', 6), write_video(tmp_path / 'short.mp4', 3)]
     regions = [
