@@ -33,6 +33,7 @@ from mmotion.pose_drawing import draw_people
 from mmotion.pose_files import read_poses
 from mmotion.pose_tracking import PoseTracker
 from mmotion.poses import Person, PoseVideo
+from mmotion.predict_videos import VIDEO_SUFFIXES
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 from mmotion.visualization import Image, Painter, draw_result, make_painter, plot_result
@@ -190,7 +191,7 @@ class PosePredictor(Predictor):
         if not _is_keypoint_file(video):
             fps = result.fps if isinstance(video, np.ndarray) else None
             frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        elif Path(poses.source).is_file():
+        elif _is_video(poses.source):
             frames, _ = open_frames(poses.source, start_s=start_s, end_s=end_s)
         else:
             black = np.zeros((poses.height, poses.width, 3), np.uint8)
@@ -355,3 +356,8 @@ def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVide
 
 def _is_keypoint_file(video: Any) -> TypeGuard[str | Path]:
     return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() == '.json'
+
+
+def _is_video(source: str) -> bool:
+    """Whether what keypoints were found in is there to be drawn on, and no array of keypoints."""
+    return Path(source).suffix.lower() in VIDEO_SUFFIXES and Path(source).is_file()

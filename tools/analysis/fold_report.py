@@ -164,7 +164,10 @@ def compare_splits(group: Sequence[Run], plain: Sequence[Run]) -> str:
             f'{text}, more than the runs spread: it knows the groups that it is tested on. The '
             'group split tells what to expect of new ones.'
         )
-    return f'{text}, no more than the runs spread: groups make no difference that shows here.'
+    return (
+        f'{text}, no more than the runs spread: they cannot tell whether groups make a difference. '
+        'More groups, or more --repeats, could.'
+    )
 
 
 def find_whiskers(values: NDArray[np.floating]) -> tuple[float, float]:

@@ -320,6 +320,17 @@ def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):
     assert inspect_video(files[0]).num_frames == 20
 
 
+def test_keypoints_that_were_read_from_an_array_are_drawn_on_black(with_detector, tmp_path):
+    array = tmp_path / 'walk.npy'
+    array.write_bytes(b'not a video')
+    write_poses(dataclasses.replace(make_poses(WALK), source=str(array)), tmp_path / 'walk.json')
+    predictor = with_detector()
+    files = predictor.draw(
+        tmp_path / 'walk.json', predictor.predict(tmp_path / 'walk.json'), tmp_path
+    )
+    assert inspect_video(files[0]).num_frames == 80
+
+
 def test_the_painter_shows_the_last_step(keypoint_file):
     result = build(make_config()).predict(keypoint_file)
     paint = inference.make_painter(result)
