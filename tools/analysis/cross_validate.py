@@ -152,7 +152,8 @@ def oversample(
     # of a single class there is nothing to balance, and the package refuses it
     if len(counts) < 2:
         return indices
-    wanted = {label: max(int(count), minimum) for label, count in counts.items()}
+    # typed as a str there, though it may be a dictionary
+    wanted: Any = {label: max(int(count), minimum) for label, count in counts.items()}
     sampler = RandomOverSampler(sampling_strategy=wanted, random_state=seed)
     return sampler.fit_resample(indices[:, None], labels[indices])[0][:, 0]
 
