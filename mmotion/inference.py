@@ -380,6 +380,31 @@ def take_chunks(frames: Iterator[VideoFrame], size: int) -> Iterator[list[VideoF
         yield chunk
 
 
+def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tuple[str, ...]:
+    """Names of the classes: from the checkpoint, else from the config's test set, else numbers.
+
+    Args:
+        config: Its `test_dataloader.dataset` may have `classes`, or `metainfo` with them.
+        model: From `load_model`, which notes what the checkpoint says.
+        num_classes: Names of another number of classes are not taken.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    for source in (
+        getattr(model, 'dataset_meta', None) or {},
+        dataset,
+        dataset.get('metainfo') or {},
+    ):
+        names = source.get('classes') or ()
+        if isinstance(names, str):
+            # a file with a name a line, which need not be where videos are predicted
+            file = Path(names)
+            names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+            names = [name.strip() for name in names if name.strip()]
+        if len(names) == num_classes:
+            return tuple(map(str, names))
+    return tuple(map(str, range(num_classes)))
+
+
 def slide(items: Iterable[Item], size: int, hop: int) -> Iterator[list[Item]]:
     """Give `size` items every `hop` items; the last window ends with the last item.
 

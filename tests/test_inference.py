@@ -9,7 +9,14 @@ from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 
 from mmotion.checkpoint import save_checkpoint_file
-from mmotion.inference import Predictor, load_model, open_frames, slide, take_chunks
+from mmotion.inference import (
+    Predictor,
+    find_class_names,
+    load_model,
+    open_frames,
+    slide,
+    take_chunks,
+)
 from mmotion.regions import Region
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
 from mmotion.video import VideoError, VideoFrame, VideoWriter, iterate_frames
@@ -363,3 +370,23 @@ def test_windows_cover_all_frames(num_frames):
     assert all(len(window) == min(5, num_frames) for window in windows)
     assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
     assert len({window[0] for window in windows}) == len(windows)
+
+
+@pytest.mark.parametrize(
+    ('meta', 'dataset', 'names'),
+    [
+        pytest.param({'classes': ['a', 'b']}, {'classes': ['c', 'd']}, ('a', 'b'), id='checkpoint'),
+        pytest.param({'classes': ['a']}, {'classes': ['c', 'd']}, ('c', 'd'), id='test set'),
+        pytest.param({}, {'metainfo': {'classes': ('e', 'f')}}, ('e', 'f'), id='metainfo'),
+        pytest.param({}, {'classes': 'names.txt'}, ('sit', 'walk'), id='file'),
+        pytest.param({}, {'classes': 'none.txt'}, ('0', '1'), id='file that is not there'),
+        pytest.param(None, {}, ('0', '1'), id='numbers'),
+    ],
+)
+def test_class_names_are_found(tmp_path, monkeypatch, meta, dataset, names):
+    monkeypatch.chdir(tmp_path)
+    Path('names.txt').write_text('sit\nwalk\n')
+    model = torch.nn.Identity()
+    model.dataset_meta = meta
+    config = Config({'test_dataloader': {'dataset': dataset}})
+    assert find_class_names(config, model, 2) == names

@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 
 from mmotion import action_visualization  # noqa: F401  (registers how scores look)
 from mmotion.action_scores import ActionScores, RunningScores
-from mmotion.inference import TIME_SLACK, Predictor, Video, open_frames, slide
+from mmotion.inference import (
+    TIME_SLACK,
+    Predictor,
+    Video,
+    find_class_names,
+    open_frames,
+    slide,
+)
 from mmotion.pose_detectors import DETECTORS, build_detector
 from mmotion.pose_drawing import draw_people
 from mmotion.pose_files import read_poses
@@ -215,7 +222,7 @@ class PosePredictor(Predictor):
             with torch.inference_mode():
                 scores, _ = self._score(self._join(window, first, fps))
             total = scores if number == 1 else total + scores
-            classes = classes or self._class_names(len(scores))
+            classes = classes or find_class_names(self.config, self.model, len(scores))
             yield RunningScores(
                 classes=classes,
                 num_frames=window[-1].end - first.index,
@@ -281,7 +288,7 @@ class PosePredictor(Predictor):
             ]
             window_scores = [self._score(part)[0] for part in parts]
         return PoseScores(
-            classes=self._class_names(len(scores)),
+            classes=find_class_names(self.config, self.model, len(scores)),
             scores=scores,
             views=views,
             fps=poses.fps,
@@ -315,15 +322,6 @@ class PosePredictor(Predictor):
         window_s = self.window_s or self._length / (self._rate_hz or rate_hz)
         size = max(round(window_s * rate_hz), 1)
         return size, max(size // 2, 1)
-
-    def _class_names(self, num_classes: int) -> tuple[str, ...]:
-        """Names from the checkpoint, else from the config, else numbers."""
-        dataset = (self.config.get('test_dataloader') or {}).get('dataset') or {}
-        for source in (getattr(self.model, 'dataset_meta', None) or {}, dataset):
-            names = source.get('classes') or ()
-            if len(names) == num_classes:
-                return tuple(map(str, names))
-        return tuple(map(str, range(num_classes)))
 
 
 def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVideo:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
-from mmotion.inference import Predictor, Video, open_frames, slide
+from mmotion.inference import Predictor, Video, find_class_names, open_frames, slide
 from mmotion.registry import PREDICTORS, TRANSFORMS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.visualization import draw_result, plot_result
@@ -200,7 +200,7 @@ class ActionPredictor(Predictor):
                 scores, views = self._score(self._make_views(window, fps))
             if number == 1:
                 start_s = window[0]['time_s']
-                classes = self._class_names(len(scores))
+                classes = find_class_names(self.config, self.model, len(scores))
                 smooth = scores
             # the last window may follow sooner than the others
             previous, end = end, window[-1]['number'] + 1
@@ -270,24 +270,6 @@ class ActionPredictor(Predictor):
         (sample,) = self.model(**batch, mode='predict')
         views = describe_views(batch['inputs'].shape[1:], results['num_clips'])
         return sample.pred_score.float().cpu().numpy(), views
-
-    def _class_names(self, num_classes: int) -> tuple[str, ...]:
-        """Names from the checkpoint, else from the config, else numbers."""
-        dataset = (self.config.get('test_dataloader') or {}).get('dataset') or {}
-        for source in (
-            getattr(self.model, 'dataset_meta', None) or {},
-            dataset,
-            dataset.get('metainfo') or {},
-        ):
-            names = source.get('classes') or ()
-            if isinstance(names, str):
-                # a file with a name a line, which need not be where videos are predicted
-                file = Path(names)
-                names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
-                names = [name.strip() for name in names if name.strip()]
-            if len(names) == num_classes:
-                return tuple(map(str, names))
-        return tuple(map(str, range(num_classes)))
 
 
 class ViewMaker:
