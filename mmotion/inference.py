@@ -339,10 +339,7 @@ def open_frames(
         ValueError: See `Predictor.predict`.
         TypeError: See `Predictor.predict`.
     """
-    if not 0 <= start_s < math.inf:
-        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
-    if end_s is not None and not end_s > start_s:
-        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
+    check_times(start_s, end_s)
     if isinstance(video, str | os.PathLike):
         if fps is not None:
             raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
@@ -367,6 +364,14 @@ def open_frames(
     last = None if end_s is None else max(math.ceil(end_s * fps - TIME_SLACK), first)
     frames = itertools.islice(_number_frames(video, fps), first, last)
     return _check_frames(frames), fps
+
+
+def check_times(start_s: float, end_s: float | None) -> None:
+    """Refuse a part of a video that begins before it, or ends before it begins."""
+    if not 0 <= start_s < math.inf:
+        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
+    if end_s is not None and not end_s > start_s:
+        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
 
 
 def take_chunks(frames: Iterator[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:

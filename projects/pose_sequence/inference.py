@@ -31,6 +31,7 @@ from mmotion.inference import (
     TIME_SLACK,
     Predictor,
     Video,
+    check_times,
     find_class_names,
     open_frames,
     slide,
@@ -330,10 +331,7 @@ def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVide
     Raises:
         ValueError: If a time is out of range, or no frame is left.
     """
-    if not 0 <= start_s < math.inf:
-        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
-    if end_s is not None and not end_s > start_s:
-        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
+    check_times(start_s, end_s)
     first = math.ceil(start_s * poses.fps - TIME_SLACK)
     end = poses.num_frames
     if end_s is not None:

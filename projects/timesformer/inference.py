@@ -163,7 +163,8 @@ class ActionPredictor(Predictor):
         first = min(best * hop, max(result.num_frames - size, 0))
         clip = list(self._attend(itertools.islice(read(), first, first + size), result.fps))
         numbers = {heat.index for heat in clip}
-        images = [frame.image for frame in read() if frame.index in numbers]
+        window = itertools.islice(read(), first, first + size)
+        images = [frame.image for frame in window if frame.index in numbers]
         title = f'{stem}: attention, {result.label} {result.score:.2f}'
         plot_heat(images, clip, picture, title=title)
         return [overlay, picture]

@@ -241,7 +241,7 @@ class TimeSformer(nn.Module):
         """
         if self.init is not None:
             state = self._fill_in(read_image_weights(self.init))
-            load_state_dict(self, self.fit_weights(state), source=self.init)
+            load_state_dict(self, state, source=self.init)
 
     def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
         """Resize the embeddings in a state dict to those of the model.
