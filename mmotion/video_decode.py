@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 
 import av
 import numpy as np
@@ -106,6 +106,10 @@ def _demux_from(index: FrameIndex, timestamp: int | None) -> Generator[av.Packet
         if timestamp is None:
             yield from demux(stream)
             return
+        # the first packet may name the encoder: without that, FFmpeg turns 4:4:4 of x264 before
+        # build 151 green
+        for packet in islice(demux(stream), 1):
+            decode_packet(packet)
         with suppress(av.FFmpegError):
             stream.container.seek(timestamp, stream=stream)
         packets = demux(stream)

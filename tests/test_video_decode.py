@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmotion import video_decode
+from mmotion.video import iterate_frames
 from mmotion.video_decode import VideoFrame, choose_decoder
 from mmotion.video_scan import VideoError, scan_video
 from tests.video_files import cut_start, encode, paint, read_number
@@ -229,3 +231,14 @@ def test_backends_agree(tmp_path: Path, name: str, kwargs: dict) -> None:
     assert [(f.index, f.time_s) for f in frames] == [(f.index, f.time_s) for f in expected]
     for frame, reference in zip(frames, expected, strict=True):
         np.testing.assert_array_equal(frame.image, reference.image)
+
+
+def test_old_444_is_not_green_after_a_seek(data_root: Path) -> None:
+    path = data_root / 'keypoints' / 'dlc_openfield' / 'videos' / 'm3v1mp4.mp4'
+    from_start = {
+        frame.index: frame.image
+        for frame in itertools.islice(iterate_frames(path), 205)
+        if frame.index in (183, 200)
+    }
+    for frame in [*_decode(path, [200]), *_decode(path, [183, 200])]:
+        np.testing.assert_array_equal(frame.image, from_start[frame.index])
