@@ -155,6 +155,14 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--attention', action='store_true', help='draw where the model looks, if it can tell'
     )
+    parser.add_argument(
+        '--export',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='FORMAT',
+        help='write files for other programs too, in formats that the predictor knows',
+    )
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
     parser.add_argument('--end', type=float, metavar='S', help='up to second S')
     parser.add_argument(
@@ -346,8 +354,9 @@ def _predict(args: argparse.Namespace) -> int:
             '--region-margin must be at least 0 and come with --regions, got '
             f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
         )
-    if args.attention and args.regions:
-        raise ValueError('--attention must come without --regions, got both; leave out one')
+    for option in ('attention', 'export'):
+        if args.regions and getattr(args, option):
+            raise ValueError(f'--{option} must come without --regions, got both; leave out one')
     if args.model_path and not args.detector:
         raise ValueError(
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'
@@ -368,6 +377,8 @@ def _predict(args: argparse.Namespace) -> int:
             '--attention must be used with a model that has attention, got the predictor '
             f'{kind.__name__}; leave it out'
         )
+    if args.export:
+        kind.check_export(args.export)
     if args.detector:
         if 'detector' not in inspect.signature(kind).parameters:
             raise ValueError(
@@ -382,6 +393,7 @@ def _predict(args: argparse.Namespace) -> int:
         out_dir=args.out,
         draw=args.draw,
         attention=args.attention,
+        export=args.export,
         start_s=args.start,
         end_s=args.end,
         regions=regions,

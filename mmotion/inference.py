@@ -243,6 +243,18 @@ class Predictor(ABC):
             f'{type(self).__name__}; leave out --attention'
         )
 
+    def export(
+        self, video: str | Path, result: Any, out_dir: str | Path, formats: Sequence[str]
+    ) -> list[Path]:
+        """Write a result for other programs, in files named after the video."""
+        self.check_export(formats)
+        return []
+
+    @classmethod
+    def check_export(cls, formats: Sequence[str]) -> None:
+        """Refuse formats that `export` cannot write; overridden together with it."""
+        raise ValueError(f'predictor must export {formats}, got {cls.__name__}; leave out --export')
+
     @abstractmethod
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> Any:
         """The result for all frames, at least one; gradients are off."""
@@ -374,14 +386,15 @@ def check_times(start_s: float, end_s: float | None) -> None:
         raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
 
 
-def take_chunks(frames: Iterator[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
-    """Group frames into lists of `size`, the last one perhaps shorter.
+def take_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Group items into lists of `size`, the last one perhaps shorter.
 
     Example:
-        >>> list(take_chunks(iter('abcde'), 2))
+        >>> list(take_chunks('abcde', 2))
         [['a', 'b'], ['c', 'd'], ['e']]
     """
-    while chunk := list(itertools.islice(frames, size)):
+    items = iter(items)
+    while chunk := list(itertools.islice(items, size)):
         yield chunk
 
 

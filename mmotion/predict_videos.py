@@ -100,6 +100,7 @@ def predict_videos(
     out_dir: str | Path,
     draw: bool = False,
     attention: bool = False,
+    export: Sequence[str] = (),
     start_s: float = 0.0,
     end_s: float | None = None,
     regions: Sequence[Region] = (),
@@ -114,6 +115,7 @@ def predict_videos(
         out_dir: Folder of the outputs.
         draw: Whether to draw the result of each video.
         attention: Whether to draw where the model looks, not with `regions`.
+        export: Formats of files for other programs, see `Predictor.export`; not with `regions`.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
         regions: Parts of the picture to look at, each by itself; without any, all of it.
@@ -122,7 +124,13 @@ def predict_videos(
 
     Returns:
         The videos that failed, which have been named on stderr with the reason.
+
+    Raises:
+        ValueError: If the predictor does not export in these formats.
+        ImportError: If a package for one of them is not installed.
     """
+    if export:
+        predictor.check_export(export)
     out_dir = Path(out_dir)
     failed: list[Path] = []
     console = Console(stderr=True)
@@ -148,17 +156,19 @@ def predict_videos(
                 content = dict(summary, video=str(video), **(provenance or {}))
                 temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
             written = [target]
-            pictures_dir = out_dir if name == video.stem else out_dir / name
+            files_dir = out_dir if name == video.stem else out_dir / name
             if draw:
                 if regions:
-                    written += _draw_regions(video, result, pictures_dir)
+                    written += _draw_regions(video, result, files_dir)
                 else:
                     written += predictor.draw(
-                        video, result, pictures_dir, start_s=start_s, end_s=end_s
+                        video, result, files_dir, start_s=start_s, end_s=end_s
                     )
+            if export:
+                written += predictor.export(video, result, files_dir, export)
             if attention:
                 written += predictor.draw_attention(
-                    video, result, pictures_dir, start_s=start_s, end_s=end_s
+                    video, result, files_dir, start_s=start_s, end_s=end_s
                 )
         except Exception as error:
             # whatever it is, the other videos may still be fine

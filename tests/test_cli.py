@@ -151,6 +151,14 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--attention'],
         'a model that has attention, got the predictor ToyPredictor; leave it out',
     ),
+    'export of regions': (
+        ['predict', TOY, 'clip.mp4', '--export', 'csv', '--regions', '0,0,20,20'],
+        '--export must come without --regions, got both',
+    ),
+    'export of a model without': (
+        ['predict', TOY, 'clip.mp4', '--export', 'csv'],
+        "predictor must export ['csv'], got ToyPredictor; leave out --export",
+    ),
     'detector of a model without': (
         ['predict', TOY, 'clip.mp4', '--detector', 'mediapipe'],
         'a model that reads keypoints, got the predictor ToyPredictor; leave it out',

@@ -263,6 +263,11 @@ def test_a_model_that_cannot_tell_where_it_looks(predictor, frames, tmp_path):
         predictor.draw_attention(frames, [], tmp_path)
 
 
+def test_a_predictor_that_does_not_export(predictor, tmp_path):
+    with pytest.raises(ValueError, match=r"export \['csv'\], got BrightnessPredictor; leave out"):
+        predictor.export('clip.mp4', [], tmp_path, ['csv'])
+
+
 def test_load_model_by_the_name_of_a_bundled_config():
     assert type(load_model('repnet_shapes', device='cpu')).__name__ == 'RepetitionPredictor'
 

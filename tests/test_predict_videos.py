@@ -150,3 +150,34 @@ def test_attention_and_a_result_with_words(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f'{video}: nothing to see'
     assert lines[-1] == f'  {tmp_path / "attention.png"}'
+
+
+class ExportingPredictor:
+    def predict(self, video, *, start_s, end_s):
+        return Shy()
+
+    def check_export(self, formats):
+        if 'csv' not in formats:
+            raise ValueError('only csv')
+
+    def export(self, video, result, out_dir, formats):
+        path = out_dir / f'{video.stem}.{formats[0]}'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('')
+        return [path]
+
+
+def test_exports_of_videos_with_one_name_do_not_meet(tmp_path, capsys):
+    videos = [write_video(tmp_path / folder / 'clip.mp4') for folder in 'ab']
+    out = tmp_path / 'out'
+    predictor = ExportingPredictor()
+    assert predict_videos(predictor, videos, out_dir=out, export=['csv']) == []
+    assert f'  {out / "clip.csv"}' in capsys.readouterr().out.splitlines()
+    assert (out / 'clip_2' / 'clip.csv').is_file()
+
+
+def test_formats_are_refused_before_any_video_is_read(tmp_path):
+    with pytest.raises(ValueError, match='only csv'):
+        predict_videos(
+            ExportingPredictor(), [tmp_path / 'none.mp4'], out_dir=tmp_path, export=['x']
+        )

@@ -284,7 +284,7 @@ def compare_timesformers(
     lines = [
         f'TimeSformer {sizes.num_frames}x{sizes.image_size}, divided space-time, batch '
         f'{batch_size}, fp32 unless said otherwise, medians of {rounds} rounds (least to most); '
-        f'sgemm peak {peak / 1e9:.0f} GFLOP/s; {_describe_machine(device)}',
+        f'sgemm peak {peak / 1e9:.0f} GFLOP/s; {describe_machine(device)}',
         '',
         '| | forward, s | forward + backward, s | clips/s | of sgemm peak | peak memory, GB '
         '| logits differ by |',
@@ -320,7 +320,8 @@ def _relative(logits: Tensor, exact: Tensor) -> float:
     return float((logits - exact).abs().max() / exact.std())
 
 
-def _describe_machine(device: str) -> str:
+def describe_machine(device: str) -> str:
+    """The processor or GPU, how many threads it runs, and the version of PyTorch."""
     if device == 'cuda':
         return f'{torch.cuda.get_device_name()}, torch {torch.__version__}'
     processor = platform.processor() or platform.machine()

@@ -1,0 +1,404 @@
+"""Pairs of frames of unlabelled videos, and which of them are worth training on.
+
+A data set gives one dictionary a pair, which the pipeline changes in turn:
+    imgs: frame t and frame t + gap, RGB (H, W, 3) uint8
+    name: '<video>_<t>'
+    video: path of the video, or of its folder of pictures
+    frame, gap: t, counted from 0, and the distance to the other frame
+    weight: 1, or less for a pair in which little moves
+    box: left, top, right and bottom edge in pixels of what is looked at, if the data set has boxes
+
+Reference code: neuroethology/BKinD@9e73721, dataloader/custom_dataset.py, mouse_dataset.py,
+    h36m_dataset.py
+
+Shape letters in this file: N frames of a video, P pairs, S width and height of kept frames.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from mmotion.atomic import write_atomically
+from mmotion.clip_reading import BrokenVideos
+from mmotion.frame_sources import FrameSource, find_sources
+from mmotion.registry import DATASETS, METRICS, TRANSFORMS
+from mmotion.video import VideoError
+
+from .transforms import Box, Boxes, resize_frame
+
+# motion is measured on grey pictures of this width and height
+SCAN_SIZE = (64, 48)
+# brightest grey level of a picture that shows nothing
+BLACK_LEVEL = 16
+
+
+@DATASETS.register_module()
+class FramePairs(Dataset):
+    """Frames t and t + gap of unlabelled videos, read from them when they are asked for.
+
+    Nothing is extracted beforehand: an index of the packets leads to a frame. What cannot be used
+    is named in the log and counted, and the rest is used: videos that are broken, shorter than the
+    gap, or in which nothing moves; holes in a folder; the missing end of a file that was cut off.
+
+    Args:
+        data_root: A video, a folder of pictures, or a folder with any number of both, at any depth.
+        pipeline: Transforms for each pair.
+        gap_frames: From one frame of a pair to the other; give it or `gap_s`.
+        gap_s: The same in seconds, for video files.
+        step: Frames from one t to the next; None for `gap // 10 + 1`, as the reference has it.
+        names: Regular expression that finds something in the names of the videos to use, which are
+            their paths below `data_root`.
+        boxes: Part of the picture to look at, for `CropBox`: boxes by video or a file, see `Boxes`.
+        split: 'train' or 'val' divides the videos by name, the last ones being 'val'; a single
+            video is divided in time. None takes all.
+        val_share: Share of the videos in 'val', at least one.
+        min_motion: Mean absolute difference of the two frames, as small grey pictures with values
+            from 0 to 1, below which a pair is still. It is measured once, which decodes all of a
+            video, and remembered in the user's cache folder. 0 measures nothing.
+        when_still: 'skip' leaves still pairs out, 'keep' takes them, 'weight' gives them a
+            `weight` below 1, in proportion to their motion.
+        keep_size: Decode each video once, at the start, and keep the frames in memory at this width
+            and height, 3 * keep_size ** 2 bytes each: a pair then takes microseconds, and not a
+            tenth of a second. None reads each pair from its video.
+
+    Raises:
+        FileNotFoundError: If there is no video.
+        ValueError: If an option is not as above, a video has no box, or no pair is left.
+        VideoError: If no video can be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        pipeline: Sequence[dict[str, Any]],
+        gap_frames: int | None = None,
+        gap_s: float | None = None,
+        step: int | None = None,
+        names: str = '',
+        boxes: str | Mapping[str, Sequence[float]] | None = None,
+        split: str | None = None,
+        val_share: float = 0.2,
+        min_motion: float = 0.0,
+        when_still: Literal['skip', 'keep', 'weight'] = 'skip',
+        keep_size: int | None = None,
+    ) -> None:
+        if (gap_frames is None) == (gap_s is None):
+            raise ValueError(
+                'one of gap_frames and gap_s must be given, got '
+                f'gap_frames={gap_frames} and gap_s={gap_s}'
+            )
+        numbers = {'gap_frames': gap_frames, 'step': step, 'keep_size': keep_size}
+        for option, value in numbers.items():
+            if value is not None and value < 1:
+                raise ValueError(f'{option} must be at least 1, got {option}={value}')
+        if gap_s is not None and not gap_s > 0:
+            raise ValueError(f'gap_s must be above 0, got gap_s={gap_s}')
+        if not 0 <= min_motion < 1:
+            raise ValueError(f'min_motion must be in [0, 1), got min_motion={min_motion}')
+        if when_still not in ('skip', 'keep', 'weight'):
+            raise ValueError(
+                f"when_still must be 'skip', 'keep' or 'weight', got when_still={when_still!r}"
+            )
+        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+        self.metainfo: dict[str, Any] = {}
+        self.min_motion, self.when_still = min_motion, when_still
+        found = find_sources(data_root, names=names)
+        chosen = choose_videos([*found], split=split, val_share=val_share)
+        self.broken = BrokenVideos(len(chosen))
+        self._num_pairs = 0
+        self._motion: list[NDArray[np.float32]] = []
+        self._unused: list[str] = []
+        parts: list[_Pairs] = []
+        for name in chosen:
+            try:
+                source = FrameSource(found[name], name)
+                gap = gap_frames or _frames_of(gap_s or 0, source)
+                firsts = list_pairs(source.numbers, gap=gap, step=step or gap // 10 + 1)
+                if split is not None and len(found) == 1:
+                    firsts = _divide_in_time(firsts, gap, split, val_share)
+                pairs = self._judge(source, firsts, gap)
+                if pairs is None:
+                    continue
+                if keep_size is not None:
+                    pairs = pairs._replace(kept=_keep_frames(pairs, keep_size))
+            except (VideoError, OSError) as error:
+                self.broken.report(found[name], error)
+                continue
+            if source.problem:
+                print_log(source.problem, logger='current', level=logging.WARNING)
+            parts.append(pairs)
+        self._report(parts, num_videos=len(chosen), data_root=data_root)
+        self._parts = parts
+        self._ends = np.cumsum([len(pairs.firsts) for pairs in parts])
+        sources = [pairs.source for pairs in parts]
+        self._boxes = None if boxes is None else Boxes(boxes, sources)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Any:
+        """Read a pair and pass it through the pipeline; another one if it cannot be decoded.
+
+        Raises:
+            IndexError: If there is no pair with this number.
+            VideoError: If no video can be decoded any more.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'index must lie in 0..{len(self) - 1}, got index={index}')
+        while True:
+            part = int(np.searchsorted(self._ends, index, side='right'))
+            pairs = self._parts[part]
+            try:
+                return self.pipeline(self._read(pairs, index - int(self._ends[part])))
+            except (VideoError, OSError) as error:
+                self.broken.report(pairs.source.path, error)
+            index = int(np.random.randint(len(self)))
+
+    def _read(self, pairs: '_Pairs', place: int) -> dict[str, Any]:
+        """A pair as the pipeline gets it; `place` counts from the end of those of its video."""
+        source, first = pairs.source, int(pairs.firsts[place])
+        numbers = np.array([first, first + pairs.gap])
+        kept = pairs.kept
+        images = kept.take(numbers) if kept else [*source.read(numbers)]
+        sample = {
+            'imgs': images,
+            'name': f'{source.name}_{first:06d}',
+            'video': str(source.path),
+            'frame': first,
+            'gap': pairs.gap,
+            'weight': float(pairs.weights[place]),
+        }
+        if self._boxes is not None:
+            box = self._boxes.find(source.name, first)
+            sample['box'] = kept.scale_box(box) if kept else box
+        return sample
+
+    def _judge(self, source: FrameSource, firsts: NDArray[np.int64], gap: int) -> '_Pairs | None':
+        """Choose and weigh the pairs of a video by their motion; None if there is none to use."""
+        self._num_pairs += len(firsts)
+        pairs = _Pairs(source, firsts, gap, np.ones(len(firsts)))
+        if not len(firsts):
+            self._pass_over(f'{source.path} has {len(source.numbers)} frames, no two {gap} apart')
+            return None
+        if not self.min_motion:
+            return pairs
+        motion, brightest = measure_motion(source, firsts, gap)
+        is_still = motion < self.min_motion
+        self._motion.append(motion)
+        if is_still.all():
+            seen = 'is black' if brightest <= BLACK_LEVEL else 'shows nothing that moves'
+            most = f'its pairs differ by {motion.max():.2g} at most, min_motion={self.min_motion}'
+            self._pass_over(f'{source.path} {seen}: {most}')
+            return None
+        if self.when_still == 'skip':
+            return pairs._replace(firsts=firsts[~is_still], weights=pairs.weights[~is_still])
+        if self.when_still == 'weight':
+            return pairs._replace(weights=np.minimum(motion / self.min_motion, 1))
+        return pairs
+
+    def _pass_over(self, reason: str) -> None:
+        self._unused.append(reason)
+        print_log(f'left out: {reason}', logger='current', level=logging.WARNING)
+
+    def _report(self, parts: list['_Pairs'], *, num_videos: int, data_root: str) -> None:
+        """Log what is used.
+
+        Raises:
+            ValueError: If nothing is.
+        """
+        num_used = sum(len(pairs.firsts) for pairs in parts)
+        text = (
+            f'{num_used:,} of {self._num_pairs:,} pairs, {len(parts):,} of {num_videos:,} videos '
+            f'of {data_root} are used; {len(self.broken.paths)} videos are broken, '
+            f'{len(self._unused)} have no pair that moves'
+        )
+        if self._motion:
+            motion = np.concatenate(self._motion)
+            low, middle, high = np.percentile(motion, [5, 50, 95])
+            text += (
+                f'; {np.mean(motion < self.min_motion):.1%} of the pairs are still, below '
+                f'{self.min_motion}; 5, 50 and 95 % are below {low:.2g}, {middle:.2g}, {high:.2g}'
+            )
+        if not parts:
+            raise ValueError(
+                f'data_root must hold a pair that moves, got {text}; the last: '
+                f'{self._unused[-1]}; lower min_motion or the gap'
+            )
+        print_log(text, logger='current')
+
+
+@METRICS.register_module()
+class ReconstructionMetric(BaseMetric):
+    """How well the model paints what moved: `recon_error`, its mean squared error over pairs.
+
+    It is of the target that the model is trained for, so that it compares runs with equal targets.
+    The reference code compares what is painted with frame t + gap, which it is not.
+    """
+
+    default_prefix = 'pairs'
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Collect `recon_error` of data samples."""
+        self.results += [float(sample['recon_error']) for sample in data_samples]
+
+    def compute_metrics(self, results: list[float]) -> dict[str, float]:
+        """Average, and print what of."""
+        error = float(np.mean(results))
+        text = f'mean squared error of the painted difference, {len(results):,} pairs: {error:.5f}'
+        print_log(text, logger='current')
+        return {'recon_error': error}
+
+
+class _Kept(NamedTuple):
+    """Frames in memory, (N, S, S, 3), with their numbers, and how much smaller they are."""
+
+    images: NDArray[np.uint8]
+    numbers: NDArray[np.int64]
+    scale: tuple[float, float]
+
+    def take(self, numbers: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+        return [*self.images[np.searchsorted(self.numbers, numbers)]]
+
+    def scale_box(self, box: Box) -> Box:
+        across, down = self.scale
+        left, top, right, bottom = box
+        return left * across, top * down, right * across, bottom * down
+
+
+class _Pairs(NamedTuple):
+    """The pairs of a video: frames t and weights, (P,), and the gap."""
+
+    source: FrameSource
+    firsts: NDArray[np.int64]
+    gap: int
+    weights: NDArray[np.float64]
+    kept: _Kept | None = None
+
+
+def choose_videos(names: list[str], *, split: str | None, val_share: float) -> list[str]:
+    """Divide videos between 'train' and 'val', the last ones by name being 'val'.
+
+    Raises:
+        ValueError: If there is no such split, or `val_share` is no share.
+
+    Example:
+        >>> choose_videos(['a', 'b', 'c', 'd'], split='val', val_share=0.2)
+        ['d']
+    """
+    if split not in (None, 'train', 'val'):
+        raise ValueError(f"split must be 'train', 'val' or None, got split={split!r}")
+    if not 0 < val_share < 1:
+        raise ValueError(f'val_share must be between 0 and 1, got val_share={val_share}')
+    if split is None or len(names) == 1:
+        return names
+    num_train = min(max(round(len(names) * (1 - val_share)), 1), len(names) - 1)
+    return names[:num_train] if split == 'train' else names[num_train:]
+
+
+def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np.int64]:
+    """Numbers t of the frames that begin a pair, (P,).
+
+    Args:
+        numbers: Numbers of the frames that are there (N,), ascending from 0.
+        gap: From one frame of a pair to the other.
+        step: From one t to the next.
+
+    Example:
+        >>> list_pairs(np.array([0, 1, 2, 3, 5, 6]), gap=2, step=1)
+        array([0, 1, 3])
+    """
+    firsts = np.arange(0, int(numbers[-1]) + 1 - gap, step)
+    return firsts[np.isin(firsts, numbers) & np.isin(firsts + gap, numbers)]
+
+
+def measure_motion(
+    source: FrameSource, firsts: NDArray[np.int64], gap: int
+) -> tuple[NDArray[np.float32], int]:
+    """Measure how much the frames of each pair differ, or remember it from the last time.
+
+    Args:
+        source: Where the frames are.
+        firsts: Numbers t of the first frames (P,), ascending.
+        gap: From one frame of a pair to the other.
+
+    Returns:
+        Mean absolute difference of the grey values, which are from 0 to 1, (P,), and the brightest
+        grey level, from 0 to 255, of all frames.
+
+    Raises:
+        VideoError: If a frame cannot be read.
+    """
+    status = source.path.stat()
+    what = (str(source.path.resolve()), status.st_size, status.st_mtime_ns, gap, SCAN_SIZE)
+    key = hashlib.sha256(repr(what).encode() + firsts.tobytes()).hexdigest()[:32]
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
+    file = cache / 'mmotion' / 'motion' / f'{key}.npy'
+    with suppress(OSError, ValueError):
+        values = np.load(file)
+        return values[1:], int(values[0])
+    motion, brightest = np.zeros(len(firsts), np.float32), 0
+    numbers = np.union1d(firsts, firsts + gap)
+    places = dict(zip(firsts.tolist(), range(len(firsts)), strict=True))
+    waiting: dict[int, NDArray[np.floating]] = {}
+    for number, image in zip(numbers.tolist(), source.read(numbers), strict=True):
+        small_image = cv2.resize(image, SCAN_SIZE, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small_image, cv2.COLOR_RGB2GRAY)
+        brightest = max(brightest, int(grey.max()))
+        small = grey.astype(np.float32) / 255
+        if number - gap in waiting:
+            before = waiting.pop(number - gap)
+            motion[places[number - gap]] = float(np.abs(small - before).mean())
+        if number in places:
+            waiting[number] = small
+    # a cache that cannot be written is only slower
+    with suppress(OSError), write_atomically(file) as temporary:
+        np.save(temporary, np.concatenate([[brightest], motion]).astype(np.float32))
+    return motion, brightest
+
+
+def _frames_of(gap_s: float, source: FrameSource) -> int:
+    """How many frames a time is.
+
+    Raises:
+        ValueError: If the source has no frame rate.
+    """
+    if source.fps is None:
+        raise ValueError(
+            f'gap_s must be used with video files, got gap_s={gap_s} and the folder of pictures '
+            f'{source.path}, whose rate nobody knows; give gap_frames'
+        )
+    return max(round(gap_s * source.fps), 1)
+
+
+def _divide_in_time(
+    firsts: NDArray[np.int64], gap: int, split: str, val_share: float
+) -> NDArray[np.int64]:
+    """The pairs of a part of a single video; no frame is in both parts."""
+    if not len(firsts):
+        return firsts
+    border = (firsts[-1] + gap + 1) * (1 - val_share)
+    return firsts[firsts + gap < border] if split == 'train' else firsts[firsts >= border]
+
+
+def _keep_frames(pairs: _Pairs, size: int) -> _Kept:
+    """Decode all frames of the pairs of a video, scaled to `size`."""
+    numbers = np.union1d(pairs.firsts, pairs.firsts + pairs.gap)
+    images = np.empty((len(numbers), size, size, 3), np.uint8)
+    height = width = size
+    for place, image in enumerate(pairs.source.read(numbers)):
+        height, width = image.shape[:2]
+        images[place] = resize_frame(image, size)
+    return _Kept(images, numbers, (size / width, size / height))

@@ -1,0 +1,458 @@
+"""Tracks in the files that other programs read, and annotations out of the files that they write.
+
+`export_tracks` writes, beside the JSON of `mmotion predict`:
+    csv: a row a frame: frame, time_s, then for each keypoint <name>_x and _y (pixels),
+        _confidence, _var_x, _var_y and _cov_xy (square pixels)
+    coco: COCO keypoints, see `mmotion.pose_coco`
+    deeplabcut, deeplabcut-h5: what DeepLabCut's analyze_videos writes, as CSV and HDF5: columns of
+        scorer, bodyparts, coords (x, y, likelihood); the files are named <stem><scorer>, by which
+        DeepLabCut finds them
+    mmaction: MMAction2's pose pickle, see `mmotion.pose_arrays`
+
+`read_annotations` reads DeepLabCut's CollectedData_*.csv and .h5 (rows of image paths or frame
+numbers, in one column or several), COCO keypoints (.json), and CSV tables with a column `frame` or
+`image` and <name>_x and <name>_y for each point, as the first of the files above has.
+
+HDF5 is written and read by the package h5py, in the layout of pandas' DataFrame.to_hdf
+(format 'fixed'; 'table' is read as well); what pandas pickles in it is read without running code.
+
+Shape letters in this file: N frames, K keypoints, J annotated points.
+"""
+
+import csv
+import dataclasses
+import io
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejson
+from numpy.typing import NDArray
+
+from mmotion.atomic import write_atomically
+from mmotion.pose_arrays import write_mmaction_pickle
+from mmotion.pose_coco import read_coco, write_coco
+from mmotion.pose_files import PoseFileError
+from mmotion.poses import Person, PoseVideo
+from mmotion.skeletons import Skeleton
+
+from .tracks import KeypointTracks
+
+# DeepLabCut takes what begins so for the name of a network
+SCORER = 'DLC_mmotion'
+HDF5_KEY = 'df_with_missing'
+COORDINATES = ('x', 'y', 'likelihood')
+# columns of our own table after x and y, by keypoint
+SPREAD = ('confidence', 'var_x', 'var_y', 'cov_xy')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Annotations:
+    """Points that somebody has marked in some frames.
+
+    Args:
+        source: The file.
+        names: Of the points (J).
+        frames: What was annotated (N): the number of a frame of the video, or the path of an image
+            as the file has it.
+        points: x and y in pixels (N, J, 2), NaN where a point is not marked.
+    """
+
+    source: Path
+    names: tuple[str, ...]
+    frames: tuple[int | str, ...]
+    points: NDArray[np.float64]
+
+    def find_images(self) -> list[Path]:
+        """Find the annotated images: by their path from the file's folder, or one above it.
+
+        Raises:
+            ValueError: If the file has numbers of frames.
+            FileNotFoundError: If an image is not there.
+        """
+        found = []
+        for name in self.frames:
+            if not isinstance(name, str):
+                raise ValueError(
+                    f'{self.source} must have paths of images, got the frame number {name}; '
+                    'name the video'
+                )
+            # Windows' separators, where the project was labelled there
+            parts = name.replace('\\', '/')
+            places = [folder / parts for folder in self.source.absolute().parents]
+            places.append(self.source.absolute().parent / Path(parts).name)
+            image = next((place for place in places if place.is_file()), None)
+            if image is None:
+                raise FileNotFoundError(
+                    f'{self.source} must have its images beside or above it, got none for {name}; '
+                    'put the file where the images are'
+                )
+            found.append(image)
+        return found
+
+
+def export_tracks(
+    tracks: KeypointTracks, source: str | Path, out_dir: str | Path, formats: Iterable[str]
+) -> list[Path]:
+    """Write tracks in one or more formats, see the head of this file.
+
+    Args:
+        tracks: What to write.
+        source: The video, after which the files are named.
+        out_dir: Folder for the files, made if need be.
+        formats: Keys of `FORMATS`.
+
+    Returns:
+        The files, in the order of `formats`.
+
+    Raises:
+        ValueError: If a format is unknown.
+        ImportError: If h5py is needed and not installed.
+    """
+    formats = list(dict.fromkeys(formats))
+    check_formats(formats)
+    paths = []
+    for name in formats:
+        ending, write = FORMATS[name]
+        path = Path(out_dir) / f'{Path(source).stem}{ending}'
+        write(tracks, str(source), path)
+        paths.append(path)
+    return paths
+
+
+def check_formats(formats: Iterable[str]) -> None:
+    """Refuse formats that are unknown, or whose package is not installed, as `export_tracks` does.
+
+    Raises:
+        ValueError: If a format is not a key of `FORMATS`.
+        ImportError: If h5py is needed and not installed.
+    """
+    formats = list(formats)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ValueError(
+            f'formats must be among {", ".join(FORMATS)}, got {", ".join(map(repr, unknown))}'
+        )
+    if 'deeplabcut-h5' in formats:
+        _import_h5py('deeplabcut-h5')
+
+
+def to_poses(tracks: KeypointTracks, source: str) -> PoseVideo:
+    """Take the keypoints of each frame for one person with a skeleton without bones."""
+    count = len(tracks.names)
+    frames = tuple(
+        (Person(keypoints=points, scores=scores, score=float(scores.mean()), track=0),)
+        for points, scores in zip(tracks.keypoints, np.minimum(tracks.confidence, 1), strict=True)
+    )
+    return PoseVideo(
+        source=source,
+        fps=tracks.fps,
+        width=tracks.width,
+        height=tracks.height,
+        num_frames=int(tracks.frames[-1]) + 1,
+        detector='bkind',
+        skeleton=Skeleton('discovered', tracks.names, (), tuple(range(count))),
+        frame_indices=tracks.frames,
+        frames=frames,
+        labels={'label': 'unlabelled'},
+    )
+
+
+def read_annotations(path: str | Path) -> Annotations:
+    """Read annotated points, see the head of this file for the formats.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PoseFileError: If it is not in one of the formats; the message names the place.
+        ImportError: If h5py is needed and not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'annotations must be in a file, got {path}, which is none')
+    try:
+        if path.suffix.lower() in ('.h5', '.hdf5'):
+            return _from_columns(path, *_read_hdf5(path))
+        if path.suffix.lower() == '.json':
+            return _read_coco_points(path)
+        with path.open(encoding='utf-8-sig', newline='') as file:
+            rows = [row for row in csv.reader(file) if any(row)]
+        if rows and rows[0][0] == 'scorer':
+            return _from_columns(path, *_split_header(rows))
+        return _read_table(path, rows)
+    except PoseFileError:
+        raise
+    except (KeyError, IndexError, ValueError, UnicodeDecodeError) as error:
+        raise PoseFileError(
+            f'{path}: the file must be annotations of DeepLabCut or COCO, or a table with a column '
+            f'frame or image and NAME_x and NAME_y of each point, got {error}'
+        ) from None
+
+
+def _write_csv(tracks: KeypointTracks, _source: str, path: Path) -> None:
+    times_s = tracks.start_s + (tracks.frames - tracks.frames[0]) / tracks.fps
+    columns = [f'{name}_{what}' for name in tracks.names for what in ('x', 'y', *SPREAD)]
+    rows = (
+        [frame, f'{time_s:.6f}', *(f'{value:.6g}' for point in values for value in point)]
+        for frame, time_s, values in zip(
+            tracks.frames.tolist(), times_s, _join_values(tracks), strict=True
+        )
+    )
+    _write_rows(path, [['frame', 'time_s', *columns]], rows)
+
+
+def _join_values(tracks: KeypointTracks) -> Iterator[list[list[float]]]:
+    """x, y, confidence and covariance of each keypoint (K, 6), frame by frame."""
+    for parts in zip(
+        tracks.keypoints, tracks.confidence[..., None], tracks.covariance, strict=True
+    ):
+        yield np.concatenate(parts, axis=1).tolist()
+
+
+def _write_coco(tracks: KeypointTracks, source: str, path: Path) -> None:
+    write_coco(to_poses(tracks, source), path)
+
+
+def _write_mmaction(tracks: KeypointTracks, source: str, path: Path) -> None:
+    write_mmaction_pickle([to_poses(tracks, source)], path)
+
+
+def _write_deeplabcut(tracks: KeypointTracks, _source: str, path: Path) -> None:
+    bodyparts = [name for name in tracks.names for _ in COORDINATES]
+    header = [
+        ['scorer', *[SCORER] * len(bodyparts)],
+        ['bodyparts', *bodyparts],
+        ['coords', *COORDINATES * len(tracks.names)],
+    ]
+    values = _deeplabcut_values(tracks)
+    rows = (
+        [frame, *row.tolist()] for frame, row in zip(tracks.frames.tolist(), values, strict=True)
+    )
+    _write_rows(path, header, rows)
+
+
+def _deeplabcut_values(tracks: KeypointTracks) -> NDArray[np.float64]:
+    """x, y and likelihood of each keypoint, in a row a frame (N, 3 * K)."""
+    parts = [tracks.keypoints, tracks.confidence[..., None]]
+    return np.concatenate(parts, axis=2).astype(np.float64).round(6).reshape(tracks.num_frames, -1)
+
+
+def _write_rows(path: Path, header: Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
+    with (
+        write_atomically(path) as temporary,
+        temporary.open('w', encoding='utf-8', newline='') as file,
+    ):
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerows(header)
+        writer.writerows(rows)
+
+
+def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
+    h5py = _import_h5py('deeplabcut-h5')
+    count = len(tracks.names)
+    levels = {'scorer': [SCORER], 'bodyparts': tracks.names, 'coords': COORDINATES}
+    codes = (np.zeros(3 * count), np.arange(count).repeat(3), np.tile(np.arange(3), count))
+    with write_atomically(path) as temporary, h5py.File(temporary, 'w') as file:
+        _set_attributes(file, CLASS='GROUP', VERSION='1.0', PYTABLES_FORMAT_VERSION='2.1')
+        group = file.create_group(HDF5_KEY)
+        _set_attributes(group, CLASS='GROUP', VERSION='1.0', encoding='UTF-8', errors='strict')
+        _set_attributes(group, pandas_type='frame', pandas_version='0.15.2')
+        _set_attributes(group, axis0_variety='multi', axis1_variety='regular')
+        _set_attributes(group, block0_items_variety='multi', ndim=2, nblocks=1)
+        for axis in ('axis0', 'block0_items'):
+            _set_attributes(group, **{f'{axis}_nlevels': len(levels)})
+            for i, (name, values) in enumerate(levels.items()):
+                _add_array(group, f'{axis}_label{i}', codes[i].astype(np.int32))
+                encoded = np.char.encode(np.array(values), 'utf-8')
+                _add_array(group, f'{axis}_level{i}', encoded, kind='string', name=name)
+        _add_array(group, 'axis1', tracks.frames, kind='integer', name='N.')
+        _add_array(group, 'block0_values', _deeplabcut_values(tracks))
+
+
+def _add_array(group: Any, key: str, values: NDArray[Any], **attributes: str) -> None:
+    array = group.create_dataset(key, data=values)
+    _set_attributes(array, CLASS='ARRAY', FLAVOR='numpy', VERSION='2.4', TITLE='', **attributes)
+    array.attrs['transposed'] = np.uint8(1)
+
+
+def _set_attributes(node: Any, **attributes: str | int) -> None:
+    """Set attributes as PyTables, through which pandas reads, has them: text of fixed length."""
+    for name, value in attributes.items():
+        if isinstance(value, str):
+            encoded = value.encode('utf-8')
+            dtype = _import_h5py('text').string_dtype('utf-8', max(len(encoded), 1))
+            node.attrs.create(name, encoded, dtype=dtype)
+        else:
+            node.attrs[name] = np.int64(value)
+
+
+def _read_hdf5(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
+    """Level names and tuples of the columns, and rows that begin with what they are about.
+
+    Raises:
+        PoseFileError: If the file is not HDF5, or not by DeepLabCut.
+    """
+    h5py = _import_h5py(str(path))
+    try:
+        with h5py.File(path, 'r') as file:
+            group = file[next(iter(file))]
+            if 'table' in group:
+                return _read_pandas_table(group)
+            return _read_pandas_fixed(group)
+    except (OSError, StopIteration, pickle.UnpicklingError, AttributeError, EOFError) as error:
+        raise PoseFileError(
+            f'{path}: the file must be HDF5 as DeepLabCut writes it, got {error}; read the .csv '
+            'beside it'
+        ) from None
+
+
+def _read_pandas_table(group: Any) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
+    ((_, columns),) = _load_plain(group.attrs['non_index_axes'])
+    info = _load_plain(group.attrs['info'])
+    names = next(part['names'] for part in info.values() if 'names' in part)
+    table = group['table'][()]
+    rows = [[_decode(row['index']), *row['values_block_0'].tolist()] for row in table]
+    return list(names), [tuple(column) for column in columns], rows
+
+
+def _read_pandas_fixed(group: Any) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
+    columns = _read_axis(group, 'axis0')
+    names = [_decode(group[f'axis0_level{i}'].attrs['name']) for i in range(len(columns[0]))]
+    index = _read_axis(group, 'axis1')
+    values = np.full((len(index), len(columns)), np.nan)
+    for block in range(int(group.attrs['nblocks'])):
+        places = [columns.index(item) for item in _read_axis(group, f'block{block}_items')]
+        values[:, places] = group[f'block{block}_values'][()]
+    rows = [[_join_index(parts), *row] for parts, row in zip(index, values.tolist(), strict=True)]
+    return names, columns, rows
+
+
+def _read_axis(group: Any, axis: str) -> list[tuple[Any, ...]]:
+    """The labels along an axis of a DataFrame, as tuples."""
+    if axis in group:
+        return [(_decode(value),) for value in group[axis][()].tolist()]
+    levels = []
+    for i in range(int(group.attrs[f'{axis}_nlevels'])):
+        values = [_decode(value) for value in group[f'{axis}_level{i}'][()].tolist()]
+        levels.append([values[code] for code in group[f'{axis}_label{i}'][()].tolist()])
+    return list(zip(*levels, strict=True))
+
+
+def _decode(value: Any) -> Any:
+    return value.decode('utf-8') if isinstance(value, bytes) else value
+
+
+def _load_plain(content: bytes) -> Any:
+    return _PlainUnpickler(io.BytesIO(bytes(content))).load()
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads lists, tuples, dictionaries, texts and numbers; anything else could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Refuse."""
+        raise pickle.UnpicklingError(f'{module}.{name} in it, which is not read')
+
+
+def _import_h5py(what: str) -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(
+            f'{what} must have the package h5py, got {error}; pip install h5py, or take the CSV'
+        ) from error
+    return h5py
+
+
+def _split_header(
+    rows: list[list[str]],
+) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
+    """Divide DeepLabCut's CSV as `_read_hdf5` does.
+
+    The header has a row a level, `coords` the last; newer files have the parts of an image's path
+    in a column each, which leaves blanks in the header.
+    """
+    depth = next(i for i, row in enumerate(rows) if row[0] == 'coords') + 1
+    width = next(i for i, value in enumerate(rows[0][1:], 1) if value)
+    columns = list(zip(*(row[width:] for row in rows[:depth]), strict=True))
+    body: list[list[Any]] = []
+    for number, row in enumerate(rows[depth:], depth + 1):
+        if len(row) != len(rows[0]):
+            raise ValueError(f'{len(row)} instead of {len(rows[0])} values in row {number}')
+        values = [float(value) if value.strip() else np.nan for value in row[width:]]
+        body.append([_join_index(row[:width]), *values])
+    return [row[0] for row in rows[:depth]], columns, body
+
+
+def _join_index(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else '/'.join(map(str, parts))
+
+
+def _from_columns(
+    path: Path, levels: list[str], columns: list[tuple[str, ...]], rows: list[list[Any]]
+) -> Annotations:
+    """Collect x and y of each point; of several animals the points are `<individual>_<point>`."""
+    kept = [i for i, level in enumerate(levels) if level not in ('scorer', 'coords')]
+    places: dict[str, dict[str, int]] = {}
+    for place, column in enumerate(columns):
+        # marked without an individual: 'single'
+        parts = [column[i] for i in kept if column[i] != 'single']
+        places.setdefault('_'.join(parts), {})[column[levels.index('coords')]] = place
+    values = np.array([row[1:] for row in rows], dtype=np.float64)
+    xy = [[place['x'], place['y']] for place in places.values()]
+    frames = tuple(_to_frame(row[0]) for row in rows)
+    return _make_annotations(path, tuple(places), frames, values[:, xy])
+
+
+def _read_table(path: Path, rows: list[list[str]]) -> Annotations:
+    header = rows[0] if rows else []
+    index = next((header.index(name) for name in ('frame', 'image') if name in header), None)
+    names = [name[:-2] for name in header if name.endswith('_x') and f'{name[:-2]}_y' in header]
+    # our own tables have the variances of each keypoint as well
+    names = [name for name in names if not (name.endswith('_var') and name[:-4] in names)]
+    if index is None or not names:
+        raise ValueError(f'the columns {", ".join(header) or "none"}')
+    places = [[header.index(f'{name}_{axis}') for axis in 'xy'] for name in names]
+    points = [
+        [[float(row[i]) if row[i].strip() else np.nan for i in place] for place in places]
+        for row in rows[1:]
+    ]
+    frames = tuple(_to_frame(row[index]) for row in rows[1:])
+    return _make_annotations(path, tuple(names), frames, np.array(points))
+
+
+def _read_coco_points(path: Path) -> Annotations:
+    poses = read_coco(path)
+    images = simplejson.loads(path.read_text(encoding='utf-8'))['images']
+    frames: tuple[int | str, ...] = tuple(poses.frame_indices.tolist())
+    if not all('frame_index' in image for image in images):
+        # in the order of read_coco
+        frames = tuple(sorted(image['file_name'] for image in images))
+    keypoints, _ = poses.main_track()
+    return _make_annotations(path, poses.skeleton.points, frames, keypoints.astype(np.float64))
+
+
+def _make_annotations(
+    path: Path, names: tuple[str, ...], frames: tuple[int | str, ...], points: NDArray[np.float64]
+) -> Annotations:
+    """Check that there is something; half a point is none."""
+    if not frames:
+        raise ValueError('no annotated frame')
+    points = np.where(np.isnan(points).any(axis=-1, keepdims=True), np.nan, points)
+    return Annotations(source=path, names=names, frames=frames, points=points)
+
+
+def _to_frame(value: Any) -> int | str:
+    text = str(value)
+    return int(text) if text.isdigit() else text
+
+
+# ending of the file's name, and what writes it
+FORMATS: dict[str, tuple[str, Callable[[KeypointTracks, str, Path], None]]] = {
+    'csv': ('_tracks.csv', _write_csv),
+    'coco': ('_coco.json', _write_coco),
+    'deeplabcut': (f'{SCORER}.csv', _write_deeplabcut),
+    'deeplabcut-h5': (f'{SCORER}.h5', _write_hdf5),
+    'mmaction': ('_mmaction.pkl', _write_mmaction),
+}

@@ -1,0 +1,367 @@
+"""What BKinD learns from: the motion between two frames, rotated images, keypoints held apart.
+
+Paper: Sun et al., Self-Supervised Keypoint Discovery in Behavioral Videos, CVPR 2022, sections 3.1
+    and 3.2, https://arxiv.org/abs/2112.05121
+Reference code: neuroethology/BKinD@9e73721, model/unsupervised_model.py, utils/loss.py
+The perceptual loss is that of Johnson et al., Perceptual Losses for Real-Time Style Transfer and
+Super-Resolution, ECCV 2016, with the features of VGG19.
+
+Shape letters in this file: B pairs, K keypoints, S image size.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .networks import gaussian_maps, read_image_weights
+
+TARGETS = ('ssim', 'difference')
+RECONSTRUCTIONS = ('perceptual', 'mse')
+
+# of SSIM: Wang et al., IEEE Transactions on Image Processing 13, 2004, for values in [0, 1]
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_C2 = 0.03**2
+# the reference pads images by so much on each side, and blurs what comes out
+SSIM_PAD = 10
+BLUR_SIGMA = 1.0
+
+# of the terms of the perceptual loss: pixels, then VGG19's features
+PERCEPTUAL_WEIGHTS = (100.0, 1.6, 2.3, 1.8, 2.8, 100.0)
+# share of a term's own value in what divides it
+OWN_SHARE = 0.01
+# channels of VGG19's convolutions, 'M' for max pooling
+VGG_LAYERS = (
+    *(64, 64, 'M', 128, 128, 'M', 256, 256, 256, 256, 'M'),
+    *(512, 512, 512, 512, 'M', 512, 512, 512, 512, 'M'),
+)
+# convolutions behind which features are read: relu1_2, 2_2, 3_2, 4_2 and 5_2
+VGG_TAPS = (2, 7, 12, 21, 30)
+
+# standard deviation of the separation loss, in the unit of the coordinates
+SEPARATION_SIGMA = 0.08
+# variance of the Gaussians that the rotation loss compares, at half of the image size
+ROTATION_VARIANCE = 0.001
+
+
+def ssim_difference(images: Tensor, others: Tensor) -> Tensor:
+    """Where and how much the structure of two images differs: 1 - the second term of SSIM, blurred.
+
+    Own code: the libraries at hand give SSIM as a whole, whose first term, luminance, is left out
+    here.
+
+    Args:
+        images: Values in [0, 1], (B, 3, S, S).
+        others: The same for the second images.
+
+    Returns:
+        Mean over the channels, about 0 where nothing changed to 2, (B, 1, S, S).
+    """
+    # variances are small differences of squares, which are the smaller the nearer values are to 0;
+    # those of reduced precision would not do
+    images, others = (
+        x.to(torch.promote_types(x.dtype, torch.float32)) - 0.5 for x in (images, others)
+    )
+    quantities = torch.stack([images, others, images * others, images**2 + others**2])
+    padded = F.pad(quantities.flatten(0, 1), [SSIM_PAD] * 4, mode='replicate')
+    means = _blur(padded, SSIM_SIGMA).unflatten(0, quantities.shape[:2])
+    mean, other_mean, product, squares = means
+    covariance = product - mean * other_mean
+    variances = squares - mean**2 - other_mean**2
+    structure = (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
+    return _blur(1 - structure.mean(1, keepdim=True), BLUR_SIGMA)
+
+
+def rotation_loss(maps: Tensor, rotated_maps: Sequence[Tensor], turns: Sequence[int]) -> Tensor:
+    """How far the keypoints of turned images are from the turned keypoints.
+
+    Args:
+        maps: Gaussian maps (B, K, rows, columns) of the upright images; they get no gradient.
+        rotated_maps: Those of the images after each turn.
+        turns: Quarter turns, counter-clockwise.
+
+    Returns:
+        Mean squared difference.
+    """
+    errors = [
+        F.mse_loss(rotated, torch.rot90(maps.detach(), turn, (2, 3)))
+        for rotated, turn in zip(rotated_maps, turns, strict=True)
+    ]
+    return torch.stack(errors).mean()
+
+
+def separation_loss(points: Tensor) -> Tensor:
+    """How close keypoints of one image are to each other.
+
+    Args:
+        points: x and y in [-1, 1], (B, K, 2).
+
+    Returns:
+        Mean over all ordered pairs, a keypoint with itself counted as 0, in [0, 1).
+    """
+    squares = (points[:, :, None] - points[:, None]).square().sum(3)
+    closeness = torch.exp(-squares / (2 * SEPARATION_SIGMA**2))
+    others = 1 - torch.eye(points.shape[1], device=points.device)
+    return (closeness * others).mean()
+
+
+class DiscoveryLoss(nn.Module):
+    """All losses of BKinD, each already weighted.
+
+    Args:
+        kind: See `ReconstructionLoss`.
+        target: See there.
+        vgg: See there.
+        strict: See there.
+        rotation_weight: Of the rotation loss; with 0 no image is turned.
+        separation_weight: Of the separation loss, averaged over the images. The reference gives
+            0.05 to each of four sets of images: frame t + gap and its three turns.
+
+    Raises:
+        ValueError: If a weight is negative, or `kind` or `target` is not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str = 'perceptual',
+        target: str = 'ssim',
+        vgg: str | None = None,
+        strict: bool = False,
+        rotation_weight: float = 1.0,
+        separation_weight: float = 0.2,
+    ) -> None:
+        super().__init__()
+        weights = {'rotation_weight': rotation_weight, 'separation_weight': separation_weight}
+        for name, weight in weights.items():
+            if weight < 0:
+                raise ValueError(f'{name} must not be negative, got {name}={weight}')
+        self.reconstruction = ReconstructionLoss(kind=kind, target=target, vgg=vgg, strict=strict)
+        self.rotation_weight = rotation_weight
+        self.separation_weight = separation_weight
+
+    def init_weights(self) -> None:
+        """Load what the losses need; mmengine calls it when training starts."""
+        self.reconstruction.init_weights()
+
+    def compare_points(
+        self, points: Tensor, turned_points: Sequence[Tensor], turns: Sequence[int], *, size: int
+    ) -> dict[str, Tensor]:
+        """Losses of the keypoints alone, which join with the curriculum.
+
+        Args:
+            points: Of frames t + gap, (B, K, 2).
+            turned_points: Of the same frames after each turn, (B, K, 2) each; none without the
+                rotation loss.
+            turns: Quarter turns, counter-clockwise.
+            size: Rows and columns of the maps in which turned keypoints are compared.
+
+        Returns:
+            `loss_rotation` and `loss_separation`, without those whose weight is 0.
+        """
+        losses = {}
+        if self.rotation_weight:
+            maps, *turned_maps = (
+                gaussian_maps(p, size=(size, size), variance=ROTATION_VARIANCE)
+                for p in (points, *turned_points)
+            )
+            losses['loss_rotation'] = self.rotation_weight * rotation_loss(maps, turned_maps, turns)
+        if self.separation_weight:
+            separation = separation_loss(torch.cat([points, *turned_points]))
+            losses['loss_separation'] = self.separation_weight * separation
+        return losses
+
+
+class ReconstructionLoss(nn.Module):
+    """How far the painted picture is from the motion between two frames.
+
+    'perceptual' compares pixels and five layers of VGG19. The mean squared difference m of each is
+    divided by 0.99 w + 0.01 m, with w from `PERCEPTUAL_WEIGHTS`, as in the reference code.
+
+    The weights of VGG19 never train and are not saved. They are loaded when training starts, as
+    nothing else needs them.
+
+    Differs from the reference code: VGG19 ends behind the last layer that is read, and there are no
+    gradients for its weights or for the target. With `strict` it is as there.
+
+    Args:
+        kind: 'perceptual', or 'mse', the mean squared difference of pixels alone.
+        target: 'ssim', or 'difference', the later frame minus the earlier.
+        vgg: Weights of VGG19: a model name of timm, such as 'vgg19.tv_in1k', or a file; None for
+            random ones, the same ones always.
+        strict: Do the work that the reference throws away.
+
+    Raises:
+        ValueError: If `kind` or `target` is another word.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str = 'perceptual',
+        target: str = 'ssim',
+        vgg: str | None = None,
+        strict: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value, choices in (('kind', kind, RECONSTRUCTIONS), ('target', target, TARGETS)):
+            if value not in choices:
+                raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
+        self.kind = kind
+        self.target = target
+        self.init = vgg
+        self.strict = strict
+        self.vgg: VGG19 | None = None
+
+    @torch.no_grad()
+    def make_target(self, images: Tensor, later: Tensor) -> Tensor:
+        """The picture to paint.
+
+        Args:
+            images: Frames t with values in [0, 1], (B, 3, S, S).
+            later: Frames t + gap.
+
+        Returns:
+            (B, 3, S, S), from about 0 to 2 with 'ssim', from -1 to 1 with 'difference'.
+        """
+        if self.target == 'difference':
+            return later - images
+        return ssim_difference(images, later).expand(-1, 3, -1, -1)
+
+    def forward(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Compare.
+
+        Args:
+            pictures: Painted ones (B, 3, S, S).
+            targets: See `make_target`.
+            mask: Weight of each pixel, or with one row and column of each pair, (B, 1, rows,
+                columns); all count alike by default.
+
+        Returns:
+            One number.
+        """
+        if self.kind == 'mse':
+            return _masked_error(pictures, targets, mask)
+        errors = self.measure(pictures, targets, mask)
+        weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
+        return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
+
+    def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mean squared differences (6,) of pixels and of VGG19's layers, arguments as `forward`."""
+        vgg = (self.vgg or self._load_vgg()).to(pictures.device)
+        with nullcontext() if self.strict else torch.no_grad():
+            wanted = [targets, *vgg(targets)]
+        painted = [pictures, *vgg(pictures)]
+        errors = [_masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
+        return torch.stack(errors)
+
+    def init_weights(self) -> None:
+        """Load the weights of VGG19; mmengine calls it when training starts.
+
+        Raises:
+            CheckpointError: If they cannot be had.
+            ValueError: If they are not those of VGG19.
+        """
+        if self.kind == 'perceptual':
+            self._load_vgg()
+
+    def _load_vgg(self) -> 'VGG19':
+        state = None if self.init is None else read_image_weights(self.init)
+        self.vgg = VGG19(state, strict=self.strict)
+        return self.vgg
+
+
+class VGG19(nn.Module):
+    """The features of VGG19 that the perceptual loss compares.
+
+    Paper: Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image
+        Recognition, ICLR 2015. Layers are numbered as in torchvision's `vgg19().features`.
+
+    Weights are buffers outside of the state dict: nothing trains or saves them.
+
+    Args:
+        state_dict: Weights `features.<layer>.weight` and `.bias`; None for random ones from a
+            fixed seed, by He's method.
+        strict: Run to the end, and have gradients for the weights.
+
+    Raises:
+        ValueError: If weights are missing or of another shape.
+    """
+
+    def __init__(self, state_dict: dict[str, Tensor] | None, *, strict: bool = False) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.convolutions: list[int] = []
+        channels, layer = 3, 0
+        for width in VGG_LAYERS:
+            if layer > VGG_TAPS[-1] and not strict:
+                break
+            if isinstance(width, int):
+                shape = (width, channels, 3, 3)
+                if state_dict is None:
+                    std = math.sqrt(2 / (channels * 9))
+                    weight = torch.randn(shape, generator=generator) * std
+                    bias = torch.zeros(width)
+                else:
+                    weight = _find(state_dict, f'features.{layer}.weight', shape)
+                    bias = _find(state_dict, f'features.{layer}.bias', (width,))
+                for name, value in (('weight', weight), ('bias', bias)):
+                    value = value.clone().requires_grad_(strict)
+                    self.register_buffer(f'{name}{layer}', value, persistent=False)
+                self.convolutions.append(layer)
+                channels = width
+            # a convolution and its ReLU are two layers
+            layer += 2 if isinstance(width, int) else 1
+        if not strict:
+            self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Iterator[Tensor]:
+        """The features behind each of `VGG_TAPS`, one after the other.
+
+        Args:
+            images: (B, 3, S, S).
+        """
+        x = images
+        for previous, layer in zip((0, *self.convolutions), self.convolutions, strict=False):
+            if layer - previous == 3:
+                x = F.max_pool2d(x, 2)
+            weight, bias = self.get_buffer(f'weight{layer}'), self.get_buffer(f'bias{layer}')
+            x = F.relu(F.conv2d(x, weight, bias, padding=1), inplace=True)
+            if layer in VGG_TAPS:
+                yield x
+
+
+def _masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over all elements of the squared difference, each weighted by the mask."""
+    if mask is None:
+        return F.mse_loss(pictures, targets)
+    if mask.shape[2:] != (1, 1):
+        mask = F.interpolate(mask, pictures.shape[2:], mode='bilinear', align_corners=False)
+    return ((pictures - targets).square() * mask).mean()
+
+
+def _blur(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian window over the last two axes of (N, C, rows, columns), without padding."""
+    offsets = torch.arange(SSIM_WINDOW).to(images) - (SSIM_WINDOW - 1) / 2
+    kernel = torch.exp(-offsets.square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    flat = images.flatten(0, 1)[:, None]
+    with torch.autocast(images.device.type, enabled=False):
+        flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    return flat.view(*images.shape[:2], *flat.shape[2:])
+
+
+def _find(state_dict: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """Take one tensor of VGG19 after checking its shape."""
+    value = state_dict.get(name)
+    if value is None or value.shape != shape:
+        found = 'nothing' if value is None else f'shape {tuple(value.shape)}'
+        raise ValueError(
+            f'{name} of VGG19 must have shape {shape}, got {found}; '
+            'give weights of the plain vgg19, without batch norms'
+        )
+    return value

@@ -1,0 +1,276 @@
+import csv
+import json
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+from mmotion.pose_arrays import read_mmaction_pickle
+from mmotion.pose_coco import read_coco
+from mmotion.pose_files import PoseFileError
+from projects.bkind.export import FORMATS, check_formats, export_tracks, read_annotations, to_poses
+from projects.bkind.tracks import KeypointTracks
+
+LABELLED = 'keypoints/dlc_openfield/labeled-data/m4s1/CollectedData_Pranav'
+DEEPLABCUT = """\
+scorer,me,me,me,me
+bodyparts,snout,snout,tail,tail
+coords,x,y,x,y
+labeled-data/m/img01.png,21.5,265.25,87.5,152
+labeled-data/m/img07.png,,,88,
+"""
+DEEPLABCUT_THREE_COLUMNS = """\
+scorer,,,me,me,me,me
+bodyparts,,,snout,snout,tail,tail
+coords,,,x,y,x,y
+labeled-data,m,img01.png,21.5,265.25,87.5,152
+labeled-data,m,img07.png,,,88,
+"""
+DEEPLABCUT_ANIMALS = """\
+scorer,me,me,me,me
+individuals,mus1,mus1,single,single
+bodyparts,snout,snout,tail,tail
+coords,x,y,x,y
+img01.png,21.5,265.25,87.5,152
+"""
+TABLE = """\
+frame,comment,snout_x,snout_y,tail_x,tail_y
+3,dark,21.5,265.25,87.5,152
+9,,,,88,
+"""
+
+
+@pytest.fixture
+def tracks():
+    rng = np.random.default_rng(0)
+    return KeypointTracks(
+        fps=25.0,
+        width=640,
+        height=480,
+        frames=[5, 6, 7],
+        keypoints=rng.uniform(10, 400, (3, 2, 2)),
+        confidence=rng.uniform(0.1, 1, (3, 2)),
+        covariance=rng.uniform(1, 9, (3, 2, 3)),
+        names=('nose', 'tail'),
+        start_s=0.2,
+    )
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_csv_has_a_row_a_frame(tracks, tmp_path):
+    (path,) = export_tracks(tracks, 'videos/clip.mp4', tmp_path / 'out', ['csv'])
+    assert path == tmp_path / 'out' / 'clip_tracks.csv'
+    rows = list(csv.reader(path.open()))
+    assert rows[0][:8] == [
+        'frame', 'time_s', 'nose_x', 'nose_y', 'nose_confidence', 'nose_var_x', 'nose_var_y',
+        'nose_cov_xy',
+    ]  # fmt: skip
+    assert rows[2][:2] == ['6', '0.240000']
+    values = np.array(rows[1:], dtype=float)[:, 2:].reshape(3, 2, 6)
+    np.testing.assert_allclose(values[..., :2], tracks.keypoints, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 2], tracks.confidence, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 3:], tracks.covariance, rtol=1e-5)
+    # and is a table of annotations
+    again = read_annotations(path)
+    assert again.names == tracks.names
+    assert again.frames == (5, 6, 7)
+    np.testing.assert_allclose(again.points, tracks.keypoints, rtol=1e-5)
+
+
+def test_coco_and_mmaction_come_back(tracks, tmp_path):
+    coco, pickled = export_tracks(tracks, 'clip.mp4', tmp_path, ['coco', 'mmaction'])
+    (other,) = read_mmaction_pickle(pickled, skeleton=to_poses(tracks, '').skeleton)
+    for poses in (read_coco(coco), other):
+        assert poses.frame_indices.tolist() == [5, 6, 7]
+        assert (poses.width, poses.height, poses.fps) == (640, 480, 25.0)
+        keypoints, scores = poses.main_track()
+        np.testing.assert_allclose(keypoints, tracks.keypoints, atol=1e-3)
+        np.testing.assert_allclose(scores, tracks.confidence, atol=1e-5)
+    content = pickle.loads(pickled.read_bytes())
+    assert content['annotations'][0]['keypoint'].shape == (1, 3, 2, 2)
+    assert read_annotations(coco).frames == (5, 6, 7)
+
+
+def test_deeplabcut_csv(tracks, tmp_path):
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut'])
+    assert path.name == 'clipDLC_mmotion.csv'
+    rows = list(csv.reader(path.open()))
+    assert rows[0] == ['scorer', *['DLC_mmotion'] * 6]
+    assert rows[1] == ['bodyparts', *['nose'] * 3, *['tail'] * 3]
+    assert rows[2] == ['coords', *['x', 'y', 'likelihood'] * 2]
+    assert rows[4][0] == '6'
+    np.testing.assert_allclose(float(rows[4][6]), tracks.confidence[1, 1], atol=1e-6)
+    np.testing.assert_allclose(read_annotations(path).points, tracks.keypoints, atol=1e-5)
+
+
+def test_deeplabcut_hdf5_comes_back(tracks, tmp_path):
+    pytest.importorskip('h5py')
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut-h5'])
+    again = read_annotations(path)
+    assert (again.names, again.frames) == (tracks.names, (5, 6, 7))
+    np.testing.assert_allclose(again.points, tracks.keypoints, atol=1e-5)
+
+
+def test_pandas_reads_the_hdf5_as_the_csv(tracks, tmp_path):
+    pandas = pytest.importorskip('pandas')
+    pytest.importorskip('tables')
+    text, hdf5 = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut', 'deeplabcut-h5'])
+    expected = pandas.read_csv(text, header=[0, 1, 2], index_col=0)
+    found = pandas.read_hdf(hdf5)
+    assert found.columns.names == ['scorer', 'bodyparts', 'coords']
+    assert found.columns.tolist() == expected.columns.tolist()
+    assert found.index.tolist() == expected.index.tolist()
+    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy())
+    # as DeepLabCut's tools select
+    assert found['DLC_mmotion']['tail']['likelihood'].shape == (3,)
+
+
+@pytest.mark.parametrize('layout', ['fixed', 'table'])
+@pytest.mark.parametrize('text', [DEEPLABCUT, DEEPLABCUT_THREE_COLUMNS], ids=['path', 'parts'])
+def test_hdf5_of_pandas_is_read_as_its_csv(tmp_path, layout, text):
+    pandas = pytest.importorskip('pandas')
+    pytest.importorskip('tables')
+    source = write(tmp_path / 'a.csv', text)
+    columns = 3 if text is DEEPLABCUT_THREE_COLUMNS else 1
+    if columns == 3 and layout == 'table':
+        pytest.skip('pandas writes no such table')
+    frame = pandas.read_csv(source, header=[0, 1, 2], index_col=list(range(columns)))
+    frame.to_hdf(tmp_path / 'a.h5', key='df_with_missing', mode='w', format=layout)
+    one, other = read_annotations(source), read_annotations(tmp_path / 'a.h5')
+    assert (one.names, one.frames) == (other.names, other.frames)
+    np.testing.assert_array_equal(one.points, other.points)
+
+
+@pytest.mark.parametrize(
+    ('text', 'frames'),
+    [
+        pytest.param(
+            DEEPLABCUT, ('labeled-data/m/img01.png', 'labeled-data/m/img07.png'), id='path'
+        ),
+        pytest.param(
+            DEEPLABCUT_THREE_COLUMNS,
+            ('labeled-data/m/img01.png', 'labeled-data/m/img07.png'),
+            id='parts of the path',
+        ),
+        pytest.param(TABLE, (3, 9), id='table'),
+    ],
+)
+def test_annotations_are_read(tmp_path, text, frames):
+    found = read_annotations(write(tmp_path / 'a.csv', text))
+    assert found.names == ('snout', 'tail')
+    assert found.frames == frames
+    np.testing.assert_array_equal(found.points[0], [[21.5, 265.25], [87.5, 152]])
+    # half a point is none
+    assert np.isnan(found.points[1]).all()
+
+
+def test_animals_have_their_own_points(tmp_path):
+    found = read_annotations(write(tmp_path / 'a.csv', DEEPLABCUT_ANIMALS))
+    assert found.names == ('mus1_snout', 'tail')
+
+
+def test_images_of_coco_are_in_the_order_of_their_names(tmp_path):
+    content = {
+        'images': [
+            {'id': 1, 'file_name': 'b.png', 'width': 64, 'height': 48},
+            {'id': 2, 'file_name': 'a.png', 'width': 64, 'height': 48},
+        ],
+        'annotations': [
+            {
+                'id': i, 'image_id': i, 'category_id': 1, 'bbox': [0, 0, 9, 9],
+                'keypoints': [i, 2, 2, 0, 0, 0],
+            }
+            for i in (1, 2)
+        ],
+        'categories': [{'id': 1, 'name': 'mouse', 'keypoints': ['snout', 'tail']}],
+    }  # fmt: skip
+    found = read_annotations(write(tmp_path / 'a.json', json.dumps(content)))
+    assert found.frames == ('a.png', 'b.png')
+    assert found.points[:, 0].tolist() == [[2, 2], [1, 2]]
+    assert np.isnan(found.points[:, 1]).all()
+
+
+def test_images_are_found_beside_and_above(tmp_path):
+    folder = tmp_path / 'labeled-data' / 'm'
+    folder.mkdir(parents=True)
+    for name in ('img01.png', 'img07.png'):
+        (folder / name).write_bytes(b'')
+    found = read_annotations(write(folder / 'CollectedData_me.csv', DEEPLABCUT))
+    assert found.find_images() == [folder / 'img01.png', folder / 'img07.png']
+    moved = tmp_path / 'elsewhere'
+    folder.rename(moved)
+    found = read_annotations(moved / 'CollectedData_me.csv')
+    assert found.find_images() == [moved / 'img01.png', moved / 'img07.png']
+    (moved / 'img07.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'got none for labeled-data/m/img07\.png'):
+        found.find_images()
+    with pytest.raises(ValueError, match='got the frame number 3; name the video'):
+        read_annotations(write(tmp_path / 't.csv', TABLE)).find_images()
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'message'),
+    [
+        pytest.param('a.csv', '', 'got the columns none', id='empty'),
+        pytest.param('a.csv', 'time,x\n1,2\n', 'got the columns time, x', id='other table'),
+        pytest.param('a.csv', 'frame,a_x,a_y\n', 'no annotated frame', id='no row'),
+        pytest.param('a.csv', 'frame,a_x,a_y\n1,zwei,3\n', "'zwei'", id='text for a number'),
+        pytest.param(
+            'a.csv', DEEPLABCUT + 'img.png,1\n', '2 instead of 5 values in row 6', id='cut'
+        ),
+        pytest.param('a.json', '{}', 'must be COCO keypoints', id='JSON'),
+    ],
+)
+def test_broken_files_are_named(tmp_path, name, text, message):
+    path = write(tmp_path / name, text)
+    with pytest.raises(PoseFileError, match=message) as error:
+        read_annotations(path)
+    assert str(path) in str(error.value)
+    assert 'h5py' not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no\.csv, which is none'):
+        read_annotations(tmp_path / 'no.csv')
+
+
+def test_hdf5_that_could_run_code_is_refused(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    with h5py.File(tmp_path / 'a.h5', 'w') as file:
+        group = file.create_group('df_with_missing')
+        group.create_group('table')
+        group.attrs['non_index_axes'] = np.bytes_(b'cos\nsystem\n.')
+    with pytest.raises(PoseFileError, match='system in it, which is not read'):
+        read_annotations(tmp_path / 'a.h5')
+    write(tmp_path / 'b.h5', 'no HDF5')
+    with pytest.raises(PoseFileError, match='must be HDF5 as DeepLabCut writes it'):
+        read_annotations(tmp_path / 'b.h5')
+
+
+def test_formats_are_checked_before_anything_is_written(tracks, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=f"among {', '.join(FORMATS)}, got 'sleap'"):
+        export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'sleap'])
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    with pytest.raises(ImportError, match=r'must have the package h5py.*pip install h5py'):
+        export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'deeplabcut-h5'])
+    assert not list(tmp_path.iterdir())
+    check_formats(['csv', 'deeplabcut'])
+
+
+def test_real_annotations(data_root):
+    path = data_root / f'{LABELLED}.csv'
+    if not path.is_file():
+        pytest.skip(f'needs {path}')
+    found = read_annotations(path)
+    assert found.names == ('snout', 'leftear', 'rightear', 'tailbase')
+    assert found.points.shape == (116, 4, 2)
+    assert all(image.is_file() for image in found.find_images())
+    pytest.importorskip('h5py')
+    other = read_annotations(path.with_suffix('.h5'))
+    assert (other.names, other.frames) == (found.names, found.frames)
+    np.testing.assert_allclose(other.points, found.points)

@@ -1,0 +1,306 @@
+import csv
+import json
+import re
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.structures import BaseDataElement
+
+from mmotion.cli import main
+from mmotion.inference import load_model
+from mmotion.registry import DATASETS, MODELS
+from mmotion.runner import build_runner
+from mmotion.video import inspect_video
+from mmotion.video_writer import VideoWriter
+from projects.bkind.inference import CELL_PX, COLUMNS, TITLE_PX, draw_inspection
+
+SIZE = 32
+
+
+@MODELS.register_module(force=True)
+class StackedPairs(BaseDataPreprocessor):
+    """Batches of floats in [0, 1]."""
+
+    def forward(self, data, training=False):
+        data = self.cast_data(data)
+        return {**data, 'inputs': torch.stack(list(data['inputs'])).float() / 255}
+
+
+@MODELS.register_module(force=True)
+class BrightestSpot(BaseModel):
+    """Finds the middle of what is bright, twice, the second time mirrored; learns nothing."""
+
+    def __init__(self, *, data_preprocessor):
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.batches = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'loss':
+            assert self.training
+            return {'loss': self.weight.square().sum()}
+        assert not self.training and not torch.is_grad_enabled()
+        self.batches.append(len(inputs))
+        points = self.find(inputs[:, 0])
+        samples = [BaseDataElement() for _ in inputs]
+        for sample, point in zip(samples, points, strict=True):
+            sample.keypoints = torch.stack([point, -point])
+            sample.confidence = torch.tensor([0.5, 0.25])
+            sample.covariance = torch.tensor([[0.04, 0.01, 0.002]] * 2)
+        return samples
+
+    def find(self, images):
+        bright = (images.mean(1) > 0.5).float()
+        bright = bright / bright.sum((1, 2), keepdim=True).clamp(min=1)
+        axis = torch.linspace(-1, 1, images.shape[-1])
+        return torch.stack([bright.sum(1) @ axis, bright.sum(2) @ axis], dim=1)
+
+    def inspect(self, inputs):
+        assert not self.training and not torch.is_grad_enabled()
+        point = torch.stack([self.find(inputs[:, i]) for i in (0, 1)], dim=1)[:, :, None]
+        return {
+            'images': inputs,
+            'target': (inputs[:, 1] - inputs[:, 0]).abs(),
+            'reconstruction': torch.zeros_like(inputs[:, 0]),
+            'heat_maps': torch.full((len(inputs), 2, 2, 8, 8), 1 / 64),
+            'keypoints': torch.cat([point, -point], dim=2),
+        }
+
+
+@DATASETS.register_module(force=True)
+class SpotPairs(torch.utils.data.Dataset):
+    """Four pairs in which a spot moves."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        pair = [draw_frame(8 + index, 10, SIZE, SIZE), draw_frame(20, 22, SIZE, SIZE)]
+        inputs = torch.from_numpy(np.stack(pair)).permute(0, 3, 1, 2)
+        return {'inputs': inputs, 'data_samples': BaseDataElement()}
+
+
+def draw_frame(x, y, width, height):
+    image = np.full((height, width, 3), 20, np.uint8)
+    cv2.rectangle(image, (x - 3, y - 3), (x + 3, y + 3), (255, 255, 255), cv2.FILLED)
+    return image
+
+
+def make_frames(num_frames, width=96, height=64):
+    """A spot that moves two pixels to the right a frame."""
+    return np.stack([draw_frame(10 + 2 * n, 40, width, height) for n in range(num_frames)])
+
+
+@pytest.fixture
+def config():
+    loader = {
+        'batch_size': 2,
+        'num_workers': 0,
+        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+        'dataset': {'type': 'SpotPairs'},
+    }
+    return Config(
+        {
+            'default_scope': 'mmotion',
+            'model': {'type': 'BrightestSpot', 'data_preprocessor': {'type': 'StackedPairs'}},
+            'test_pipeline': [{'type': 'ResizePair', 'size': SIZE}, {'type': 'PackPair'}],
+            'predictor': {'type': 'KeypointTracker', 'batch_size': 4},
+            'train_dataloader': loader,
+            'train_cfg': {'by_epoch': True, 'max_epochs': 4},
+            'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
+            'custom_hooks': [{'type': 'KeypointPicturesHook', 'interval': 2, 'num_samples': 2}],
+            'visualizer': {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]},
+            'default_hooks': {'checkpoint': None, 'logger': {'type': 'LoggerHook'}},
+            'log_level': 'ERROR',
+        }
+    )
+
+
+@pytest.fixture
+def tracker(config):
+    return load_model(config, device='cpu')
+
+
+def test_keypoints_are_where_the_spot_is(tracker):
+    tracks = tracker.predict(make_frames(10), fps=10.0)
+    assert tracks.frames.tolist() == list(range(10))
+    assert (tracks.width, tracks.height, tracks.fps) == (96, 64, 10.0)
+    assert tracks.names == ('keypoint_0', 'keypoint_1')
+    # a pixel of the network is three of the frame
+    np.testing.assert_allclose(tracks.keypoints[:, 0, 0], 10 + 2 * np.arange(10), atol=1.5)
+    np.testing.assert_allclose(tracks.keypoints[:, 0, 1], 40, atol=1.5)
+    np.testing.assert_allclose(tracks.keypoints.sum(axis=1), np.full((10, 2), [95, 63]), rtol=1e-5)
+    # standard deviations of 0.2 and 0.1 of half the picture
+    expected = [0.04 * 47.5**2, 0.01 * 31.5**2, 0.002 * 47.5 * 31.5]
+    np.testing.assert_allclose(tracks.covariance[3, 1], expected, rtol=1e-5)
+    assert tracker.model.batches == [4, 4, 2]
+
+
+def test_a_part_of_a_video(tracker, tmp_path):
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for frame in make_frames(10):
+            writer.write(frame)
+    tracks = tracker.predict(tmp_path / 'clip.mp4', start_s=0.3, end_s=0.8)
+    assert tracks.frames.tolist() == [3, 4, 5, 6, 7]
+    assert tracks.start_s == pytest.approx(0.3)
+
+
+def test_a_stream_gives_each_frame_what_the_video_gets(tracker):
+    frames = make_frames(7)
+    tracks = tracker.predict(frames, fps=10.0)
+    stream = list(tracker.stream(iter(frames), fps=10.0))
+    assert [frame.frame for frame in stream] == tracks.frames.tolist()
+    assert stream[5].time_s == pytest.approx(0.5)
+    for name in ('keypoints', 'confidence', 'covariance'):
+        values = np.stack([getattr(frame, name) for frame in stream])
+        np.testing.assert_allclose(values, getattr(tracks, name), rtol=1e-6)
+
+
+def test_a_stream_holds_a_batch(tracker):
+    given = []
+
+    def camera():
+        for n in range(100):
+            given.append(n)
+            yield draw_frame(10, 10, 96, 64)
+
+    stream = tracker.stream(camera(), fps=10.0)
+    assert next(stream).frame == 0
+    assert len(given) == 4
+
+
+def test_memory_does_not_grow_with_the_frames(tracker):
+    def peak(num_frames):
+        frames = (draw_frame(10, 10, 200, 200) for _ in range(num_frames))
+        tracemalloc.start()
+        tracker.predict(frames, fps=10.0)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(8)
+    # a frame has 120 kB; the keypoints of one some hundred bytes
+    assert peak(200) - peak(40) < 200_000
+
+
+def test_frames_have_no_influence_on_each_other(tracker):
+    frames = make_frames(5)
+    whole = tracker.predict(frames, fps=10.0).keypoints
+    alone = [tracker.predict(frame[None], fps=10.0).keypoints[0] for frame in frames]
+    np.testing.assert_allclose(whole, alone, rtol=1e-6)
+
+
+def test_draw_writes_overlay_and_plot(tracker, tmp_path):
+    frames = make_frames(6)
+    result = tracker.predict(frames, fps=10.0)
+    overlay, plot = tracker.draw(frames, result, tmp_path)
+    assert inspect_video(overlay).num_frames == 6
+    assert (overlay.name, plot.name) == ('video_overlay.mp4', 'video_tracks.png')
+
+
+def test_a_wrong_batch_size_is_refused(config):
+    config.predictor.batch_size = 0
+    with pytest.raises(ValueError, match='batch_size must be at least 1, got batch_size=0'):
+        load_model(config, device='cpu')
+
+
+def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config.dump(tmp_path / 'spot.py')
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for frame in make_frames(6):
+            writer.write(frame)
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--device', 'cpu']
+    assert main([*command, '--draw', '--export', 'csv', 'deeplabcut']) == 0
+    printed = capsys.readouterr().out
+    assert 'clip.mp4: 2 keypoints in 6 frames, moving' in printed
+    content = json.loads((tmp_path / 'out' / 'clip.json').read_text())
+    assert np.shape(content['keypoints']) == (6, 2, 2)
+    assert len(list(csv.reader((tmp_path / 'out' / 'clip_tracks.csv').open()))) == 7
+    for name in ('clipDLC_mmotion.csv', 'clip_overlay.mp4', 'clip_tracks.png'):
+        assert (tmp_path / 'out' / name).is_file()
+        assert name in printed
+
+    assert main([*command, '--export', 'sleap']) == 2
+    assert re.search("formats must be among csv, .*, got 'sleap'", capsys.readouterr().err)
+    assert main([*command, '--export', 'csv', '--regions', '0,0,40,40']) == 2
+    assert '--export must come without --regions' in capsys.readouterr().err
+
+
+def test_regions_are_drawn_too(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config.dump(tmp_path / 'spot.py')
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for frame in make_frames(6):
+            writer.write(frame)
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--device', 'cpu']
+    assert main([*command, '--regions', 'left=0,0,48,64', 'right=48,0,96,64']) == 0
+    assert (tmp_path / 'out' / 'clip_regions.png').is_file()
+
+
+@pytest.mark.parametrize('has_val', [False, True], ids=['training set', 'validation set'])
+def test_pictures_are_written_every_second_epoch(config, tmp_path, has_val):
+    if has_val:
+        config.val_dataloader = config.train_dataloader
+        config.val_cfg = {}
+        config.val_evaluator = {'type': 'DumpResults', 'out_file_path': str(tmp_path / 'r.pkl')}
+        config.train_cfg.val_interval = 10
+    runner = build_runner(config, work_dir=tmp_path / 'run')
+    runner.train()
+    pictures = sorted(path.name for path in (tmp_path / 'run').rglob('*.png'))
+    assert pictures == ['keypoints_2.png', 'keypoints_4.png']
+    path = next((tmp_path / 'run').rglob('keypoints_4.png'))
+    assert cv2.imread(str(path)).shape == (TITLE_PX + 2 * CELL_PX, len(COLUMNS) * CELL_PX, 3)
+
+
+def test_pictures_show_what_the_model_sees():
+    images = torch.zeros(1, 2, 3, SIZE, SIZE)
+    images[0, 1] = 1
+    target = torch.zeros(1, 3, SIZE, SIZE)
+    target[..., : SIZE // 2] = 0.4
+    heat_maps = torch.zeros(1, 2, 1, 8, 8)
+    heat_maps[0, 0, 0, 7, 0] = 1
+    picture = draw_inspection(
+        {
+            'images': images,
+            'target': target,
+            'reconstruction': target / 2,
+            'heat_maps': heat_maps,
+            'keypoints': torch.tensor([[[[-1.0, 1.0]], [[1.0, 1.0]]]]),
+        }
+    )
+    cells = np.split(picture[TITLE_PX:], len(COLUMNS), axis=1)
+    assert cells[0].max() == 0 and cells[1].min() == 255
+    # stretched to the range of the target
+    assert cells[2][80, 10].tolist() == [255] * 3 and cells[2][80, 150].tolist() == [0] * 3
+    assert cells[3][80, 10].tolist() == [128] * 3
+    # lower left corner: x = -1, y = 1
+    assert cells[4][-1, 0].max() == 255 and cells[4][0, -1].max() == 0
+    assert cells[5][-1, 0].max() == 255 and cells[5][0, 0].max() == 0
+    # and a line to the lower right one
+    assert cells[5][-1, 80].min() > 200
+
+
+@pytest.mark.parametrize('wrong', [{'interval': 0}, {'num_samples': 0}])
+def test_wrong_numbers_of_the_hook_are_refused(wrong):
+    from projects.bkind.inference import KeypointPicturesHook
+
+    with pytest.raises(ValueError, match='interval and num_samples must be at least 1'):
+        KeypointPicturesHook(**wrong)
+
+
+def test_pictures_reach_tensorboard(config, tmp_path):
+    accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    config.train_cfg.max_epochs = 2
+    config.visualizer.vis_backends.append({'type': 'TensorboardVisBackend'})
+    build_runner(config, work_dir=tmp_path / 'run').train()
+    assert len(list((tmp_path / 'run').rglob('keypoints_2.png'))) == 1
+    (events,) = (tmp_path / 'run').rglob('events.out.tfevents*')
+    found = accumulator.EventAccumulator(str(events))
+    found.Reload()
+    assert [image.step for image in found.Images('keypoints')] == [2]
