@@ -349,10 +349,16 @@ def _blur(images: Tensor, sigma: float) -> Tensor:
     offsets = torch.arange(SSIM_WINDOW).to(images) - (SSIM_WINDOW - 1) / 2
     kernel = torch.exp(-offsets.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    flat = images.flatten(0, 1)[:, None]
+    # a product of matrices: convolutions of one channel are ten times slower on a CPU
+    down, across = (_band(kernel, length) for length in images.shape[2:])
     with torch.autocast(images.device.type, enabled=False):
-        flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
-    return flat.view(*images.shape[:2], *flat.shape[2:])
+        return down @ images @ across.T
+
+
+def _band(kernel: Tensor, length: int) -> Tensor:
+    """Matrix (length - len(kernel) + 1, length) whose row i has the kernel from column i on."""
+    num_rows = length - len(kernel) + 1
+    return F.pad(kernel, (0, num_rows)).repeat(num_rows)[: num_rows * length].view(num_rows, length)
 
 
 def _find(state_dict: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:

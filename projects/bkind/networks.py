@@ -28,8 +28,6 @@ from mmotion.checkpoint_file import CheckpointError
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)
-# channels inside of the pose decoder
-POSE_WIDTH = 256
 # variances of the Gaussians drawn at S/32, S/16, S/8, S/4 and S/2
 MAP_VARIANCES = (0.1, 0.1, 0.01, 0.01, 0.001)
 # of all convolutions but the encoder's
@@ -114,23 +112,28 @@ class PoseDecoder(nn.Module):
     Args:
         channels: Of the features, from stride 4 to stride 32.
         num_keypoints: K.
+        width: Channels inside; 256, the reference's, are most of the work beside a small encoder.
         all_levels: Also predict at strides 8, 16 and 32.
     """
 
     def __init__(
-        self, *, channels: Sequence[int], num_keypoints: int, all_levels: bool = False
+        self,
+        *,
+        channels: Sequence[int],
+        num_keypoints: int,
+        width: int = 256,
+        all_levels: bool = False,
     ) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(_conv_norm_relu(c, POSE_WIDTH) for c in reversed(channels))
+        self.laterals = nn.ModuleList(_conv_norm_relu(c, width) for c in reversed(channels))
         self.raises = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(POSE_WIDTH, POSE_WIDTH, 1, bias=False), nn.BatchNorm2d(POSE_WIDTH)
-            )
+            nn.Sequential(nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width))
             for _ in channels[1:]
         )
-        self.predict = HeatMapHead(num_keypoints=num_keypoints)
+        self.predict = HeatMapHead(in_channels=width, num_keypoints=num_keypoints)
         self.unused = nn.ModuleList(
-            HeatMapHead(num_keypoints=num_keypoints) for _ in (channels[1:] if all_levels else ())
+            HeatMapHead(in_channels=width, num_keypoints=num_keypoints)
+            for _ in (channels[1:] if all_levels else ())
         )
         _draw_weights(self)
 
@@ -173,17 +176,18 @@ class HeatMapHead(nn.Module):
     """Predicts heat maps from the features of one level.
 
     Args:
+        in_channels: Of the features.
         num_keypoints: K.
     """
 
-    def __init__(self, *, num_keypoints: int) -> None:
+    def __init__(self, *, in_channels: int, num_keypoints: int) -> None:
         super().__init__()
-        self.reduce = _conv_norm_relu(POSE_WIDTH, POSE_WIDTH)
-        self.conv = nn.Conv2d(POSE_WIDTH, num_keypoints, 3, padding=1, bias=False)
+        self.reduce = _conv_norm_relu(in_channels, in_channels)
+        self.conv = nn.Conv2d(in_channels, num_keypoints, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(num_keypoints)
 
     def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
-        """Features (B, 256, rows, columns) to logits (B, K, *size)."""
+        """Features (B, in_channels, rows, columns) to logits (B, K, *size)."""
         logits = self.conv(self.reduce(x))
         if logits.shape[2:] != torch.Size(size):
             logits = F.interpolate(logits, tuple(size), mode='bilinear', align_corners=True)
@@ -199,7 +203,8 @@ class KeypointEncoder(nn.Module):
         num_keypoints: K.
         init: Weights of the network to start training from: a model name of timm, such as
             'resnet50.tv_in1k', or a file; None for random ones.
-        all_levels: See `PoseDecoder`.
+        pose_width: `width` of the `PoseDecoder`.
+        all_levels: See there.
 
     Raises:
         ValueError: If timm has no such model, it has other strides, or `num_keypoints` is not
@@ -218,6 +223,7 @@ class KeypointEncoder(nn.Module):
         name: str = 'resnet50',
         num_keypoints: int,
         init: str | None = None,
+        pose_width: int = 256,
         all_levels: bool = False,
     ) -> None:
         super().__init__()
@@ -240,7 +246,7 @@ class KeypointEncoder(nn.Module):
         channels = network.feature_info.channels()[-len(STRIDES) :]
         self.num_features: int = channels[-1]
         self.pose = PoseDecoder(
-            channels=channels, num_keypoints=num_keypoints, all_levels=all_levels
+            channels=channels, num_keypoints=num_keypoints, width=pose_width, all_levels=all_levels
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
