@@ -11,8 +11,9 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mmotion import __version__
 
@@ -154,6 +155,12 @@ def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
     parser.add_argument(
         '--attention', action='store_true', help='draw where the model looks, if it can tell'
+    )
+    parser.add_argument(
+        '--json-lines',
+        metavar='FILE',
+        help='write each result while a video goes on as a line of JSON, to FILE or - for stdout, '
+        'and nothing else',
     )
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
     parser.add_argument('--end', type=float, metavar='S', help='up to second S')
@@ -331,7 +338,22 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmotion.predict_videos import find_videos, predict_videos
+    if args.json_lines != '-':
+        return _run_predictor(args, None)
+    # whoever reads the lines wants nothing else
+    stdout = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            return _run_predictor(args, stdout)
+    except BrokenPipeError:
+        # the reader has enough; what is still in the buffer must not fail when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return 0
+
+
+def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
+    """Predict; `lines` is where JSON lines go if they go to no file."""
+    from mmotion.predict_videos import find_videos, predict_videos, stream_videos
 
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise ValueError(
@@ -346,6 +368,11 @@ def _predict(args: argparse.Namespace) -> int:
             '--region-margin must be at least 0 and come with --regions, got '
             f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
         )
+    if args.json_lines and (args.draw or args.attention or args.regions):
+        raise ValueError(
+            '--json-lines must come without --draw, --attention and --regions, got --json-lines '
+            f'{args.json_lines} with one of them; leave out one'
+        )
     if args.attention and args.regions:
         raise ValueError('--attention must come without --regions, got both; leave out one')
     if args.model_path and not args.detector:
@@ -353,6 +380,8 @@ def _predict(args: argparse.Namespace) -> int:
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'
         )
     videos = find_videos(args.videos)
+    if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
+        raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
     regions = []
     if args.regions:
         from mmotion.region_files import read_regions
@@ -376,6 +405,13 @@ def _predict(args: argparse.Namespace) -> int:
             )
         config.predictor.update(detector=args.detector, model_path=args.model_path)
     predictor = load_model(config, args.checkpoint, device=args.device)
+    if args.json_lines:
+        file = Path(args.json_lines)
+        if lines is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext(lines) if lines else file.open('w', encoding='utf-8') as target:
+            times = {'start_s': args.start, 'end_s': args.end}
+            return 1 if stream_videos(predictor, videos, target, **times) else 0
     failed = predict_videos(
         predictor,
         videos,

@@ -175,12 +175,21 @@ class Predictor(ABC):
             height=height,
         )
 
-    def stream(self, frames: Video, *, fps: float | None = None) -> Iterator[Any]:
+    def stream(
+        self,
+        frames: Video,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Iterator[Any]:
         """Answer again and again while frames come in, in constant memory.
 
         Args:
             frames: As in `predict`; a camera's frames, for instance, which need not end.
-            fps: As in `predict`.
+            fps: As in `predict`, like the next two.
+            start_s: From when on.
+            end_s: Up to when, or None.
 
         Returns:
             Results so far. The last one says of all frames what `predict` says of them.
@@ -189,7 +198,7 @@ class Predictor(ABC):
             ValueError: As in `predict`; for a single bad frame, when it is reached.
             TypeError: As in `predict`.
         """
-        return self._stream_frames(*open_frames(frames, fps=fps))
+        return self._stream_frames(*open_frames(frames, fps=fps, start_s=start_s, end_s=end_s))
 
     @abstractmethod
     def draw(

@@ -133,6 +133,10 @@ def test_time_and_index_count_from_the_beginning_of_the_video(frames):
     assert (first.index, first.time_s, fps) == (4, 1.0, 4.0)
 
 
+def test_a_stream_of_a_part(predictor, frames):
+    assert list(predictor.stream(frames, fps=10.0, start_s=0.3, end_s=0.6))[-1] == [3, 4, 5]
+
+
 def test_a_stream_is_read_one_frame_at_a_time(predictor, frames):
     source = iter(frames)
     stream = predictor.stream(source, fps=10.0)
