@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.clip_transforms import DecodeClip
-from mmotion.inference import slide
+from mmotion.frames import slide
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoFrame
 

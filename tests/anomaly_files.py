@@ -33,6 +33,9 @@ def shrink(config: Config) -> None:
         backbone.update(init=None, depth=1, image_size=SIZE)
     else:
         backbone.weights = None
+    if backbone.type == 'SlowFast':
+        # the windows of the other way are wider than the maps of small clips
+        backbone.pooling = 'global'
     for step in config.train_dataloader.dataset.dataset.get('pipeline', []):
         if step.type == 'Resize':
             step.update(scale=(SIZE, SIZE), keep_ratio=False)

@@ -21,7 +21,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmotion.inference import Predictor, open_frames
+from mmotion.frames import open_frames
+from mmotion.inference import Predictor
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 from mmotion.views import ViewMaker, check_window

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
-from mmotion.inference import Predictor, Video, find_class_names, open_frames
+from mmotion.frames import Video, open_frames
+from mmotion.inference import Predictor, find_class_names
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.views import Results, ViewMaker, check_window
