@@ -120,7 +120,7 @@ class ActionMetric(BaseMetric):
         lines = [f'{name:>6}: {value:.4f}   {protocol}' for name, value in metrics.items()]
         logger = MMLogger.get_current_instance()
         logger.info('\n'.join(['action recognition', *lines]))
-        out_dir = _log_dir() if self.out_dir is None else Path(self.out_dir)
+        out_dir = find_log_dir() if self.out_dir is None else Path(self.out_dir)
         if out_dir is not None:
             classes = self._class_names(num_classes)
             write_scores(results, classes, out_dir / 'scores.csv')
@@ -230,7 +230,7 @@ def _rank(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[
     return (~(scores < true)).sum(axis=1)
 
 
-def _log_dir() -> Path | None:
+def find_log_dir() -> Path | None:
     """Folder of the log of this run, if it writes one."""
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):

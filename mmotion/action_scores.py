@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from mmotion.structures import TOLERANCE, check_at_least, make_plain
+from mmotion.structures import TOLERANCE, check_at_least, freeze_array, make_plain
+from mmotion.windows import check_windows, find_edges, find_window
 
 # classes that are named in summaries
 TOP = 5
@@ -105,7 +106,7 @@ class ActionScores:
             ('window_end_s', np.float64, 1),
             ('window_scores', np.float32, 2),
         ):
-            object.__setattr__(self, name, _freeze(name, getattr(self, name), dtype, ndim))
+            object.__setattr__(self, name, freeze_array(name, getattr(self, name), dtype, ndim))
         if not 0 < self.fps < math.inf:
             raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
         check_at_least('num_frames', self.num_frames, 1)
@@ -134,9 +135,9 @@ class ActionScores:
     @property
     def edges_s(self) -> NDArray[np.float64]:
         """Times (W + 1,) between which the scores of each window hold: from middle to middle."""
-        middle = (self.window_start_s + self.window_end_s) / 2
-        between = (middle[1:] + middle[:-1]) / 2
-        return np.concatenate([[self.start_s], between, [self.end_s]])
+        return find_edges(
+            self.window_start_s, self.window_end_s, start_s=self.start_s, end_s=self.end_s
+        )
 
     @property
     def segments(self) -> tuple[ActionSegment, ...]:
@@ -168,9 +169,7 @@ class ActionScores:
 
     def window_at(self, frame: int) -> int:
         """Number of the window whose scores hold for a frame, counted from the first watched."""
-        time_s = self.start_s + (frame + 0.5) / self.fps
-        place = int(np.searchsorted(self.edges_s, time_s, side='right')) - 1
-        return min(max(place, 0), len(self.window_scores) - 1)
+        return find_window(self.edges_s, self.start_s + (frame + 0.5) / self.fps)
 
     def describe(self) -> str:
         """The best classes with their scores, in a line."""
@@ -216,17 +215,7 @@ class ActionScores:
                 f'each of {num_classes} classes, got window_start_s={lengths[0]}, '
                 f'window_end_s={lengths[1]}, window_scores={self.window_scores.shape}'
             )
-        # written so that NaN fails as well
-        rising = all(
-            (np.diff(times) > 0).all() for times in (self.window_start_s, self.window_end_s)
-        )
-        if not (rising and (self.window_start_s < self.window_end_s).all()):
-            raise ValueError('windows must be in order and end after they start')
-        if self.window_start_s[0] < self.start_s - TOLERANCE:
-            raise ValueError(
-                f'the first window must not start before start_s={self.start_s}, got '
-                f'window_start_s[0]={self.window_start_s[0]}'
-            )
+        check_windows(self.window_start_s, self.window_end_s, start_s=self.start_s)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -287,15 +276,6 @@ def rank_classes(
 
 def _as_entries(ranked: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     return [{'label': label, 'score': score} for label, score in ranked]
-
-
-def _freeze(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArray[Any]:
-    """A read-only copy."""
-    array = np.array(values, dtype=dtype)
-    if array.ndim != ndim:
-        raise ValueError(f'{name} must have {ndim} dimensions, got shape {array.shape}')
-    array.setflags(write=False)
-    return array
 
 
 def _check_scores(name: str, scores: NDArray[np.float32]) -> None:

@@ -11,10 +11,19 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mmotion import __version__
+from mmotion.cli_arguments import (
+    add_convert_arguments,
+    add_extract_arguments,
+    add_list_arguments,
+    add_predict_arguments,
+    add_test_arguments,
+    add_train_arguments,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,12 +38,6 @@ HOW_TO_GO_ON = {
     'train': '; "--resume" goes on from the last checkpoint',
     'extract-keypoints': '; the same command goes on with the videos that are left',
 }
-DETECTOR_HELP = """detectors of people and keypoints, and what FILE is for each:
-  keypoint_rcnn  17 points of COCO, by torchvision; its weights (.pth), downloaded if left out
-  mediapipe      33 points; a Pose Landmarker bundle (.task), needed; pip install "mmotion[pose]"
-  rtmlib         17 points of COCO, by RTMPose; a folder with a yolox*.onnx and an rtmpose*.onnx, or
-                 an RTMO model (.onnx), downloaded if left out; pip install rtmlib onnxruntime
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,18 +80,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'mmotion {__version__}')
     commands = parser.add_subparsers(dest='command', metavar='COMMAND')
     for name, run, summary, add_arguments in (
-        ('train', _train, 'train a model', _add_train_arguments),
-        ('test', _test, 'measure a trained model on its test set', _add_test_arguments),
-        ('predict', _predict, 'find out about your own videos', _add_predict_arguments),
+        ('train', _train, 'train a model', add_train_arguments),
+        ('test', _test, 'measure a trained model on its test set', add_test_arguments),
+        ('predict', _predict, 'find out about your own videos', add_predict_arguments),
         (
             'extract-keypoints',
             _extract_keypoints,
             'find people and their keypoints in videos, a JSON file for each',
-            _add_extract_arguments,
+            add_extract_arguments,
         ),
-        ('list', _list, 'list configs, systems or registered names', _add_list_arguments),
+        ('list', _list, 'list configs, systems or registered names', add_list_arguments),
         ('doctor', _doctor, 'check this installation', None),
-        ('convert', _convert, 'convert released weights to ours', _add_convert_arguments),
+        ('convert', _convert, 'convert released weights to ours', add_convert_arguments),
     ):
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         command.add_argument('--debug', action='store_true', help='show tracebacks of errors')
@@ -96,164 +99,6 @@ def build_parser() -> argparse.ArgumentParser:
         if add_arguments is not None:
             add_arguments(command)
     return parser
-
-
-def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_run_arguments(parser)
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CKPT',
-        help='go on from a checkpoint, by default from the last one in the work dir',
-    )
-    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
-    parser.add_argument('--compile', action='store_true', help='compile the training step')
-    parser.add_argument('--seed', type=int, help='seed of all random numbers')
-    parser.add_argument(
-        '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
-    )
-    parser.add_argument('--no-validate', action='store_true', help='skip validation')
-
-
-def _add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_run_arguments(parser, checkpoint=True)
-    parser.add_argument('--dump', metavar='FILE', help='write all results to a .json or .pkl file')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw all results into a folder')
-
-
-def _add_run_arguments(parser: argparse.ArgumentParser, *, checkpoint: bool = False) -> None:
-    """Add what training and testing share."""
-    _add_config_arguments(parser)
-    if checkpoint:
-        parser.add_argument(
-            'checkpoint',
-            metavar='CHECKPOINT',
-            nargs='?',
-            help='weights; left out: those that ship with the config',
-        )
-    parser.add_argument('--work-dir', metavar='DIR', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm'),
-        help='what started the processes of a distributed run',
-    )
-    # launchers before torchrun tell the rank by an argument
-    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
-
-
-def _add_predict_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_config_arguments(parser)
-    parser.add_argument(
-        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
-    )
-    parser.add_argument(
-        '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
-    )
-    parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
-    parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
-    parser.add_argument(
-        '--attention', action='store_true', help='draw where the model looks, if it can tell'
-    )
-    parser.add_argument(
-        '--export',
-        nargs='+',
-        action='extend',
-        default=[],
-        metavar='FORMAT',
-        help='write files for other programs too, in formats that the predictor knows',
-    )
-    parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
-    parser.add_argument('--end', type=float, metavar='S', help='up to second S')
-    parser.add_argument(
-        '--regions',
-        nargs='+',
-        action='extend',
-        metavar='BOX',
-        help='look at parts of the picture, each by itself: [NAME=]X1,Y1,X2,Y2 in pixels, or a '
-        'JSON file of regions or of what a detector has found',
-    )
-    parser.add_argument(
-        '--region-margin',
-        type=float,
-        metavar='SHARE',
-        help='part of its width and height to see around a region; default: 0.1',
-    )
-    _add_detector_arguments(parser, 'where the model reads keypoints: find them by this detector')
-    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
-
-
-def _add_extract_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
-    )
-    _add_detector_arguments(parser, 'what finds people; default: keypoint_rcnn')
-    parser.add_argument(
-        '--every', type=int, default=5, metavar='N', help='look at every N-th frame; default: 5'
-    )
-    parser.add_argument(
-        '--keep',
-        choices=('all', 'best', 'largest'),
-        default='all',
-        help='all people, tracked (default), or one of each frame, by score or by size',
-    )
-    parser.add_argument('--out', metavar='DIR', default='keypoints', help='default: keypoints')
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=1,
-        metavar='N',
-        help='videos at a time, each with a detector of its own; keypoint_rcnn uses all cores by '
-        'itself; default: 1',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=4,
-        metavar='N',
-        help='frames at a time for keypoint_rcnn; default: 4',
-    )
-    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
-
-
-def _add_detector_arguments(parser: argparse.ArgumentParser, summary: str) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = DETECTOR_HELP
-    parser.add_argument('--detector', metavar='NAME', help=summary)
-    parser.add_argument('--model-path', metavar='FILE', help='model of the detector, see below')
-
-
-def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        'kind',
-        nargs='?',
-        default='configs',
-        help='configs (default), systems, models, datasets, transforms, metrics, hooks, ...',
-    )
-
-
-def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('system', metavar='SYSTEM', help='see "mmotion list systems"')
-    parser.add_argument('source', metavar='SRC', help='released checkpoint')
-    parser.add_argument('target', metavar='DST', help='file to write')
-
-
-def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', metavar='CONFIG', help='a file, or the name of a bundled config')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        type=_key_value,
-        metavar='KEY=VALUE',
-        help='change values of the config, e.g. optim_wrapper.optimizer.lr=0.1',
-    )
-
-
-def _key_value(text: str) -> str:
-    key, separator, _ = text.partition('=')
-    if not (key and separator):
-        raise argparse.ArgumentTypeError(f'must be KEY=VALUE, got {text!r}')
-    return text
 
 
 def _load_config(args: argparse.Namespace, *required: str) -> 'Config':
@@ -339,7 +184,22 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from mmotion.predict_videos import find_videos, predict_videos
+    if args.json_lines != '-':
+        return _run_predictor(args, None)
+    # whoever reads the lines wants nothing else
+    stdout = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            return _run_predictor(args, stdout)
+    except BrokenPipeError:
+        # the reader has enough; what is still in the buffer must not fail when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return 0
+
+
+def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
+    """Predict; `lines` is where JSON lines go if they go to no file."""
+    from mmotion.predict_videos import find_videos, predict_videos, stream_videos
 
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise ValueError(
@@ -354,6 +214,9 @@ def _predict(args: argparse.Namespace) -> int:
             '--region-margin must be at least 0 and come with --regions, got '
             f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
         )
+    for option in ('draw', 'attention', 'regions', 'export'):
+        if args.json_lines and getattr(args, option):
+            raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     for option in ('attention', 'export'):
         if args.regions and getattr(args, option):
             raise ValueError(f'--{option} must come without --regions, got both; leave out one')
@@ -362,6 +225,8 @@ def _predict(args: argparse.Namespace) -> int:
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'
         )
     videos = find_videos(args.videos)
+    if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
+        raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
     regions = []
     if args.regions:
         from mmotion.region_files import read_regions
@@ -387,6 +252,13 @@ def _predict(args: argparse.Namespace) -> int:
             )
         config.predictor.update(detector=args.detector, model_path=args.model_path)
     predictor = load_model(config, args.checkpoint, device=args.device)
+    if args.json_lines:
+        file = Path(args.json_lines)
+        if lines is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext(lines) if lines else file.open('w', encoding='utf-8') as target:
+            times = {'start_s': args.start, 'end_s': args.end}
+            return 1 if stream_videos(predictor, videos, target, **times) else 0
     failed = predict_videos(
         predictor,
         videos,

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmotion.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
-from mmotion.inference import take_chunks
+from mmotion.frames import take_chunks
 from mmotion.pose_detectors import PoseDetector
 from mmotion.pose_files import write_poses
 from mmotion.pose_tracking import PoseTracker, choose_people

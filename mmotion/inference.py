@@ -14,14 +14,12 @@ and named by the key `predictor` of its configs.
 import dataclasses
 import itertools
 import logging
-import math
 import os
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,16 +32,10 @@ from numpy.typing import NDArray
 from mmotion.checkpoint import find_weights, load_weights
 from mmotion.config import load_config
 from mmotion.fan_out import fan_out
+from mmotion.frames import Video, open_frames
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
-from mmotion.video import VideoFrame, inspect_video, iterate_frames
-
-Item = TypeVar('Item')
-Frames: TypeAlias = Iterable['NDArray[np.uint8] | VideoFrame']
-Video: TypeAlias = 'str | Path | NDArray[np.uint8] | Frames'
-
-# a time that misses a frame's by less than this, in frames, is that frame's
-TIME_SLACK = 1e-3
+from mmotion.video import VideoFrame, inspect_video
 
 
 class Predictor(ABC):
@@ -175,12 +167,21 @@ class Predictor(ABC):
             height=height,
         )
 
-    def stream(self, frames: Video, *, fps: float | None = None) -> Iterator[Any]:
+    def stream(
+        self,
+        frames: Video,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> Iterator[Any]:
         """Answer again and again while frames come in, in constant memory.
 
         Args:
             frames: As in `predict`; a camera's frames, for instance, which need not end.
-            fps: As in `predict`.
+            fps: As in `predict`, like the next two.
+            start_s: From when on.
+            end_s: Up to when, or None.
 
         Returns:
             Results so far. The last one says of all frames what `predict` says of them.
@@ -189,7 +190,7 @@ class Predictor(ABC):
             ValueError: As in `predict`; for a single bad frame, when it is reached.
             TypeError: As in `predict`.
         """
-        return self._stream_frames(*open_frames(frames, fps=fps))
+        return self._stream_frames(*open_frames(frames, fps=fps, start_s=start_s, end_s=end_s))
 
     @abstractmethod
     def draw(
@@ -246,7 +247,21 @@ class Predictor(ABC):
     def export(
         self, video: str | Path, result: Any, out_dir: str | Path, formats: Sequence[str]
     ) -> list[Path]:
-        """Write a result for other programs, in files named after the video."""
+        """Write a result for other programs; overridden where there are such files.
+
+        Args:
+            video: What the result was predicted from.
+            result: What `predict` returned.
+            out_dir: Folder for the files, made if need be.
+            formats: Names of formats.
+
+        Returns:
+            The files, named after the video.
+
+        Raises:
+            ValueError: If a format is unknown.
+            ImportError: If a package for one is not installed.
+        """
         self.check_export(formats)
         return []
 
@@ -332,72 +347,6 @@ def load_model(
     )
 
 
-def open_frames(
-    video: Video, *, fps: float | None = None, start_s: float = 0.0, end_s: float | None = None
-) -> tuple[Iterator[VideoFrame], float]:
-    """Read frames from whatever holds them, and check each.
-
-    Args:
-        video: See `Predictor.predict`, like the rest.
-        fps: Frames per second if `video` is not a file.
-        start_s: Time from which on frames are wanted.
-        end_s: Time before which they are wanted, or None.
-
-    Returns:
-        The frames, all of one size, and their number per second. The index and time of a frame
-        count from the beginning of the video.
-
-    Raises:
-        ValueError: See `Predictor.predict`.
-        TypeError: See `Predictor.predict`.
-    """
-    check_times(start_s, end_s)
-    if isinstance(video, str | os.PathLike):
-        if fps is not None:
-            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
-        fps = inspect_video(video).fps
-        return _check_frames(iterate_frames(video, start_s=start_s, end_s=end_s)), fps
-
-    if fps is None:
-        raise ValueError('fps must be given for frames, got fps=None; 30.0 is the most usual')
-    if not 0 < fps < math.inf:
-        raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
-    if isinstance(video, np.ndarray) and (video.ndim != 4 or len(video) == 0):
-        raise ValueError(
-            'an array of frames must be uint8 RGB (N, H, W, 3) with N >= 1, '
-            f'got dtype={video.dtype} and shape={video.shape}'
-        )
-    if not isinstance(video, Iterable):
-        raise TypeError(
-            'video must be a path, an array (N, H, W, 3) or an iterable of frames, '
-            f'got {type(video).__name__}'
-        )
-    first = math.ceil(start_s * fps - TIME_SLACK)
-    last = None if end_s is None else max(math.ceil(end_s * fps - TIME_SLACK), first)
-    frames = itertools.islice(_number_frames(video, fps), first, last)
-    return _check_frames(frames), fps
-
-
-def check_times(start_s: float, end_s: float | None) -> None:
-    """Refuse a part of a video that begins before it, or ends before it begins."""
-    if not 0 <= start_s < math.inf:
-        raise ValueError(f'start_s must be at least 0, got start_s={start_s}')
-    if end_s is not None and not end_s > start_s:
-        raise ValueError(f'end_s must be above start_s={start_s}, got end_s={end_s}')
-
-
-def take_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Group items into lists of `size`, the last one perhaps shorter.
-
-    Example:
-        >>> list(take_chunks('abcde', 2))
-        [['a', 'b'], ['c', 'd'], ['e']]
-    """
-    items = iter(items)
-    while chunk := list(itertools.islice(items, size)):
-        yield chunk
-
-
 def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tuple[str, ...]:
     """Names of the classes: from the checkpoint, else from the config's test set, else numbers.
 
@@ -423,64 +372,9 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
     return tuple(map(str, range(num_classes)))
 
 
-def slide(items: Iterable[Item], size: int, hop: int) -> Iterator[list[Item]]:
-    """Give `size` items every `hop` items; the last window ends with the last item.
-
-    Example:
-        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
-        ['abcd', 'defg', 'efgh']
-        >>> [''.join(window) for window in slide('abc', 4, 3)]
-        ['abc']
-    """
-    window: deque[Item] = deque(maxlen=size)
-    number, end = 0, size
-    for number, item in enumerate(items, start=1):
-        window.append(item)
-        if number == end:
-            yield list(window)
-            end += hop
-    if number != end - hop or number < size:
-        yield list(window)
-
-
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:
     """The same frame with the window's piece of the image."""
     return dataclasses.replace(frame, image=window.crop(frame.image, frame=frame.index))
-
-
-def _number_frames(frames: Frames, fps: float) -> Iterator[VideoFrame]:
-    """Give plain arrays an index and a time."""
-    for index, frame in enumerate(frames):
-        image = frame.image if isinstance(frame, VideoFrame) else frame
-        yield VideoFrame(index=index, time_s=index / fps, image=image)
-
-
-def _check_frames(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Refuse images of another type or layout, a change of size, and having no frame at all."""
-    size = None
-    for frame in frames:
-        image = frame.image
-        if not isinstance(image, np.ndarray):
-            raise ValueError(
-                f'frame {frame.index} must be an array (H, W, 3), got {type(image).__name__}'
-            )
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(
-                f'frame {frame.index} must be uint8 RGB (H, W, 3), got dtype={image.dtype} and '
-                f'shape={image.shape}'
-            )
-        if size not in (None, image.shape):
-            raise ValueError(
-                f'frame {frame.index} must have the size of the frames before it, got '
-                f'shape={image.shape} after {size}; scale all frames to one size'
-            )
-        size = image.shape
-        yield frame
-    if size is None:
-        raise ValueError(
-            'video must have at least one frame between start_s and end_s, got none; '
-            'check both against its duration'
-        )
 
 
 def _choose_device(device: str | None) -> str:

@@ -1,11 +1,14 @@
-"""Run a predictor over many videos: a JSON file for each; one that fails does not stop the rest."""
+"""Run a predictor over many videos; one that fails does not stop the rest.
+
+There is a JSON file for each video, or a line of JSON for each result while the video goes on.
+"""
 
 import glob
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import simplejson
 from mmengine.logging import print_log
@@ -181,10 +184,57 @@ def predict_videos(
             print(f'{place}: {_describe(part)}')
         for path in written:
             print(f'  {path}')
+    _name_failed(failed, videos)
+    return failed
+
+
+def stream_videos(
+    predictor: Predictor,
+    videos: Sequence[Path],
+    lines: TextIO,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> list[Path]:
+    """Write each result of `Predictor.stream` as a line of JSON as soon as it is there.
+
+    A line has the entries of the result's `to_dict`, and `video`. Memory does not grow with the
+    length of a video.
+
+    Args:
+        predictor: From `mmotion.inference.load_model`.
+        videos: The files, see `find_videos`; one after the other.
+        lines: Where to write, flushed after each line.
+        start_s: From where the videos are looked at, in seconds.
+        end_s: Up to where; None for the end.
+
+    Returns:
+        The videos that failed, which have been named on stderr with the reason.
+
+    Raises:
+        BrokenPipeError: If nobody reads the lines any more.
+    """
+    failed: list[Path] = []
+    for video in videos:
+        try:
+            for result in predictor.stream(video, start_s=start_s, end_s=end_s):
+                content = {'video': str(video), **result.to_dict()}
+                lines.write(simplejson.dumps(content, ignore_nan=True) + '\n')
+                lines.flush()
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            # whatever it is, the other videos may still be fine
+            failed.append(video)
+            print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+    _name_failed(failed, videos)
+    return failed
+
+
+def _name_failed(failed: Sequence[Path], videos: Sequence[Path]) -> None:
     if failed:
         names = ', '.join(map(str, failed))
         print(f'mmotion: {len(failed)} of {len(videos)} videos failed: {names}', file=sys.stderr)
-    return failed
 
 
 def _describe(result: Any) -> str:

@@ -153,7 +153,11 @@ DATASETS = Registry('DATASETS', parent=mmaction.DATASETS)
 DATA_SAMPLERS = Registry(
     'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.samplers']
 )
-TRANSFORMS = Registry('TRANSFORMS', parent=mmaction.TRANSFORMS, locations=['mmotion.transforms'])
+TRANSFORMS = Registry(
+    'TRANSFORMS',
+    parent=mmaction.TRANSFORMS,
+    locations=['mmotion.clip_transforms', 'mmotion.transforms'],
+)
 MODELS = Registry(
     'MODELS',
     parent=mmaction.MODELS,

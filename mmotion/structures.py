@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 # slack of the checks, for values that come out of float32 sums
 TOLERANCE = 1e-4
@@ -291,6 +291,15 @@ def check_at_least(name: str, value: float, minimum: float) -> None:
     """Refuse numbers that are too small, infinite or NaN."""
     if not minimum <= value < math.inf:
         raise ValueError(f'{name} must be at least {minimum} and finite, got {name}={value}')
+
+
+def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArray[Any]:
+    """A read-only copy of what becomes an array with so many axes."""
+    array = np.array(values, dtype=dtype)
+    if array.ndim != ndim:
+        raise ValueError(f'{name} must have {ndim} dimensions, got shape {array.shape}')
+    array.setflags(write=False)
+    return array
 
 
 def make_plain(value: Any) -> Any:

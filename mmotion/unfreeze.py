@@ -28,20 +28,52 @@ class UnfreezeStage:
     Attributes:
         epoch: Epochs that are done before; with 3, these train in the fourth epoch for the first
             time.
-        patterns: Their names, see `UnfreezeHook`.
+        patterns: Their names, see `UnfreezeHook`; by default all that is frozen.
+        last: How many parameter tensors, the last of those, in the order of
+            `model.named_parameters()`; None for all of them. A norm all of whose parameters are
+            among them learns its statistics too.
 
     Raises:
-        ValueError: If the epoch is negative or there is no pattern.
+        ValueError: If the epoch is negative, there is no pattern, or `last` is below 1.
         TypeError: If the patterns are a single string.
     """
 
     epoch: int
-    patterns: Sequence[str]
+    patterns: Sequence[str] = ('*',)
+    last: int | None = None
 
     def __post_init__(self) -> None:
         if self.epoch < 0:
             raise ValueError(f'epoch must not be negative, got epoch={self.epoch}')
-        _check_patterns(f'patterns of the stage of epoch={self.epoch}', self.patterns)
+        _check_patterns(f'patterns of {self}', self.patterns)
+        if self.last is not None and self.last < 1:
+            raise ValueError(f'last must be at least 1, got last={self.last}')
+
+    def __str__(self) -> str:
+        return f'the stage of epoch={self.epoch}'
+
+    def choose(self, part: list[str]) -> list[str]:
+        """Give the names that train from this stage on.
+
+        Args:
+            part: What is frozen at the start: parameters in their order, and statistics of norms.
+
+        Raises:
+            ValueError: If a pattern matches none of them, or there are fewer than `last`.
+        """
+        found = _find_matches(part, self.patterns, what=f'patterns of {self}')
+        if self.last is None:
+            return found
+        parameters = [name for name in found if not name.endswith(_STATISTICS)]
+        if self.last > len(parameters):
+            raise ValueError(
+                f'last of {self} must be at most the number of frozen parameter tensors, got '
+                f'last={self.last} of {len(parameters)}; freeze more, or leave last out for all'
+            )
+        chosen, waiting = parameters[-self.last :], parameters[: -self.last]
+        whole = {_module_of(name) for name in chosen} - {_module_of(name) for name in waiting}
+        statistics = [name for name in found if name.endswith(_STATISTICS)]
+        return chosen + [name for name in statistics if _module_of(name) in whole]
 
 
 @HOOKS.register_module()
@@ -56,11 +88,12 @@ class UnfreezeHook(Hook):
     A pattern is the name of a parameter or module with `*`, `?` and `[...]` as in a shell, and
     includes all that is below it: 'encoder', 'encoder.blocks.1[0-2]', '*.norm?'. `*` also stands
     for dots. The statistics of a norm belong to its module: 'norm' names them, 'norm.weight' does
-    not.
+    not. A stage may also take the last tensors of the part, without their names.
 
     With DDP the config needs `find_unused_parameters = True`: all parameters must be known to it
-    when it wraps the model, and it must not wait for the gradients of the frozen ones. A smaller
-    learning rate for the part is an option of the optimizer, `paramwise_cfg`.
+    when it wraps the model, and it must not wait for the gradients of the frozen ones. A learning
+    rate of its own for the part is an option of the optimizer:
+    `paramwise_cfg = dict(custom_keys={'encoder': dict(lr_mult=0.1)})`.
 
     Args:
         frozen: Patterns of what is frozen at the start.
@@ -69,15 +102,17 @@ class UnfreezeHook(Hook):
 
     Raises:
         ValueError: If there is no pattern or the epochs do not ascend. When training starts: if a
-            pattern matches nothing, or the loop or DDP does not allow freezing.
+            pattern matches nothing, a stage wants more tensors than there are, or the loop or DDP
+            does not allow freezing.
         TypeError: If patterns are a single string.
 
     Example:
         >>> hook = UnfreezeHook(
         ...     frozen=['encoder'],
         ...     stages=[
-        ...         dict(epoch=2, patterns=['encoder.layer4']),
-        ...         dict(epoch=4, patterns=['encoder']),
+        ...         dict(epoch=2, last=12),
+        ...         dict(epoch=4, patterns=['encoder.layer4']),
+        ...         dict(epoch=6),
         ...     ],
         ... )
     """
@@ -91,6 +126,8 @@ class UnfreezeHook(Hook):
             raise ValueError(f'stages must be in ascending order of epoch, got epochs {epochs}')
         # all that is frozen at the start: parameters, and the statistics of norms
         self._part: list[str] = []
+        # what of it each stage trains
+        self._choices: list[tuple[UnfreezeStage, set[str]]] = []
         self._frozen_norms: list[nn.Module] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -100,21 +137,20 @@ class UnfreezeHook(Hook):
         names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         names += [name for name, _ in model.named_buffers() if name.endswith(_STATISTICS)]
         self._part = _find_matches(names, self.frozen, what='frozen')
+        self._choices = [(stage, set(stage.choose(self._part))) for stage in self.stages]
         for stage in self.stages:
-            where = f'the stage of epoch={stage.epoch}'
-            _find_matches(self._part, stage.patterns, what=f'patterns of {where}')
             if stage.epoch >= runner.max_epochs:
-                runner.logger.warning(f'{where} is never reached in {runner.max_epochs} epochs')
+                runner.logger.warning(f'{stage} is never reached in {runner.max_epochs} epochs')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Freeze what belongs to no stage yet, and nothing else of the part."""
-        reached = [
-            p for stage in self.stages if stage.epoch <= runner.epoch for p in stage.patterns
-        ]
-        frozen = {name for name in self._part if not _matches_any(name, reached)}
+        frozen = set(self._part)
+        for stage, names in self._choices:
+            if stage.epoch <= runner.epoch:
+                frozen -= names
         model = _unwrap(runner.model)
         parameters = dict(model.named_parameters())
-        before = _describe_trainable(parameters)
+        before = _find_trainable(parameters)
         for name in parameters.keys() & set(self._part):
             parameters[name].requires_grad_(name not in frozen)
         self._frozen_norms = [
@@ -122,9 +158,15 @@ class UnfreezeHook(Hook):
             for name in frozen
             if name.endswith(_STATISTICS)
         ]
-        after = _describe_trainable(parameters)
+        after = _find_trainable(parameters)
         if after != before:
-            runner.logger.info(f'from epoch {runner.epoch + 1} on, {after} train; before: {before}')
+            runner.logger.info(
+                f'from epoch {runner.epoch + 1} on, {_describe(after)} train; '
+                f'before: {_describe(before)}'
+            )
+        added = [name for name in after if name not in before]
+        if added:
+            runner.logger.info(f'these begin to train: {", ".join(added)}')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Put frozen norms back into eval mode: the loop calls `model.train()` now and then."""
@@ -153,6 +195,10 @@ def _check_patterns(what: str, patterns: Sequence[str]) -> None:
         raise ValueError(f'{what} must have at least one pattern, got {patterns!r}')
 
 
+def _module_of(name: str) -> str:
+    return name.rpartition('.')[0]
+
+
 def _unwrap(model: nn.Module) -> nn.Module:
     inner: Any = model.module if is_model_wrapper(model) else model
     return inner
@@ -173,6 +219,10 @@ def _find_matches(names: list[str], patterns: Sequence[str], *, what: str) -> li
     return [name for name in names if _matches_any(name, patterns)]
 
 
-def _describe_trainable(parameters: dict[str, nn.Parameter]) -> str:
-    sizes = [parameter.numel() for parameter in parameters.values() if parameter.requires_grad]
-    return f'{sum(sizes):,} parameters in {len(sizes)} tensors'
+def _find_trainable(parameters: dict[str, nn.Parameter]) -> dict[str, int]:
+    """Names and sizes."""
+    return {name: p.numel() for name, p in parameters.items() if p.requires_grad}
+
+
+def _describe(sizes: dict[str, int]) -> str:
+    return f'{sum(sizes.values()):,} parameters in {len(sizes)} tensors'

@@ -14,7 +14,7 @@ from mmotion.inference import load_model
 from mmotion.pose_files import write_poses
 from mmotion.registry import MODELS
 from mmotion.runner import Runner
-from tests import action_files, repetition_files
+from tests import action_files, anomaly_files, repetition_files
 from tests.pose_videos import make_video
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +109,10 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
         tiny = dict(patch_size=56, embed_dim=24, depth=2, num_heads=2, init=None)
         config.model.backbone.update(tiny)
         config.model.cls_head.in_channels = 24
+    if '_base_/anomaly.py' in names_of_bases(leaf):
+        anomaly_files.write_all(tmp_path)
+        anomaly_files.shrink(config)
+        monkeypatch.chdir(tmp_path)
     if 'data/poses' in leaf.read_text():
         write_pose_folder(tmp_path / 'data' / 'poses')
         monkeypatch.chdir(tmp_path)
@@ -123,6 +127,11 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
         batch = next(iter(Runner.build_dataloader(config.train_dataloader)))
         optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
 
+    if config.train_cfg.get('type') == 'FitLoop':
+        embeddings = model.embed(model.data_preprocessor(batch)['inputs'])
+        model.fit(embeddings, torch.zeros(len(embeddings), dtype=torch.long))
+        assert torch.isfinite(model.scorer.error(embeddings)).all()
+        return
     before = [parameter.detach().clone() for parameter in model.parameters()]
     losses = model.train_step(batch, optim_wrapper)
     assert all(torch.isfinite(torch.as_tensor(loss)).all() for loss in losses.values())

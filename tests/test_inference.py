@@ -1,4 +1,3 @@
-import itertools
 import math
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from mmotion.inference import (
     find_class_names,
     load_model,
     open_frames,
-    slide,
-    take_chunks,
 )
 from mmotion.regions import Region
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
@@ -127,10 +124,8 @@ def test_start_and_end(predictor, frames, start_s, end_s, expected):
     assert result == list(expected)
 
 
-def test_time_and_index_count_from_the_beginning_of_the_video(frames):
-    selected, fps = open_frames(frames, fps=4.0, start_s=1.0)
-    first = next(selected)
-    assert (first.index, first.time_s, fps) == (4, 1.0, 4.0)
+def test_a_stream_of_a_part(predictor, frames):
+    assert list(predictor.stream(frames, fps=10.0, start_s=0.3, end_s=0.6))[-1] == [3, 4, 5]
 
 
 def test_a_stream_is_read_one_frame_at_a_time(predictor, frames):
@@ -138,12 +133,6 @@ def test_a_stream_is_read_one_frame_at_a_time(predictor, frames):
     stream = predictor.stream(source, fps=10.0)
     assert next(stream) == [0]
     assert next(source)[0, 0, 0] == 1
-
-
-def test_take_chunks_asks_for_no_more_than_it_gives():
-    source = iter(range(10))
-    assert next(take_chunks(source, 4)) == [0, 1, 2, 3]
-    assert next(source) == 4
 
 
 # regions
@@ -202,7 +191,7 @@ def test_regions_of_a_file_are_decoded_once(predictor, tmp_path, monkeypatch):
             decoded.append(frame.index)
             yield frame
 
-    monkeypatch.setattr('mmotion.inference.iterate_frames', count)
+    monkeypatch.setattr('mmotion.frames.iterate_frames', count)
     regions = [Region(name=str(x), boxes_xyxy=[[x, 0, x + 32, 64]]) for x in (0, 16, 32)]
     answer = predictor.predict_regions(path, regions, start_s=0.5)
     assert decoded == answer.frames.tolist() == list(range(5, 25))
@@ -367,14 +356,6 @@ def test_bad_kind_of_video(predictor):
 def test_arguments_of_a_stream_are_checked_at_the_call(predictor, frames):
     with pytest.raises(ValueError, match='fps must be given'):
         predictor.stream(frames)
-
-
-@pytest.mark.parametrize('num_frames', range(1, 14))
-def test_windows_cover_all_frames(num_frames):
-    windows = list(slide(range(num_frames), 5, 3))
-    assert all(len(window) == min(5, num_frames) for window in windows)
-    assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
-    assert len({window[0] for window in windows}) == len(windows)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmotion.inference import load_model
-from mmotion.predict_videos import find_videos, name_outputs, predict_videos
+from mmotion.predict_videos import find_videos, name_outputs, predict_videos, stream_videos
 from mmotion.region_files import read_region_file
 from mmotion.regions import Region
 from mmotion.video import inspect_video
@@ -121,6 +122,57 @@ def test_regions(tmp_path, capsys):
     # the answer names the regions as a file of regions does
     again = read_region_file(out / 'clip.json')
     assert [region.to_dict() for region in again] == [region.to_dict() for region in regions]
+
+
+class Growing:
+    """A result of a stream."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def to_dict(self):
+        return {'seen': self.seen, 'rate': float('nan')}
+
+
+class RunningPredictor:
+    """Answers three times, or not at all."""
+
+    def stream(self, video, *, start_s, end_s):
+        if video.name == 'bad.mp4':
+            raise ValueError('no video')
+        for seen in range(1, 4):
+            yield Growing(seen)
+
+
+class Lines(io.StringIO):
+    """Notes how many lines are there whenever they are flushed."""
+
+    def __init__(self):
+        super().__init__()
+        self.flushed = []
+
+    def flush(self):
+        self.flushed.append(self.getvalue().count('\n'))
+
+
+def test_a_line_as_soon_as_it_is_there(capsys):
+    lines = Lines()
+    videos = [Path('a.mp4'), Path('bad.mp4'), Path('c.mp4')]
+    assert stream_videos(RunningPredictor(), videos, lines) == [Path('bad.mp4')]
+    assert lines.flushed == [1, 2, 3, 4, 5, 6]
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert entries[0] == {'video': 'a.mp4', 'seen': 1, 'rate': None}
+    assert [entry['video'] for entry in entries] == 3 * ['a.mp4'] + 3 * ['c.mp4']
+    assert '1 of 3 videos failed: bad.mp4' in capsys.readouterr().err
+
+
+def test_lines_that_nobody_reads_end_it():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        stream_videos(RunningPredictor(), [Path('a.mp4')], Closed())
 
 
 class Shy:

@@ -95,6 +95,14 @@ def test_the_log_says_what_trains(unbroken):
     ]
 
 
+def test_the_log_names_what_begins_to_train(unbroken):
+    lines = [line for line in read_log(unbroken[0]).splitlines() if 'begin' in line]
+    assert [line.partition('these begin to train: ')[2] for line in lines] == [
+        'norm.weight, norm.bias',
+        'body.weight',
+    ]
+
+
 @pytest.mark.parametrize('epoch', [1, 2, 3])
 def test_a_resumed_run_ends_as_the_unbroken_one(unbroken, tmp_path, epoch):
     _, work_dir = unbroken
@@ -205,6 +213,63 @@ def test_patterns_are_those_of_a_shell(pattern, expected):
     assert trainable(model) == expected
 
 
+@pytest.mark.parametrize(
+    ('stage', 'expected', 'norm_trains'),
+    [
+        pytest.param(dict(last=1), {'4.bias'}, False, id='one tensor'),
+        pytest.param(dict(last=3), {'2.bias', '4.weight', '4.bias'}, False, id='half of a norm'),
+        pytest.param(
+            dict(last=4),
+            {'2.weight', '2.bias', '4.weight', '4.bias'},
+            True,
+            id='a whole norm with its statistics',
+        ),
+        pytest.param(
+            dict(last=2, patterns=['0', '2']),
+            {'2.weight', '2.bias'},
+            True,
+            id='the last of those with these names',
+        ),
+        pytest.param(
+            {}, {f'{i}.{n}' for i in (0, 2, 4) for n in ('weight', 'bias')}, True, id='all'
+        ),
+    ],
+)
+def test_a_stage_trains_the_last_tensors(stack, stage, expected, norm_trains):
+    hook = UnfreezeHook(frozen=['[0-4]'], stages=[dict(epoch=1, **stage)])
+    start(hook, stack, epoch=1)
+    assert trainable(stack) - {'6.weight', '6.bias'} == expected
+    # norms without parameters and with fixed ones are not counted, and stay as they are
+    assert [stack[i].training for i in (1, 2, 3)] == [not stage, norm_trains, not stage]
+
+
+def test_later_stages_add_to_earlier_ones(stack):
+    stages = [dict(epoch=1, last=2), dict(epoch=2, patterns=['0.weight']), dict(epoch=3, last=3)]
+    hook = UnfreezeHook(frozen=['[0-4]'], stages=stages)
+    runner = start(hook, stack)
+    expected = {'6.weight', '6.bias'}
+    for epoch, added in enumerate(([], ['4.weight', '4.bias'], ['0.weight'], ['2.bias'])):
+        go_to(hook, runner, epoch)
+        expected |= set(added)
+        assert trainable(stack) == expected
+
+
+LAST = dict(frozen=['body', 'norm'], stages=[dict(epoch=1, last=2), dict(epoch=2, last=3)])
+
+
+def test_exactly_the_last_tensors_change_and_a_resumed_run_ends_the_same(tmp_path):
+    config = toy(custom_hooks=[dict(type='UnfreezeHook', **LAST)])
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    build_runner(config, work_dir=whole).train()
+    assert changed(whole, 1, 2) == HEAD | NORM | NORM_STEPS
+    for epoch in (2, 3):
+        assert changed(whole, epoch, epoch + 1) == HEAD | NORM | NORM_STEPS | {'body.bias'}
+    build_runner(config, work_dir=resumed, resume=whole / 'epoch_1.pth').train()
+    one, other = (load_epoch(folder, 4) for folder in (whole, resumed))
+    for key in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(one[key], other[key])
+
+
 def test_without_stages_the_part_is_frozen_to_the_end(stack):
     start(UnfreezeHook(frozen=['0'], stages=[]), stack, epoch=9)
     assert trainable(stack) == {f'{i}.{name}' for i in (2, 4, 6) for name in ('weight', 'bias')}
@@ -271,6 +336,12 @@ def test_testing_is_left_alone(tmp_path, unbroken):
             'epoch must not be negative, got epoch=-1',
             id='negative',
         ),
+        pytest.param(
+            dict(stages=[dict(epoch=0, last=0)]),
+            ValueError,
+            'last must be at least 1, got last=0',
+            id='last nothing',
+        ),
     ],
 )
 def test_bad_options(options, error, message):
@@ -292,6 +363,12 @@ def test_bad_options(options, error, message):
             r"patterns of the stage of epoch=3 must match .*, got the pattern '6', which matches "
             r'none of 0.weight, 0.bias ... \(2 names\)',
             id='outside of the frozen part',
+        ),
+        pytest.param(
+            dict(frozen=['[0-4]'], stages=[dict(epoch=3, last=7)]),
+            'last of the stage of epoch=3 must be at most the number of frozen parameter tensors, '
+            'got last=7 of 6; freeze more, or leave last out for all',
+            id='more than there are',
         ),
         pytest.param(
             dict(frozen=['3.weight']), "got the pattern '3.weight', which", id='fixed by the model'
@@ -331,7 +408,7 @@ def train_in_processes(config, work_dir):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(600)
     return [process.exitcode for process in processes]
 
 

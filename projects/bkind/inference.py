@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmotion.drawing import GREY, WHITE, Image, write_text
-from mmotion.inference import Predictor, open_frames, take_chunks
+from mmotion.frames import open_frames, take_chunks
+from mmotion.inference import Predictor
 from mmotion.registry import HOOKS, PREDICTORS
 from mmotion.video import VideoFrame
 from mmotion.visualization import draw_result, plot_result

@@ -27,15 +27,8 @@ from numpy.typing import NDArray
 
 from mmotion import action_visualization  # noqa: F401  (registers how scores look)
 from mmotion.action_scores import ActionScores, RunningScores
-from mmotion.inference import (
-    TIME_SLACK,
-    Predictor,
-    Video,
-    check_times,
-    find_class_names,
-    open_frames,
-    slide,
-)
+from mmotion.frames import TIME_SLACK, Video, check_times, open_frames, slide
+from mmotion.inference import Predictor, find_class_names
 from mmotion.pose_detectors import DETECTORS, build_detector
 from mmotion.pose_drawing import draw_people
 from mmotion.pose_files import read_poses

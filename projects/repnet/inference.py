@@ -9,7 +9,8 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.inference import Predictor, open_frames, take_chunks
+from mmotion.frames import open_frames, take_chunks
+from mmotion.inference import Predictor
 from mmotion.registry import PREDICTORS
 from mmotion.structures import RepetitionCount, RunningCount
 from mmotion.video import VideoFrame

@@ -1,12 +1,11 @@
 """TimeSformer's predictor: name the action in a file, an array or a camera's frames.
 
-A window slides over the frames, and each window goes through the config's `test_pipeline` as if it
-were a video of its own. Of a file or an array, whose length is known, the scores of the whole video
-are those that testing gives it: the pipeline chooses its clips from all of the frames. Of frames
-whose end is not known they are the mean over the windows.
+A window slides over the frames, see `mmotion.views`. Of a file or an array, whose length is known,
+the scores of the whole video are those that testing gives it: the pipeline chooses its clips from
+all of the frames. Of frames whose end is not known they are the mean over the windows.
 
-Memory holds the frames of one window, in the size to which the pipeline resizes them, and the
-scores of each window so far: 1.4 MB an hour for 400 classes and a window every 4 s.
+Memory holds the frames of one window, and the scores of each window so far: 1.4 MB an hour for 400
+classes and a window every 4 s.
 
 Shape letters in this file: N frames of a video, V views of a window, T frames per clip, C classes.
 """
@@ -14,7 +13,7 @@ Shape letters in this file: N frames of a video, V views of a window, T frames p
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,17 +28,12 @@ from numpy.typing import NDArray
 from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
-from mmotion.inference import Predictor, Video, find_class_names, open_frames, slide
-from mmotion.registry import PREDICTORS, TRANSFORMS
+from mmotion.frames import Video, open_frames
+from mmotion.inference import Predictor, find_class_names
+from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame, inspect_video
+from mmotion.views import Results, ViewMaker, check_window
 from mmotion.visualization import draw_result, plot_result
-
-from .data import DecodeClip
-
-Results = dict[str, Any]
-
-# a video in which no clip comes to an end, to see how long a clip is
-ENDLESS_S = 36_000
 
 
 @PREDICTORS.register_module()
@@ -73,9 +67,7 @@ class ActionPredictor(Predictor):
         min_score: float = 0.0,
     ) -> None:
         super().__init__(config=config, model=model, device=device)
-        for name, value in (('window_s', window_s), ('hop_s', hop_s)):
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f'{name} must be above 0 and finite, got {name}={value}')
+        check_window(window_s, hop_s)
         if not 0 <= smoothing_s < math.inf:
             raise ValueError(f'smoothing_s must be at least 0, got smoothing_s={smoothing_s}')
         if not 0 <= min_score <= 1:
@@ -196,9 +188,9 @@ class ActionPredictor(Predictor):
         size, hop = self._window_frames(fps)
         start_s, total, smooth, end = 0.0, 0.0, 0.0, 0
         classes: tuple[str, ...] = ()
-        for number, window in enumerate(slide(self._shrink(frames), size, hop), start=1):
+        for number, window in enumerate(self._views.slide(frames, size, hop), start=1):
             with torch.inference_mode():
-                scores, views = self._score(self._make_views(window, fps))
+                scores, views = self._score(self._views.view(window, fps))
             if number == 1:
                 start_s = window[0]['time_s']
                 classes = find_class_names(self.config, self.model, len(scores))
@@ -222,8 +214,8 @@ class ActionPredictor(Predictor):
         """Where the model looks in frames of windows that follow one another, in their order."""
         size, _ = self._window_frames(fps)
         last = -1
-        for window in slide(self._shrink(frames), size, size):
-            results = self._make_views(window, fps)
+        for window in self._views.slide(frames, size, size):
+            results = self._views.view(window, fps)
             with torch.inference_mode():
                 maps = cast('Any', self.model.backbone).rollout(
                     self._batch(results)['inputs'].flatten(0, 1)
@@ -243,24 +235,9 @@ class ActionPredictor(Predictor):
                     last = number
                     yield HeatMap(number, heat_map)
 
-    def _shrink(self, frames: Iterable[VideoFrame]) -> Iterator[Results]:
-        for number, frame in enumerate(frames):
-            yield self._views.shrink(frame.image) | {
-                'number': number,
-                'index': frame.index,
-                'time_s': frame.time_s,
-            }
-
     def _window_frames(self, fps: float) -> tuple[int, int]:
         """Length of a window, and of a hop, in frames."""
-        size = self._views.clip_span(fps) if self.window_s is None else round(self.window_s * fps)
-        size = max(size, 1)
-        hop = size // 2 if self.hop_s is None else round(self.hop_s * fps)
-        return size, max(hop, 1)
-
-    def _make_views(self, window: list[Results], fps: float) -> Results:
-        chosen = self._views.choose(len(window), fps)
-        return self._views.finish(chosen, [window[i] for i in chosen['frame_inds']])
+        return self._views.window_frames(fps, window_s=self.window_s, hop_s=self.hop_s)
 
     def _batch(self, results: Results) -> dict[str, Any]:
         return self.model.data_preprocessor(pseudo_collate([results['packed']]), training=False)
@@ -271,125 +248,6 @@ class ActionPredictor(Predictor):
         (sample,) = self.model(**batch, mode='predict')
         views = describe_views(batch['inputs'].shape[1:], results['num_clips'])
         return sample.pred_score.float().cpu().numpy(), views
-
-
-class ViewMaker:
-    """A test pipeline in three parts, so that a window of a stream can go through it.
-
-    The steps before `DecodeClip` choose frames by their number; the `Resize` steps after it treat
-    each frame by itself and are run when it arrives; the others make the views. A pipeline without
-    `DecodeClip` is for data sets that give a whole clip: it gets consecutive frames.
-
-    Args:
-        steps: The transforms.
-        num_frames: Frames per clip T, which must be known where there is no `DecodeClip`.
-
-    Raises:
-        ValueError: If it is not.
-    """
-
-    def __init__(self, steps: Sequence[Any], num_frames: int | None) -> None:
-        decoders = [i for i, step in enumerate(steps) if isinstance(step, DecodeClip)]
-        split = decoders[0] + 1 if decoders else 0
-        resize = TRANSFORMS.get('Resize')
-        self.chooses = bool(decoders)
-        self.num_frames = num_frames
-        self._choosers = steps[: max(split - 1, 0)]
-        self._decoder = steps[decoders[0]] if decoders else None
-        self._shrinkers = list(
-            itertools.takewhile(lambda step: isinstance(step, resize), steps[split:])
-        )
-        self._finishers = steps[split + len(self._shrinkers) :]
-        if not self.chooses and num_frames is None:
-            raise ValueError(
-                'test_pipeline must choose frames by SampleClip and DecodeClip, or '
-                'model.backbone.num_frames say how many a clip has, got neither; add both steps'
-            )
-
-    def choose(self, num_frames: int, fps: float) -> Results:
-        """Choose from N frames: `frame_inds` (num_clips * clip_len,), and what else the steps say.
-
-        Args:
-            num_frames: N, at least 1.
-            fps: Frames per second.
-        """
-        results: Results = {
-            'total_frames': num_frames,
-            'fps': fps,
-            'start_index': 0,
-            'modality': 'RGB',
-            'clip_len': self.num_frames,
-            'num_clips': 1,
-        }
-        if not self.chooses:
-            inds = np.minimum(np.arange(cast('int', self.num_frames)), num_frames - 1)
-            return results | {'frame_inds': inds}
-        for step in self._choosers:
-            results = step(results)
-        clips = np.reshape(results['frame_inds'], (results['num_clips'], results['clip_len']))
-        if (clips == clips[0]).all():
-            # ten times the same clip in a window as short as a clip
-            clips, results['num_clips'] = clips[:1], 1
-        results['frame_inds'] = clips.flatten()
-        return results
-
-    def clip_span(self, fps: float) -> int:
-        """Frames from the first to the last of a clip in a long video."""
-        chosen = self.choose(math.ceil(ENDLESS_S * fps), fps)
-        clip = chosen['frame_inds'][: chosen['clip_len']]
-        return int(clip[-1] - clip[0]) + 1
-
-    def shrink(self, image: NDArray[np.uint8]) -> Results:
-        """Resize one frame (H, W, 3) as the pipeline does."""
-        shape = image.shape[:2]
-        results: Results = {'imgs': [image], 'img_shape': shape, 'original_shape': shape}
-        for step in self._shrinkers:
-            results = step(results)
-        return results
-
-    def finish(self, chosen: Results, frames: Sequence[Results]) -> Results:
-        """Make the views.
-
-        Args:
-            chosen: From `choose`.
-            frames: From `shrink`, those of `frame_inds` in that order.
-
-        Returns:
-            What the steps leave, and under `packed` what the last one gives.
-        """
-        results = {**chosen, **frames[0], 'imgs': [frame['imgs'][0] for frame in frames]}
-        return self._finish(results)
-
-    def make(
-        self, video: str | Path | NDArray[np.uint8], first: int, num_frames: int, fps: float
-    ) -> Results:
-        """Make the views of a whole video, or of a part of it, as testing does.
-
-        Args:
-            video: File, or frames (n, H, W, 3).
-            first: Number of the first frame of the part.
-            num_frames: Frames of the part N.
-            fps: Frames per second.
-
-        Returns:
-            See `finish`.
-        """
-        results = self.choose(num_frames, fps)
-        results['frame_inds'] = results['frame_inds'] + first
-        if isinstance(video, np.ndarray):
-            shape = video.shape[1:3]
-            images = list(video[results['frame_inds']])
-            results |= {'imgs': images, 'img_shape': shape, 'original_shape': shape}
-        else:
-            results = cast('Any', self._decoder)(results | {'filename': str(video)})
-        for step in self._shrinkers:
-            results = step(results)
-        return self._finish(results)
-
-    def _finish(self, results: Results) -> Results:
-        for step in self._finishers[:-1]:
-            results = step(results)
-        return results | {'packed': self._finishers[-1](dict(results))}
 
 
 def _describe_source(

@@ -12,6 +12,7 @@ wander, changing light and noise.
 Shape letters in this file: T frames, S frame size in pixels.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ TRAVEL = (0.4, 0.7)
 
 @DATASETS.register_module()
 class ActionShapesDataset(Dataset):
-    """Generated clips of `ACTIONS`, drawn when they are asked for; number i shows action i % 12.
+    """Generated clips of actions, drawn when they are asked for; number i shows action i % A of A.
 
     Args:
         split: 'train', 'val' or 'test'; their clips share nothing.
@@ -49,12 +50,12 @@ class ActionShapesDataset(Dataset):
         pipeline: Transforms for each clip.
         num_frames: Frames in a clip T.
         size: Width and height of the frames S in pixels.
+        actions: Which of `ACTIONS` there are, by label; None takes all of them.
 
     Raises:
-        ValueError: If the split is unknown, there is no clip, or a clip is too short or small.
+        ValueError: If the split or an action is unknown, an action is named twice or none is, there
+            is no clip, or a clip is too short or small.
     """
-
-    METAINFO = {'classes': ACTIONS}
 
     def __init__(
         self,
@@ -64,7 +65,9 @@ class ActionShapesDataset(Dataset):
         pipeline: list[dict[str, Any]],
         num_frames: int = 8,
         size: int = 64,
+        actions: Sequence[str] | None = None,
     ) -> None:
+        actions = ACTIONS if actions is None else tuple(actions)
         if split not in SPLITS:
             raise ValueError(f'split must be one of {list(SPLITS)}, got split={split!r}')
         if num_videos < 1:
@@ -73,12 +76,17 @@ class ActionShapesDataset(Dataset):
             raise ValueError(f'num_frames must be at least 4, got num_frames={num_frames}')
         if size < 16:
             raise ValueError(f'size must be at least 16 pixels, got size={size}')
+        if not actions or len(set(actions) & {*ACTIONS}) < len(actions):
+            raise ValueError(
+                f'actions must be some of {", ".join(ACTIONS)}, each once, got actions={actions}'
+            )
         self.split = split
         self.num_videos = num_videos
         self.pipeline = Compose(pipeline)
         self.num_frames = num_frames
         self.size = size
-        self.metainfo = dict(self.METAINFO)
+        self.actions = actions
+        self.metainfo = {'classes': actions}
 
     def __len__(self) -> int:
         return self.num_videos
@@ -92,8 +100,8 @@ class ActionShapesDataset(Dataset):
         if not 0 <= index < self.num_videos:
             raise IndexError(f'index must lie in 0..{self.num_videos - 1}, got index={index}')
         rng = np.random.default_rng([SPLITS[self.split], index])
-        label = index % len(ACTIONS)
-        scene = action_scene(ACTIONS[label], rng, num_frames=self.num_frames, size=self.size)
+        label = index % len(self.actions)
+        scene = action_scene(self.actions[label], rng, num_frames=self.num_frames, size=self.size)
         item: Any = self.pipeline(
             {
                 'imgs': list(scene.frames()),

@@ -46,7 +46,8 @@ from regression_protocol import (
 
 from mmotion.atomic import write_atomically
 from mmotion.config import load_config
-from mmotion.inference import Predictor, load_model, take_chunks
+from mmotion.frames import take_chunks
+from mmotion.inference import Predictor, load_model
 from mmotion.registry import DATASETS
 from mmotion.video import inspect_video, read_frames
 from projects.bkind.export import read_annotations

@@ -7,7 +7,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mmotion.config import load_config
-from mmotion.inference import load_model, open_frames
+from mmotion.frames import open_frames
+from mmotion.inference import load_model
 from mmotion.regions import Region
 from mmotion.registry import TRANSFORMS
 from mmotion.structures import RepetitionCount, RunningCount

@@ -13,7 +13,8 @@ from torch import nn
 from mmotion.action_scores import RunningScores
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.cli import main
-from mmotion.inference import load_model, open_frames
+from mmotion.frames import open_frames
+from mmotion.inference import load_model
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video, read_frames
 from projects.timesformer.data import ActionDataset

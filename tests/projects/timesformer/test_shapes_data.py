@@ -44,6 +44,18 @@ def test_classes_are_balanced_and_named() -> None:
     assert dataset.metainfo['classes'] == ACTIONS
 
 
+def test_some_of_the_actions_have_numbers_of_their_own() -> None:
+    some = make(actions=['bob', 'left'], size=16, num_frames=4)
+    assert [some[i]['label'] for i in range(4)] == [0, 1, 0, 1]
+    assert some.metainfo['classes'] == ('bob', 'left')
+    # number 1 is 'left' in both
+    everything = make(size=16, num_frames=4)
+    np.testing.assert_array_equal(some[1]['imgs'], everything[1]['imgs'])
+    assert not np.array_equal(some[2]['imgs'], everything[2]['imgs'])
+    named = make(actions=ACTIONS, size=16, num_frames=4)
+    np.testing.assert_array_equal(named[31]['imgs'], everything[31]['imgs'])
+
+
 @pytest.mark.parametrize('triple', TRIPLES, ids='-'.join)
 def test_three_actions_show_the_same_poses_in_another_order(triple) -> None:
     for seed in range(20):
@@ -142,6 +154,9 @@ def test_the_picture_shows_what_the_name_says(action, sign) -> None:
         pytest.param({'num_videos': 0}, 'num_videos must be at least 1', id='empty'),
         pytest.param({'num_frames': 3}, 'num_frames must be at least 4', id='frames'),
         pytest.param({'size': 8}, 'size must be at least 16 pixels', id='size'),
+        pytest.param({'actions': []}, r'some of right, .*, got actions=\(\)', id='no-action'),
+        pytest.param({'actions': ['jump']}, r"each once, got actions=\('jump',\)", id='action'),
+        pytest.param({'actions': ['up', 'up']}, 'each once, got', id='action-twice'),
     ],
 )
 def test_wrong_options_are_refused(options, message) -> None:

@@ -1,0 +1,18 @@
+# Anomaly detectors, what their configs share: model, hooks, metric, predictor.
+custom_imports = dict(imports=['projects.anomaly'], allow_failed_imports=False)
+
+model = dict(
+    type='AnomalyDetector',
+    # of normal clips
+    false_alarm_rate=0.05,
+    data_preprocessor=dict(type='EmbeddingPreprocessor', format_shape='NCTHW'),
+)
+predictor = dict(type='AnomalyPredictor')
+
+val_cfg = dict()
+test_cfg = dict()
+# baselines are fitted, and do not use it
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4))
+custom_hooks = [dict(type='EmbeddingHook'), dict(type='CalibrationHook'), dict(type='CollapseHook')]
+val_evaluator = dict(type='AnomalyMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,17 @@
+"""Anomaly: is this clip unlike what normally happens here?"""
+
+import mmotion.registry  # noqa: F401  (makes MMAction2's models importable for the modules below)
+
+from . import backbones, cache, data, hooks, inference, metrics, models, scorers, scores
+
+__all__ = [
+    'backbones',
+    'cache',
+    'data',
+    'hooks',
+    'inference',
+    'metrics',
+    'models',
+    'scorers',
+    'scores',
+]

@@ -1,0 +1,296 @@
+"""Networks that turn a clip into an embedding: R(2+1)D-18 and SlowFast-R50 without classifiers.
+
+The third backbone of the published work is the `TimeSformer` of its own system, and any other
+module that gives a vector will do.
+
+Papers: Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018,
+    section 3.4, arXiv 1711.11248
+    Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019, table 1, with an R50
+    as in section 4.1, arXiv 1812.03982
+
+Both have one parameter tensor more than the published counts of 110 and 329, and so does
+TimeSformer (246): these are the number of the last, counted from 0. The tensors that were trained
+there are the last 12: the last block; 30: the last layer of the fast pathway; 22: the last block
+and the last norm.
+
+Shape letters in this file: B clips, V views, T fast frames per clip, C channels, H and W height
+and width of frames or maps.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones import ResNet3dSlowFast
+from mmcv.transforms import BaseTransform
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
+
+from mmotion.checkpoint import find_state_dict, load_state_dict
+from mmotion.checkpoint_file import CheckpointError
+from mmotion.registry import MODELS, TRANSFORMS
+
+from .convert import convert
+
+# fast frames for each slow one, alpha of table 1; and the share of channels, 1 / beta
+SPEED_RATIO = 4
+CHANNEL_RATIO = 8
+# height and width of the windows that pytorchvideo averages maps over
+POOLING_WINDOW = 7
+
+FRAME_CHOICES = ('linspace', 'stride')
+ORDERS = ('slow_fast', 'fast_slow')
+POOLINGS = ('global', 'windows')
+
+
+@MODELS.register_module()
+class R2Plus1D(nn.Module):
+    """R(2+1)D-18: convolutions in space and in time, one after the other.
+
+    It is torchvision's without its last layer. The weights of Kinetics are for 16 frames of 112 x
+    112 pixels with mean [110.2, 100.64, 96.0] and deviation [58.15, 56.47, 55.33] of grey levels.
+
+    Args:
+        weights: What training starts from: the name of torchvision's weights, such as
+            'KINETICS400_V1', which are downloaded once, or a file or URL in any format that
+            `convert` knows. None starts from random weights.
+
+    Example:
+        >>> R2Plus1D()(torch.zeros(1, 3, 8, 56, 56)).shape
+        torch.Size([1, 512])
+    """
+
+    def __init__(self, *, weights: str | None = None) -> None:
+        super().__init__()
+        self.weights = weights
+        net = r2plus1d_18(weights=None)
+        self.stem = net.stem
+        self.layer1 = net.layer1
+        self.layer2 = net.layer2
+        self.layer3 = net.layer3
+        self.layer4 = net.layer4
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to embeddings (B, 512)."""
+        x = self.layer2(self.layer1(self.stem(clips)))
+        return self.layer4(self.layer3(x)).mean((2, 3, 4))
+
+    def init_weights(self) -> None:
+        """Load the weights that are named; mmengine calls it when training starts.
+
+        Raises:
+            CheckpointError: If they cannot be had.
+            ValueError: If they are of something else.
+        """
+        if self.weights is not None:
+            known = R2Plus1D_18_Weights.__members__.get(self.weights)
+            source = self.weights if known is None else known.url
+            load_state_dict(self, read_weights(source), source=source)
+
+
+@MODELS.register_module()
+class SlowFast(nn.Module):
+    """SlowFast-R50 8x8: many frames through few channels, and few frames through many.
+
+    It is MMAction2's `ResNet3dSlowFast`. There are two families of released weights, which differ
+    in all of the options: those of pytorchvideo, with the options' defaults, mean 114.75 and
+    deviation 57.375 of grey levels, and pooling by windows; and those of MMAction2, with
+    `lateral_norm=False`, `order='fast_slow'`, `PackPathways(frame_choice='stride')`, mean
+    [123.675, 116.28, 103.53] and deviation [58.395, 57.12, 57.375].
+
+    Args:
+        lateral_norm: Whether there is a norm, and a ReLU, behind the convolutions that lead from
+            the fast pathway to the slow one.
+        order: Whose numbers come first in the embedding, 'slow_fast' or 'fast_slow'.
+        pooling: 'global', the mean over time and space, or 'windows', the mean over the means of
+            all windows of 7 x 7, which counts the middle of larger maps more often. With frames of
+            224 x 224 the two are the same.
+        num_frames: Fast frames per clip T, a multiple of 4.
+        weights: What training starts from: a file or URL in any format that `convert` knows. None
+            starts from random weights.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> SlowFast(num_frames=8)(torch.zeros(1, 3, 8 + 2, 64, 64)).shape
+        torch.Size([1, 2304])
+    """
+
+    def __init__(
+        self,
+        *,
+        lateral_norm: bool = True,
+        order: str = 'slow_fast',
+        pooling: str = 'global',
+        num_frames: int = 32,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        _check_choice('order', order, ORDERS)
+        _check_choice('pooling', pooling, POOLINGS)
+        if num_frames < 1 or num_frames % SPEED_RATIO:
+            raise ValueError(f'num_frames must be a multiple of {SPEED_RATIO}, got {num_frames=}')
+        self.lateral_norm = lateral_norm
+        self.order = order
+        self.pooling = pooling
+        self.num_frames = num_frames
+        self.weights = weights
+        pathway = dict(type='resnet3d', depth=50, pretrained=None, conv1_stride_t=1)
+        net = ResNet3dSlowFast(
+            speed_ratio=SPEED_RATIO,
+            channel_ratio=CHANNEL_RATIO,
+            slow_pathway=dict(
+                **pathway,
+                lateral=True,
+                lateral_norm=lateral_norm,
+                fusion_kernel=7,
+                conv1_kernel=(1, 7, 7),
+                pool1_stride_t=1,
+                inflate=(0, 0, 1, 1),
+            ),
+            fast_pathway=dict(
+                **pathway,
+                lateral=False,
+                base_channels=64 // CHANNEL_RATIO,
+                conv1_kernel=(5, 7, 7),
+                pool1_stride_t=1,
+            ),
+        )
+        self.slow_path: Any = net.slow_path
+        self.fast_path: Any = net.fast_path
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Turn clips into embeddings.
+
+        Args:
+            clips: Normalised fast frames and the slow ones behind them, as `PackPathways` leaves
+                them (B, 3, T + T / 4, H, W).
+
+        Returns:
+            (B, 2304): 2048 numbers of the slow pathway, 256 of the fast one.
+
+        Raises:
+            ValueError: If there are not so many frames, or maps are too small for the windows.
+        """
+        num_slow = self.num_frames // SPEED_RATIO
+        if clips.ndim != 5 or clips.shape[2] != self.num_frames + num_slow:
+            raise ValueError(
+                f'clips must hold {self.num_frames} fast frames and {num_slow} slow ones, got '
+                f'{tuple(clips.shape)}; have PackPathways behind FormatShape in the pipeline, and '
+                'set num_frames to those of a clip'
+            )
+        fast, slow = clips.split([self.num_frames, num_slow], dim=2)
+        slow, fast = (
+            path.maxpool(path.conv1(x))
+            for path, x in ((self.slow_path, slow), (self.fast_path, fast))
+        )
+        slow = torch.cat([slow, self.slow_path.conv1_lateral(fast)], dim=1)
+        for i in range(1, 5):
+            slow = getattr(self.slow_path, f'layer{i}')(slow)
+            fast = getattr(self.fast_path, f'layer{i}')(fast)
+            if i < 4:
+                lateral = getattr(self.slow_path, f'layer{i}_lateral')
+                slow = torch.cat([slow, lateral(fast)], dim=1)
+        parts = [pool_maps(slow, self.pooling), pool_maps(fast, self.pooling)]
+        return torch.cat(parts if self.order == 'slow_fast' else parts[::-1], dim=1)
+
+    def init_weights(self) -> None:
+        """Load the weights that are named; mmengine calls it when training starts.
+
+        Raises:
+            CheckpointError: If they cannot be had, or are of the other family.
+            ValueError: If they are of something else.
+        """
+        if self.weights is None:
+            return
+        state = read_weights(self.weights)
+        has_norm = 'slow_path.conv1_lateral.bn.weight' in state
+        if 'slow_path.conv1_lateral.conv.weight' in state and has_norm != self.lateral_norm:
+            raise CheckpointError(
+                f'lateral_norm must be {has_norm} for the weights in {self.weights}, got '
+                f'lateral_norm={self.lateral_norm}; order and frame choice differ between the two '
+                'families too, see SlowFast'
+            )
+        load_state_dict(self, state, source=self.weights)
+
+
+@TRANSFORMS.register_module()
+class PackPathways(BaseTransform):
+    """Append the frames of the slow pathway to those of the fast one, every fourth of them.
+
+    Place it behind `FormatShape(input_format='NCTHW')`.
+
+    Args:
+        frame_choice: 'linspace', from the first to the last as in pytorchvideo (of 32: 0, 4, 8, 13,
+            17, 22, 26, 31), or 'stride', as in MMAction2 (0, 4, 8, ..., 28).
+
+    Raises:
+        ValueError: If `frame_choice` is another word.
+    """
+
+    def __init__(self, *, frame_choice: str = 'linspace') -> None:
+        _check_choice('frame_choice', frame_choice, FRAME_CHOICES)
+        self.frame_choice = frame_choice
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `imgs` from (V, 3, T, H, W) to (V, 3, T + T / 4, H, W), and `input_shape`.
+
+        Raises:
+            ValueError: If `imgs` has another shape, or T is no multiple of 4.
+        """
+        clips = np.asarray(results['imgs'])
+        if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[2] % SPEED_RATIO:
+            raise ValueError(
+                f'imgs must have shape (V, 3, T, H, W) with T a multiple of {SPEED_RATIO}, got '
+                f'{clips.shape}; place PackPathways behind FormatShape(input_format="NCTHW")'
+            )
+        slow = choose_slow_frames(clips.shape[2], self.frame_choice)
+        results['imgs'] = np.concatenate([clips, clips[:, :, slow]], axis=2)
+        results['input_shape'] = results['imgs'].shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(frame_choice={self.frame_choice!r})'
+
+
+def pool_maps(maps: Tensor, pooling: str) -> Tensor:
+    """Average maps (B, C, T, H, W) to (B, C), see `SlowFast`.
+
+    Raises:
+        ValueError: If they are too small for the windows.
+    """
+    if pooling == 'windows':
+        if min(maps.shape[3:]) < POOLING_WINDOW:
+            raise ValueError(
+                f'frames must be at least 224 x 224 for pooling={pooling!r}, got maps of '
+                f'{maps.shape[3]} x {maps.shape[4]}; use larger frames or pooling="global"'
+            )
+        maps = F.avg_pool3d(maps, (maps.shape[2], POOLING_WINDOW, POOLING_WINDOW), stride=1)
+    return maps.mean((2, 3, 4))
+
+
+def choose_slow_frames(num_frames: int, frame_choice: str) -> list[int]:
+    """Which of the fast frames the slow pathway sees, see `PackPathways`."""
+    if frame_choice == 'stride':
+        return list(range(0, num_frames, SPEED_RATIO))
+    return torch.linspace(0, num_frames - 1, num_frames // SPEED_RATIO).long().tolist()
+
+
+def read_weights(source: str) -> dict[str, Tensor]:
+    """Weights from a file or URL, converted to the names of the backbones of this file.
+
+    Raises:
+        CheckpointError: If they cannot be had.
+        ValueError: If they are of something else, see `convert`.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    state = convert(find_state_dict(checkpoint, source=source))
+    return {name.removeprefix('backbone.'): value for name, value in state.items()}
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f'{name} must be one of {", ".join(choices)}, got {name}={value!r}')

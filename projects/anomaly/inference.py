@@ -1,0 +1,141 @@
+"""The predictor of anomalies: when a video, or a camera's picture, is unlike what is normal.
+
+A window slides over the frames, and each goes through the config's `test_pipeline` as if it were a
+clip of its own, see `mmotion.views`. A clip as long as a window gets the error that testing gives
+it. Memory holds the frames of one window, and of `predict` 32 bytes a window: of an hour with a
+window every second 115 kB.
+
+Neighbouring windows share frames, so their alarms come together: of the windows of a normal video
+about the rate that was asked for are alarms, but an hour has fewer and longer ones than independent
+windows would give.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from mmotion.frames import open_frames
+from mmotion.inference import Predictor
+from mmotion.registry import PREDICTORS
+from mmotion.video import VideoFrame
+from mmotion.views import ViewMaker, check_window
+from mmotion.visualization import draw_result, plot_result
+
+from .models import AnomalyDetector, count_needed
+from .scores import AnomalyScores, RunningAnomaly
+
+
+@PREDICTORS.register_module()
+class AnomalyPredictor(Predictor):
+    """Gives each window of a video an error and a score, and says when there is an alarm.
+
+    Args:
+        config: See `Predictor`, like the next two.
+        model: The detector, in eval mode; calibrated, or else there is no alarm.
+        device: Where the model is.
+        window_s: Length of the sliding window; None takes the time that one clip spans.
+        hop_s: Time from one window to the next; None takes half a window.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    model: AnomalyDetector
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        model: AnomalyDetector,
+        device: str = 'cpu',
+        window_s: float | None = None,
+        hop_s: float | None = None,
+    ) -> None:
+        super().__init__(config=config, model=model, device=device)
+        check_window(window_s, hop_s)
+        self.window_s = window_s
+        self.hop_s = hop_s
+        self._views = ViewMaker(self._pipeline.transforms, config.model.backbone.get('num_frames'))
+        num_clips, needed = len(model.calibration_errors), count_needed(model.false_alarm_rate)
+        if num_clips < needed:
+            print_log(
+                f'there will be no alarm: the detector was calibrated on {num_clips} normal clips, '
+                f'and a false-alarm rate of {model.false_alarm_rate:g} needs {needed}',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def draw(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: AnomalyScores,
+        out_dir: str | Path,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> list[Path]:
+        """Write `<stem>_overlay.mp4` with score and alarms, and `<stem>_anomaly.png`."""
+        is_array = isinstance(video, np.ndarray)
+        stem = 'video' if is_array else Path(video).stem
+        overlay, plot = (
+            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'anomaly.png')
+        )
+        fps = result.fps if is_array else None
+        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        draw_result(frames, result, overlay)
+        plot_result(result, plot, title=stem)
+        return [overlay, plot]
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> AnomalyScores:
+        first = last = next(windows := self._stream_frames(frames, fps))
+        columns: list[tuple[float, ...]] = []
+        for last in (first, *windows):
+            columns.append((last.start_s, last.end_s, last.error, last.score))
+        starts, ends, errors, scores = np.array(columns).T
+        return AnomalyScores(
+            fps=fps,
+            num_frames=last.num_frames,
+            window_start_s=starts,
+            window_end_s=ends,
+            errors=errors,
+            scores=scores,
+            threshold=self.model.threshold,
+            false_alarm_rate=self.model.false_alarm_rate,
+            start_s=first.start_s,
+        )
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningAnomaly]:
+        size, hop = self._views.window_frames(fps, window_s=self.window_s, hop_s=self.hop_s)
+        video_start_s, alarm_s = None, None
+        for window in self._views.slide(frames, size, hop):
+            views = self._views.view(window, fps)
+            with torch.inference_mode():
+                batch = self.model.data_preprocessor(
+                    pseudo_collate([views['packed']]), training=False
+                )
+                (sample,) = self.model(**batch, mode='predict')
+            if video_start_s is None:
+                video_start_s = window[0]['time_s']
+            start_s = video_start_s + window[0]['number'] / fps
+            num_frames = window[-1]['number'] + 1
+            is_alarm = bool(sample.is_alarm)
+            if not is_alarm:
+                alarm_s = None
+            elif alarm_s is None:
+                alarm_s = start_s
+            yield RunningAnomaly(
+                num_frames=num_frames,
+                start_s=start_s,
+                end_s=video_start_s + num_frames / fps,
+                error=float(sample.error),
+                score=1 - float(sample.p_value),
+                is_alarm=is_alarm,
+                alarm_s=alarm_s,
+            )

@@ -1,0 +1,351 @@
+"""Is this clip unlike what is normal here: a frozen backbone, a scorer, and a threshold.
+
+A backbone that was trained on other videos turns a clip into an embedding. A scorer (`scorers.py`)
+that has seen embeddings of normal clips alone says how far another one is from them: its error.
+What error is too large follows from normal clips that were used for nothing else, by conformal
+prediction: whatever the scorer, a new normal clip raises an alarm with at most the probability that
+was asked for, as long as it is exchangeable with those.
+
+Papers: Vovk et al., Algorithmic Learning in a Random World, 2005, section 2.2.
+    Bates et al., Testing for Outliers with Conformal p-values, Annals of Statistics 2023,
+    equation 2, arXiv 2104.08279
+
+Shape letters in this file: B clips of V views, T frames per view, D embedding width, n normal
+validation clips, N training clips.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmaction.models.data_preprocessors import ActionDataPreprocessor
+from mmaction.structures import ActionDataSample
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+from torch import Tensor
+from typing_extensions import Self
+
+from mmotion.registry import MODELS
+
+from .scorers import AnySizeBuffers
+
+# of mmengine's models
+MODES = ('loss', 'predict', 'tensor')
+
+
+@MODELS.register_module()
+class EmbeddingPreprocessor(ActionDataPreprocessor):
+    """MMAction2's preprocessor, which stacks and normalises clips; embeddings are only stacked."""
+
+    def preprocess(
+        self,
+        inputs: list[Tensor],
+        data_samples: list[ActionDataSample],
+        training: bool = False,
+    ) -> tuple[Tensor, list[ActionDataSample]]:
+        """Make a batch of clips (V, 3, T, H, W), or of embeddings (D,)."""
+        if inputs[0].ndim == 1:
+            return torch.stack(list(inputs)), data_samples
+        return super().preprocess(inputs, data_samples, training)
+
+
+@MODELS.register_module()
+class AnomalyDetector(AnySizeBuffers, BaseModel):
+    """Gives each clip an error, a p-value, and says whether it is an alarm.
+
+    Inputs are clips, or embeddings that were computed before. In the life of a detector its scorer
+    is trained, or fitted by `fit`; then `calibrate` keeps the errors of normal clips that the
+    scorer was not trained on, which the p-values are counted from. Both are in the checkpoint.
+
+    Differs from the published behaviour: no gradient flows into the embedding as the target of its
+    own reconstruction, which invites a backbone that trains to make all embeddings equal. With
+    `stop_gradient=False` it does.
+
+    Args:
+        backbone: Config of a module that turns normalised clips (B, 3, T, H, W) into embeddings
+            (B, D), or into a tuple whose first is that.
+        scorer: Config of a module of `scorers.py`.
+        false_alarm_rate: Share of normal clips, in (0, 1), that may raise an alarm.
+        stop_gradient: Whether the target of the autoencoder is cut from the graph.
+        freeze_backbone: Whether the backbone is frozen for good. If not, it trains unless
+            `UnfreezeHook` freezes it, which needs parameters that can train.
+        data_preprocessor: Config of a data preprocessor, such as `EmbeddingPreprocessor`; by
+            default data are moved to the device.
+
+    Raises:
+        ValueError: If `false_alarm_rate` is out of its range.
+    """
+
+    any_size = ('calibration_errors',)
+    calibration_errors: Tensor
+
+    def __init__(
+        self,
+        *,
+        backbone: dict,
+        scorer: dict,
+        false_alarm_rate: float = 0.05,
+        stop_gradient: bool = True,
+        freeze_backbone: bool = True,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        if not 0 < false_alarm_rate < 1:
+            raise ValueError(f'false_alarm_rate must lie in (0, 1), got {false_alarm_rate=}')
+        self.backbone = MODELS.build(backbone)
+        self.scorer = MODELS.build(scorer)
+        self.false_alarm_rate = false_alarm_rate
+        self.stop_gradient = stop_gradient
+        self.register_buffer('calibration_errors', torch.zeros(0))
+        if freeze_backbone:
+            self.backbone.requires_grad_(False)
+            self.backbone.eval()
+
+    @property
+    def is_backbone_frozen(self) -> bool:
+        """Whether no parameter of the backbone trains."""
+        return not any(parameter.requires_grad for parameter in self.backbone.parameters())
+
+    @property
+    def threshold(self) -> float:
+        """The error above which a clip is an alarm; infinite while there are too few clips."""
+        return find_threshold(self.calibration_errors, self.false_alarm_rate)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and testing; a frozen backbone is always as in testing."""
+        super().train(mode)
+        if self.is_backbone_frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        data_samples: list[ActionDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> Tensor | dict[str, Tensor] | list[ActionDataSample]:
+        """Run the model in one of mmengine's three modes.
+
+        Args:
+            inputs: Clips (B, V, 3, T, H, W) or embeddings (B, D), or a list of B tensors.
+            data_samples: One a clip; needed in mode 'predict'.
+            mode: What to return.
+
+        Returns:
+            Mode 'tensor': errors (B,). 'loss': see `loss`. 'predict': see `predict`.
+
+        Raises:
+            ValueError: If `mode` is another word, or data samples are missing.
+        """
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+        if not isinstance(inputs, Tensor):
+            inputs = torch.stack(list(inputs))
+        if mode == 'tensor':
+            return self.scorer.error(self.embed(inputs))
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if data_samples is None:
+            raise ValueError("data_samples must be given in mode 'predict', got None")
+        return self.predict(inputs, data_samples)
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Turn clips into embeddings.
+
+        Args:
+            inputs: Normalised clips (B, V, 3, T, H, W); embeddings (B, D) are returned as they are.
+
+        Returns:
+            (B, D), the mean over the views; without a graph while the backbone is frozen.
+
+        Raises:
+            ValueError: If the inputs have another shape.
+            TypeError: If the backbone gives something else.
+        """
+        if inputs.ndim == 2:
+            return inputs
+        if inputs.ndim != 6:
+            raise ValueError(
+                'inputs must be clips (B, V, 3, T, H, W) or embeddings (B, D), got shape '
+                f'{tuple(inputs.shape)}'
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_backbone_frozen):
+            found = self.backbone(inputs.flatten(0, 1))
+            embeddings = found[0] if isinstance(found, tuple) and found else found
+            num_views = inputs.shape[:2].numel()
+            if not isinstance(embeddings, Tensor) or embeddings.shape[:-1] != (num_views,):
+                raise TypeError(
+                    f'backbone must return embeddings ({num_views}, D), or a tuple whose first is '
+                    f'that, got {_describe(found)} from {type(self.backbone).__name__}; cut it '
+                    'before its classifier and average over time and space'
+                )
+            return embeddings.unflatten(0, inputs.shape[:2]).mean(1)
+
+    def loss(
+        self, inputs: Tensor, data_samples: list[ActionDataSample] | None = None
+    ) -> dict[str, Tensor]:
+        """Work out what the autoencoder is trained with.
+
+        Args:
+            inputs: See `embed`.
+            data_samples: Named if something is wrong with their clips.
+
+        Returns:
+            `loss`, the mean error of the batch, and `embedding_std`, the standard deviation over
+            the batch, averaged over the dimensions: it falls when the backbone collapses.
+
+        Raises:
+            ValueError: If the scorer is not trained by gradients, or an embedding is not finite.
+        """
+        if hasattr(self.scorer, 'fit'):
+            raise ValueError(
+                f'train_cfg must be dict(type="FitLoop") for {type(self.scorer).__name__}, which '
+                'is fitted and has no loss, got another loop'
+            )
+        embeddings = self.embed(inputs)
+        broken = ~embeddings.isfinite().all(1)
+        if broken.any():
+            first = data_samples[int(broken.nonzero()[0])].get('name') if data_samples else None
+            raise ValueError(
+                f'embeddings must be finite, got NaN or infinity for {int(broken.sum())} of '
+                f'{len(broken)} clips{f", such as {first}" if first else ""}; leave such clips '
+                'out, and lower the learning rate if the backbone trains'
+            )
+        target = embeddings.detach() if self.stop_gradient else embeddings
+        spread = embeddings.detach().float().std(0, correction=0).mean()
+        return {'loss': self.scorer.error(embeddings, target).mean(), 'embedding_std': spread}
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[ActionDataSample]
+    ) -> list[ActionDataSample]:
+        """Judge clips.
+
+        Args:
+            inputs: See `embed`.
+            data_samples: One a clip.
+
+        Returns:
+            The same, each with `error` (float32), `p_value` (float64) and `is_alarm` (bool), all
+            without axes. If the embedding is not finite, error and p-value are NaN, there is no
+            alarm, and `excluded` is set.
+        """
+        embeddings = self.embed(inputs)
+        is_finite = embeddings.isfinite().all(1)
+        errors = self.scorer.error(embeddings).float().where(is_finite, math.nan)
+        p_values, alarms = self.p_value(errors), errors > self.threshold
+        for i, sample in enumerate(data_samples):
+            sample.set_field(errors[i], 'error')
+            sample.set_field(p_values[i], 'p_value')
+            sample.set_field(alarms[i], 'is_alarm')
+            if not is_finite[i]:
+                sample.set_metainfo({'excluded': True})
+        return data_samples
+
+    def fit(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Fit the scorer.
+
+        Args:
+            embeddings: Of all training clips (N, D).
+            labels: Their classes (N,).
+
+        Raises:
+            ValueError: If the scorer is one that is trained by gradients, or see its `fit`.
+        """
+        if not hasattr(self.scorer, 'fit'):
+            raise ValueError(
+                f'train_cfg must be dict(type="EpochBasedTrainLoop") for '
+                f'{type(self.scorer).__name__}, which is trained by gradients, got a loop that fits'
+            )
+        self.scorer.fit(embeddings, labels)
+
+    def calibrate(self, errors: Tensor) -> None:
+        """Keep the errors of normal clips, which p-values and threshold follow from.
+
+        Args:
+            errors: Of normal clips that the scorer was not trained on (n,); those that are NaN,
+                of clips without an embedding, are left out.
+
+        Raises:
+            ValueError: If `errors` has another shape.
+        """
+        if errors.ndim != 1:
+            raise ValueError(f'errors must have shape (n,), got {tuple(errors.shape)}')
+        errors = errors.detach().to(self.calibration_errors)
+        self.calibration_errors = errors[~errors.isnan()].sort().values
+        needed = count_needed(self.false_alarm_rate)
+        if len(self.calibration_errors) < needed:
+            print_log(
+                f'calibration needs at least {needed} normal clips for a false-alarm rate of '
+                f'{self.false_alarm_rate:g}, got {len(self.calibration_errors)}: no clip will be '
+                'an alarm; add validation clips, or ask for a higher rate',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def p_value(self, errors: Tensor) -> Tensor:
+        """Share of normal clips with at least these errors (any shape), see `find_p_values`."""
+        return find_p_values(errors, self.calibration_errors)
+
+
+def find_p_values(errors: Tensor, calibration_errors: Tensor) -> Tensor:
+    """Conformal p-values: (1 + number of normal clips with at least this error) / (n + 1).
+
+    For a clip that is exchangeable with the n normal ones, and these themselves are drawn at
+    random, the p-value is at most a with a probability of at most a, for any a.
+
+    Args:
+        errors: Any shape.
+        calibration_errors: Errors of normal clips (n,), ascending.
+
+    Returns:
+        The same shape, float64, from 1 / (n + 1) to 1; NaN where the error is.
+
+    Example:
+        >>> find_p_values(torch.tensor([0.5, 2.0, 9.0]), torch.tensor([1.0, 2.0, 3.0])).tolist()
+        [1.0, 0.75, 0.25]
+    """
+    n = len(calibration_errors)
+    errors = errors.to(calibration_errors).contiguous()
+    num_at_least = n - torch.searchsorted(calibration_errors, errors)
+    return ((1 + num_at_least).double() / (n + 1)).where(~errors.isnan(), math.nan)
+
+
+def find_threshold(calibration_errors: Tensor, false_alarm_rate: float) -> float:
+    """The smallest of the errors of normal clips above which p-values are at most a rate.
+
+    Args:
+        calibration_errors: (n,), ascending.
+        false_alarm_rate: The rate, in (0, 1).
+
+    Returns:
+        An error; infinity if n is below `count_needed(false_alarm_rate)`.
+
+    Example:
+        >>> find_threshold(torch.arange(19.0), 0.05)
+        18.0
+    """
+    n = len(calibration_errors)
+    # p-values of errors above the largest, the second largest, ... of the normal clips
+    p_values = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
+    num_allowed = int((p_values <= false_alarm_rate).sum())
+    return float(calibration_errors[n - num_allowed]) if num_allowed else math.inf
+
+
+def count_needed(false_alarm_rate: float) -> int:
+    """How many normal clips it takes until a p-value can be at most this rate.
+
+    Example:
+        >>> count_needed(0.05)
+        19
+    """
+    return math.ceil(1 / false_alarm_rate - 1e-9) - 1
+
+
+def _describe(found: Any) -> str:
+    if isinstance(found, tuple | list) and found:
+        return f'a {type(found).__name__} whose first is {_describe(found[0])}'
+    return (
+        f'shape {tuple(found.shape)}' if isinstance(found, Tensor) else repr(type(found).__name__)
+    )
