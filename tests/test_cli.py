@@ -191,7 +191,7 @@ WRONG_USE = {
     ),
     'json lines and pictures': (
         ['predict', TOY, 'clip.mp4', '--json-lines', '-', '--draw'],
-        'must come without --draw, --attention and --regions, got --json-lines - with one of them',
+        '--json-lines must come without --draw, got both; leave out one',
     ),
     'json lines over a video': (
         ['predict', TOY, 'clip.mp4', '--json-lines', './clip.mp4'],

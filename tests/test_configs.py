@@ -14,7 +14,7 @@ from mmotion.inference import load_model
 from mmotion.pose_files import write_poses
 from mmotion.registry import MODELS
 from mmotion.runner import Runner
-from tests import action_files, anomaly_files, repetition_files
+from tests import action_files, anomaly_files, pair_files, repetition_files
 from tests.pose_videos import make_video
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +112,10 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
     if '_base_/anomaly.py' in names_of_bases(leaf):
         anomaly_files.write_all(tmp_path)
         anomaly_files.shrink(config)
+        monkeypatch.chdir(tmp_path)
+    if '_base_/bkind_videos.py' in names_of_bases(leaf) or leaf.stem == 'bkind_custom_small':
+        pair_files.write_all(tmp_path)
+        pair_files.shrink(config)
         monkeypatch.chdir(tmp_path)
     if 'data/poses' in leaf.read_text():
         write_pose_folder(tmp_path / 'data' / 'poses')
