@@ -360,7 +360,8 @@ def _import_h5py(what: str) -> Any:
         import h5py
     except ImportError as error:
         raise ImportError(
-            f'{what} must have the package h5py, got {error}; pip install h5py, or take the CSV'
+            f'{what} must have the package h5py, got {error}; '
+            'pip install "mmotion[deeplabcut]", or take the CSV'
         ) from error
     return h5py
 

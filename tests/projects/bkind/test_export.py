@@ -256,7 +256,9 @@ def test_formats_are_checked_before_anything_is_written(tracks, tmp_path, monkey
     with pytest.raises(ValueError, match=f"among {', '.join(FORMATS)}, got 'sleap'"):
         export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'sleap'])
     monkeypatch.setitem(sys.modules, 'h5py', None)
-    with pytest.raises(ImportError, match=r'must have the package h5py.*pip install h5py'):
+    with pytest.raises(
+        ImportError, match=r'must have the package h5py.*pip install "mmotion\[deeplabcut\]"'
+    ):
         export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'deeplabcut-h5'])
     assert not list(tmp_path.iterdir())
     check_formats(['csv', 'deeplabcut'])
