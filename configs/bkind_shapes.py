@@ -12,12 +12,9 @@ model = dict(
 test_pipeline = [dict(type='ResizePair', size=64), dict(type='PackPair')]
 _pairs = dict(type='FramePairsShapes', size=64, pipeline=test_pipeline)
 _shuffle, _order = (dict(type='DefaultSampler', shuffle=shuffle) for shuffle in (True, False))
+_train = dict(split='train', num_videos=60, **_pairs)
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    drop_last=True,
-    sampler=_shuffle,
-    dataset=dict(split='train', num_videos=60, **_pairs),
+    batch_size=16, num_workers=1, drop_last=True, sampler=_shuffle, dataset=_train
 )
 _loader = dict(batch_size=50, num_workers=1, sampler=_order)
 val_dataloader = dict(dataset=dict(split='val', num_videos=10, **_pairs), **_loader)
