@@ -103,6 +103,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _load_config(args: argparse.Namespace, *required: str) -> 'Config':
     """Load the config of a command, and check that it can be used for it."""
+    from mmotion.compat import apply_compat
+
+    apply_compat()
     from mmengine.config import DictAction
 
     from mmotion.config import load_config

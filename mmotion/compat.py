@@ -3,11 +3,13 @@
 The only file that works around a dependency. One short function a problem; each looks whether the
 problem is there and does nothing where the dependency has mended it.
 
-Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0.
+Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
+yapf 0.43.0.
 """
 
 import functools
 import importlib.util
+import pickle
 import sys
 import warnings
 from collections.abc import Sequence
@@ -24,10 +26,29 @@ MULTIMODAL_PACKAGE = 'mmaction.models.multimodal'
 @functools.cache
 def apply_compat() -> None:
     """Apply every remedy, once; `mmotion.registry` calls it before it imports MMAction2."""
+    survive_half_written_grammar()
     silence_mmcv_lite_warning()
     stand_in_for_missing_drn()
     survive_broken_multimodal()
     resolve_own_base_configs()
+
+
+def survive_half_written_grammar() -> None:
+    """Let `import mmengine` survive a cached grammar of yapf, which it imports, that is cut short.
+
+    yapf writes that file in the user's cache folder at its first import, and renames it before
+    all of it is written: of two processes that start together on a fresh machine, one can read an
+    empty file. Then it is made and written anew.
+    """
+    if importlib.util.find_spec('yapf') is None:
+        return
+    try:
+        import yapf
+    except (EOFError, pickle.UnpicklingError):
+        from yapf_third_party._ylib2to3.pgen2 import driver
+
+        driver._newer = lambda cached, source: False
+        import yapf  # noqa: F401
 
 
 def silence_mmcv_lite_warning() -> None:

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from mmotion.compat import apply_compat
 from mmotion.paths import enable_projects
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-# at import, not in a fixture: test files import projects.* while pytest collects them
+# at import, not in a fixture: test files import mmengine and projects.* while pytest collects them
+apply_compat()
 enable_projects()
 
 

@@ -4,6 +4,7 @@ An import happens once a process, so the cases that import run in processes of t
 """
 
 import importlib.util
+import pickle
 import re
 import subprocess
 import sys
@@ -70,6 +71,30 @@ def test_importlib_metadata_is_needed_and_required():
     assert 'importlib_metadata' in done.stderr.splitlines()[-1]
     required = (CHECKOUT / 'requirements' / 'runtime.txt').read_text()
     assert re.search(r'^importlib[-_]metadata\b', required, flags=re.MULTILINE)
+
+
+class TestHalfWrittenGrammar:
+    IMPORT = 'import mmengine.config'
+
+    @pytest.fixture(params=[0, 1000])
+    def cached(self, request, tmp_path, monkeypatch) -> list[Path]:
+        """The grammars that yapf has cached, cut to some bytes."""
+        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+        run(self.IMPORT)
+        files = list(tmp_path.rglob('*.pickle'))
+        for file in files:
+            file.write_bytes(file.read_bytes()[: request.param])
+        return files
+
+    def test_fails_without_the_remedy(self, cached):
+        done = run(without('survive_half_written_grammar') + self.IMPORT)
+        assert done.stderr.splitlines()[-1].startswith(('EOFError', '_pickle.UnpicklingError'))
+
+    def test_is_made_anew_with_the_remedy(self, cached):
+        done = run(WITH_ALL + self.IMPORT)
+        assert done.returncode == 0, done.stderr
+        assert len(cached) == 2
+        assert all(pickle.loads(file.read_bytes()) for file in cached)
 
 
 class TestMmcvLiteWarning:

@@ -306,6 +306,8 @@ def test_random_numbers_outside_are_not_touched(tmp_path):
 
 def embed_share(rank, folder):
     """Embed as one of two processes, and write down what came out."""
+    # a forked process has none of the threads that its parent computes with
+    torch.set_num_threads(1)
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
