@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.structures import TOLERANCE, check_at_least, freeze_array, make_plain
+from mmotion.structures import (
+    TOLERANCE,
+    check_at_least,
+    check_score,
+    check_segment,
+    freeze_array,
+    make_plain,
+)
 from mmotion.windows import check_windows, find_edges, find_window
 
 # classes that are named in summaries
@@ -41,13 +48,8 @@ class ActionSegment:
     score: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start_s < self.end_s:
-            raise ValueError(
-                'a segment must start at 0 or later and end after its start, '
-                f'got start_s={self.start_s} and end_s={self.end_s}'
-            )
-        if not 0 <= self.score <= 1 + TOLERANCE:
-            raise ValueError(f'score must lie in [0, 1], got score={self.score}')
+        check_segment(self.start_s, self.end_s)
+        check_score(self.score)
 
 
 # eq would compare arrays, whose truth value is undefined

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmotion.action_scores import ActionScores, rank_classes
-from mmotion.atomic import write_atomically
 from mmotion.drawing import (
     ACTIVE,
     DARK,
@@ -41,6 +40,8 @@ from mmotion.visualization import (
     make_painter,
     plot_result,
     plot_row,
+    save_figure,
+    style_axes,
 )
 
 # classes whose scores are written on a frame, and whose curves are plotted
@@ -135,10 +136,8 @@ def _(
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
-        axes.grid(alpha=0.25, lw=0.6)
-        axes.spines[['top', 'right']].set_visible(False)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        style_axes(axes)
+    save_figure(figure, path)
 
 
 @plot_row.register
@@ -248,8 +247,7 @@ def plot_heat(
             axes.imshow(shown)
             axes.set_axis_off()
         rows[0, column].set_title(f'frame {index}', fontsize=8)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, path)
 
 
 def _interpolate(

@@ -36,12 +36,13 @@ from mmotion.frames import Video, open_frames
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.registry import MODELS, PREDICTORS, TRANSFORMS
 from mmotion.video import VideoFrame, inspect_video
+from mmotion.visualization import draw_result, plot_result
 
 
 class Predictor(ABC):
     """Answers for whole videos, and for streams of frames while they come in.
 
-    A subclass says how in `_predict_frames`, `_stream_frames` and `draw`. Frames reach it checked,
+    A subclass says how in `_predict_frames` and `_stream_frames`. Frames reach it checked,
     one at a time; it reads as many as it needs and keeps as few as it can. One whose input is not
     frames overrides `predict` itself.
 
@@ -53,6 +54,9 @@ class Predictor(ABC):
     Raises:
         ValueError: If the config has no `test_pipeline`.
     """
+
+    # of its plot, after the name of the video
+    plot_name = 'result'
 
     def __init__(self, *, config: Config, model: BaseModel, device: str = 'cpu') -> None:
         if not config.get('test_pipeline'):
@@ -192,7 +196,6 @@ class Predictor(ABC):
         """
         return self._stream_frames(*open_frames(frames, fps=fps, start_s=start_s, end_s=end_s))
 
-    @abstractmethod
     def draw(
         self,
         video: str | Path | NDArray[np.uint8],
@@ -202,7 +205,9 @@ class Predictor(ABC):
         start_s: float = 0.0,
         end_s: float | None = None,
     ) -> list[Path]:
-        """Make pictures of a result.
+        """Write `<stem>_overlay.mp4`, the result on the video, and `<stem>_<plot_name>.png`.
+
+        How a result looks is registered, see `mmotion.visualization`.
 
         Args:
             video: What the result was predicted from; an iterator cannot be read twice.
@@ -214,6 +219,14 @@ class Predictor(ABC):
         Returns:
             The files, named after the video.
         """
+        stem = name_video(video)
+        overlay, plot = (
+            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', f'{self.plot_name}.png')
+        )
+        frames = self._open_again(video, result, start_s=start_s, end_s=end_s)
+        draw_result(frames, result, overlay)
+        plot_result(result, plot, title=stem)
+        return [overlay, plot]
 
     def draw_attention(
         self,
@@ -270,6 +283,18 @@ class Predictor(ABC):
         """Refuse formats that `export` cannot write; overridden together with it."""
         raise ValueError(f'predictor must export {formats}, got {cls.__name__}; leave out --export')
 
+    def _open_again(
+        self,
+        video: str | Path | NDArray[np.uint8],
+        result: Any,
+        *,
+        start_s: float,
+        end_s: float | None,
+    ) -> Iterator[VideoFrame]:
+        """The frames that a result was predicted from, to draw on."""
+        fps = result.fps if isinstance(video, np.ndarray) else None
+        return open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]
+
     @abstractmethod
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> Any:
         """The result for all frames, at least one; gradients are off."""
@@ -303,6 +328,11 @@ class Predictor(ABC):
             }
         )
         return self.model.data_preprocessor(pseudo_collate([packed]), training=False)
+
+
+def name_video(video: str | Path | NDArray[np.uint8]) -> str:
+    """What the names of files about a video begin with."""
+    return 'video' if isinstance(video, np.ndarray) else Path(video).stem
 
 
 def load_model(

@@ -20,7 +20,6 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, CheckpointLoader
 from mmengine.runner import Runner as MMEngineRunner
@@ -36,6 +35,7 @@ from mmotion.checkpoint_file import (
     find_last_checkpoint,
 )
 from mmotion.config import load_config
+from mmotion.models import unwrap_model
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
@@ -127,7 +127,7 @@ class Runner(MMEngineRunner):
                 f'{", ".join(map(str, checkpoint))}; start from its weights by load_from instead'
             )
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model: Any = self.model.module if is_model_wrapper(self.model) else self.model
+        model = unwrap_model(self.model)
         fine_tuning = isinstance(self._train_loop, BaseLoop) and not self._resume
         load_state_dict(
             model,

@@ -35,11 +35,7 @@ class RepetitionSegment:
     count: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start_s < self.end_s:
-            raise ValueError(
-                'a segment must start at 0 or later and end after its start, '
-                f'got start_s={self.start_s} and end_s={self.end_s}'
-            )
+        check_segment(self.start_s, self.end_s)
         check_at_least('count', self.count, 0)
 
 
@@ -285,6 +281,21 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     frames = np.searchsorted(count, goals - COUNT_EPS)
     before = np.concatenate([[0.0], count])[frames]
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
+
+
+def check_segment(start_s: float, end_s: float, what: str = 'a segment') -> None:
+    """Refuse a stretch of video that begins before it, or has no length."""
+    if not 0 <= start_s < end_s:
+        raise ValueError(
+            f'{what} must start at 0 or later and end after its start, '
+            f'got start_s={start_s} and end_s={end_s}'
+        )
+
+
+def check_score(score: float) -> None:
+    """Refuse a score outside of [0, 1]."""
+    if not 0 <= score <= 1 + TOLERANCE:
+        raise ValueError(f'score must lie in [0, 1], got score={score}')
 
 
 def check_at_least(name: str, value: float, minimum: float) -> None:

@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS
 
 # a norm that has statistics has this buffer
@@ -133,7 +134,7 @@ class UnfreezeHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check everything and find the part, before the first epoch."""
         _check_runner(runner)
-        model = _unwrap(runner.model)
+        model = unwrap_model(runner.model)
         names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         names += [name for name, _ in model.named_buffers() if name.endswith(_STATISTICS)]
         self._part = _find_matches(names, self.frozen, what='frozen')
@@ -148,7 +149,7 @@ class UnfreezeHook(Hook):
         for stage, names in self._choices:
             if stage.epoch <= runner.epoch:
                 frozen -= names
-        model = _unwrap(runner.model)
+        model = unwrap_model(runner.model)
         parameters = dict(model.named_parameters())
         before = _find_trainable(parameters)
         for name in parameters.keys() & set(self._part):
@@ -197,11 +198,6 @@ def _check_patterns(what: str, patterns: Sequence[str]) -> None:
 
 def _module_of(name: str) -> str:
     return name.rpartition('.')[0]
-
-
-def _unwrap(model: nn.Module) -> nn.Module:
-    inner: Any = model.module if is_model_wrapper(model) else model
-    return inner
 
 
 def _matches_any(name: str, patterns: Iterable[str]) -> bool:

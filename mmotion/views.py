@@ -185,7 +185,7 @@ class ViewMaker:
         return results | {'packed': self._finishers[-1](dict(results))}
 
 
-def check_window(window_s: float | None, hop_s: float | None) -> None:
+def check_window(window_s: float | None, hop_s: float | None = None) -> None:
     """Refuse a window or a hop that has no length."""
     for name, value in (('window_s', window_s), ('hop_s', hop_s)):
         if value is not None and not 0 < value < math.inf:

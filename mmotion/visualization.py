@@ -236,9 +236,9 @@ def _(
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, times[-1])
     for axes in (top, middle, bottom):
-        _tidy(axes)
+        style_axes(axes)
         _shade_segments(axes, result)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 @plot_result.register
@@ -254,10 +254,10 @@ def _(
     for axes, region, part in zip(rows, result.regions, result.results, strict=True):
         headline = plot_row(part, axes)
         axes.set_title(f'{region.name}: {headline}', loc='left', fontsize=10)
-        _tidy(axes)
+        style_axes(axes)
     rows[-1].set_xlabel('time (s)')
     rows[-1].set_xlim(result.start_s, result.start_s + result.num_frames / result.fps)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 @singledispatch
@@ -331,10 +331,10 @@ def plot_similarity(
     axes.set_title(f'{title}: self-similarity' if title else 'self-similarity')
     axes.set_xlabel('time (s)')
     axes.set_ylabel('time (s)')
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _tidy(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """A light grid, and a frame on two sides only."""
     axes.grid(alpha=0.25, lw=0.6)
     axes.spines[['top', 'right']].set_visible(False)
@@ -345,7 +345,8 @@ def _shade_segments(axes: Axes, result: RepetitionCount) -> None:
         axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ACTIVE, alpha=0.18, lw=0)
 
 
-def _save(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure, whole or not at all."""
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, LOOPS
 
 from .cache import EmbeddedClips
@@ -61,7 +61,7 @@ class EmbeddingHook(Hook):
         dataset = loader.dataset
         if not isinstance(dataset, EmbeddedClips):
             return
-        model = _unwrap(runner)
+        model = unwrap_model(runner.model)
         num_workers = self._num_workers.setdefault(id(loader), loader.num_workers)
         if model.is_backbone_frozen:
             dataset.embed(model, training=training)
@@ -112,7 +112,7 @@ class CalibrationHook(Hook):
                 f'val_dataloader must have usable clips of subset={NORMAL_SUBSET!r} to calibrate '
                 'with, got none; name their subset in the data set'
             )
-        _unwrap(runner).calibrate(values)
+        unwrap_model(runner.model).calibrate(values)
 
 
 @HOOKS.register_module()
@@ -197,7 +197,7 @@ class FitLoop(EpochBasedTrainLoop):
         """Gather the embeddings (N, D) and labels (N,) of all processes, and fit."""
         runner = self.runner
         runner.call_hook('before_train_epoch')
-        model = _unwrap(runner)
+        model = unwrap_model(runner.model)
         model.eval()
         own: dict[str, tuple[Tensor, int]] = {}
         with torch.no_grad():
@@ -211,11 +211,6 @@ class FitLoop(EpochBasedTrainLoop):
         model.fit(torch.stack(embeddings).to(device), torch.tensor(labels, device=device))
         runner.call_hook('after_train_epoch')
         self._epoch += 1
-
-
-def _unwrap(runner: Runner) -> Any:
-    model: Any = runner.model
-    return model.module if is_model_wrapper(model) else model
 
 
 def _name_of(sample: BaseDataElement) -> str:

@@ -12,21 +12,17 @@ windows would give.
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
-from numpy.typing import NDArray
 
-from mmotion.frames import open_frames
 from mmotion.inference import Predictor
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 from mmotion.views import ViewMaker, check_window
-from mmotion.visualization import draw_result, plot_result
 
 from .models import AnomalyDetector, count_needed
 from .scores import AnomalyScores, RunningAnomaly
@@ -47,6 +43,7 @@ class AnomalyPredictor(Predictor):
         ValueError: If a number is out of its range.
     """
 
+    plot_name = 'anomaly'
     model: AnomalyDetector
 
     def __init__(
@@ -71,27 +68,6 @@ class AnomalyPredictor(Predictor):
                 logger='current',
                 level=logging.WARNING,
             )
-
-    def draw(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: AnomalyScores,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> list[Path]:
-        """Write `<stem>_overlay.mp4` with score and alarms, and `<stem>_anomaly.png`."""
-        is_array = isinstance(video, np.ndarray)
-        stem = 'video' if is_array else Path(video).stem
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'anomaly.png')
-        )
-        fps = result.fps if is_array else None
-        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        draw_result(frames, result, overlay)
-        plot_result(result, plot, title=stem)
-        return [overlay, plot]
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> AnomalyScores:
         first = last = next(windows := self._stream_frames(frames, fps))

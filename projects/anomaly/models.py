@@ -27,12 +27,10 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from typing_extensions import Self
 
+from mmotion.models import check_mode
 from mmotion.registry import MODELS
 
 from .scorers import AnySizeBuffers
-
-# of mmengine's models
-MODES = ('loss', 'predict', 'tensor')
 
 
 @MODELS.register_module()
@@ -139,8 +137,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         Raises:
             ValueError: If `mode` is another word, or data samples are missing.
         """
-        if mode not in MODES:
-            raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+        check_mode(mode)
         if not isinstance(inputs, Tensor):
             inputs = torch.stack(list(inputs))
         if mode == 'tensor':

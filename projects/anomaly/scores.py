@@ -18,9 +18,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmotion.atomic import write_atomically
 from mmotion.drawing import DARK, GREY, WHITE, Color, Image, darken, draw_bar, write_text
-from mmotion.structures import TOLERANCE, check_at_least, freeze_array, make_plain
+from mmotion.structures import (
+    TOLERANCE,
+    check_at_least,
+    check_score,
+    check_segment,
+    freeze_array,
+    make_plain,
+)
 from mmotion.visualization import (
     PLOT_LINE,
     Caption,
@@ -29,6 +35,8 @@ from mmotion.visualization import (
     make_painter,
     plot_result,
     plot_row,
+    save_figure,
+    style_axes,
 )
 from mmotion.windows import check_windows, find_edges, find_window
 
@@ -54,13 +62,8 @@ class Alarm:
     score: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start_s < self.end_s:
-            raise ValueError(
-                'an alarm must start at 0 or later and end after its start, '
-                f'got start_s={self.start_s} and end_s={self.end_s}'
-            )
-        if not 0 <= self.score <= 1 + TOLERANCE:
-            raise ValueError(f'score must lie in [0, 1], got score={self.score}')
+        check_segment(self.start_s, self.end_s, 'an alarm')
+        check_score(self.score)
 
 
 # eq would compare arrays, whose truth value is undefined
@@ -309,10 +312,8 @@ def _(
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
-        axes.grid(alpha=0.25, lw=0.6)
-        axes.spines[['top', 'right']].set_visible(False)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        style_axes(axes)
+    save_figure(figure, path)
 
 
 @plot_row.register

@@ -20,17 +20,17 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mmotion.drawing import GREY, WHITE, Image, write_text
-from mmotion.frames import open_frames, take_chunks
+from mmotion.frames import take_chunks
 from mmotion.inference import Predictor
+from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, PREDICTORS
 from mmotion.video import VideoFrame
-from mmotion.visualization import draw_result, plot_result
 
 from .export import check_formats, export_tracks
 from .tracks import FrameKeypoints, KeypointTracks, keypoint_colors
@@ -64,6 +64,8 @@ class KeypointTracker(Predictor):
         ValueError: If `batch_size` is below 1.
     """
 
+    plot_name = 'tracks'
+
     def __init__(
         self, *, config: Config, model: BaseModel, device: str = 'cpu', batch_size: int = 16
     ) -> None:
@@ -71,25 +73,6 @@ class KeypointTracker(Predictor):
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got batch_size={batch_size}')
         self.batch_size = batch_size
-
-    def draw(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: KeypointTracks,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> list[Path]:
-        """Write `<stem>_overlay.mp4` with trails and ellipses, and `<stem>_tracks.png`."""
-        in_memory = isinstance(video, np.ndarray)
-        stem = 'video' if in_memory else Path(video).stem
-        overlay, plot = (Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'tracks.png'))
-        fps = result.fps if in_memory else None
-        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        draw_result(frames, result, overlay)
-        plot_result(result, plot, title=stem)
-        return [overlay, plot]
 
     def export(
         self,
@@ -214,7 +197,7 @@ class KeypointPicturesHook(Hook):
         count = min(self.num_samples, len(loader.dataset))
         places = np.linspace(0, len(loader.dataset) - 1, count).round().astype(int)
         samples = [loader.dataset[place] for place in places.tolist()]
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         was_training = model.training
         model.eval()
         with torch.no_grad():

@@ -12,18 +12,17 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmotion.models import check_mode, unwrap_model
 from mmotion.registry import HOOKS, MODELS
 
 from .losses import DiscoveryLoss
 from .networks import KeypointEncoder, Keypoints, ReconstructionDecoder, spatial_softmax
 
-# of mmengine's models
-MODES = ('loss', 'predict', 'tensor')
 # quarter turns of frame t + gap, counter-clockwise, in the order of the reference
 TURNS = (1, 2, -1)
 # of ImageNet, in grey levels; for images where the data preprocessor has no others
@@ -122,8 +121,7 @@ class BKinD(BaseModel):
         Raises:
             ValueError: If `mode` is another word, or the inputs have another shape.
         """
-        if mode not in MODES:
-            raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+        check_mode(mode)
         if not isinstance(inputs, Tensor):
             inputs = torch.stack(list(inputs))
         size = (3, self.image_size, self.image_size)
@@ -270,7 +268,7 @@ class CurriculumHook(Hook):
 
 
 def _unwrap(runner: Runner) -> BKinD:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     if not isinstance(model, BKinD):
         raise ValueError(
             f'CurriculumHook must run with a BKinD, got {type(model).__name__}; leave it out'

@@ -22,7 +22,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from mmotion.atomic import write_atomically
 from mmotion.drawing import WHITE, Color, Image
 from mmotion.structures import TOLERANCE, make_plain
 from mmotion.visualization import (
@@ -32,6 +31,8 @@ from mmotion.visualization import (
     make_painter,
     plot_result,
     plot_row,
+    save_figure,
+    style_axes,
 )
 
 # how much of the past a trail shows
@@ -275,11 +276,9 @@ def _(
     picture.legend(fontsize=7, ncols=2, loc='upper right')
     for axes, label in zip(rows, ('x (px)', 'y (px)', 'confidence'), strict=True):
         axes.set_ylabel(label)
-        axes.grid(alpha=0.25, lw=0.6)
-        axes.spines[['top', 'right']].set_visible(False)
+        style_axes(axes)
     rows[-1].set_xlabel('time (s)')
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, path)
 
 
 @plot_row.register

@@ -14,17 +14,17 @@ skeleton with 3 numbers each, D embedding width, N labelled neighbours, C classe
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmaction.structures import ActionDataSample
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, MODELS
 
 from .models import read_batch, read_labels, set_scores
@@ -257,7 +257,7 @@ class NeighborHook(Hook):
 
     @torch.no_grad()
     def _embed(self, runner: Runner) -> None:
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         if isinstance(self.dataloader, dict):
             self.dataloader = runner.build_dataloader(self.dataloader)
         num_classes = len(self.dataloader.dataset.metainfo['classes'])

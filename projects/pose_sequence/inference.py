@@ -37,7 +37,8 @@ from mmotion.poses import Person, PoseVideo
 from mmotion.predict_videos import VIDEO_SUFFIXES
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
-from mmotion.visualization import Image, Painter, draw_result, make_painter, plot_result
+from mmotion.views import check_window
+from mmotion.visualization import Image, Painter, make_painter
 
 from .sequence_files import take_main_track
 from .transforms import PackSequence, ResampleSequence
@@ -116,6 +117,8 @@ class PosePredictor(Predictor):
         ValueError: If a number is out of its range, or the pipeline has no `PackSequence`.
     """
 
+    plot_name = 'actions'
+
     def __init__(
         self,
         *,
@@ -131,8 +134,7 @@ class PosePredictor(Predictor):
         super().__init__(config=config, model=model, device=device)
         if every < 1:
             raise ValueError(f'every must be at least 1, got every={every}')
-        if window_s is not None and not 0 < window_s < math.inf:
-            raise ValueError(f'window_s must be above 0 and finite, got window_s={window_s}')
+        check_window(window_s)
         if not 0 < min_score <= 1:
             raise ValueError(f'min_score must be above 0 and at most 1, got min_score={min_score}')
         steps = self._pipeline.transforms
@@ -170,36 +172,22 @@ class PosePredictor(Predictor):
         with torch.inference_mode():
             return self._predict_steps(poses, steps, first)
 
-    def draw(
+    def _open_again(
         self,
         video: str | Path | NDArray[np.uint8],
         result: PoseScores,
-        out_dir: str | Path,
         *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> list[Path]:
-        """Write `<stem>_overlay.mp4` with skeletons and labels, and `<stem>_actions.png`.
-
-        The skeletons of a keypoint file are drawn on its video if that is there, else on black.
-        """
+        start_s: float,
+        end_s: float | None,
+    ) -> Iterator[VideoFrame]:
+        """The video of a keypoint file if that is there, else black frames."""
         poses = result.poses
-        stem = 'video' if isinstance(video, np.ndarray) else Path(video).stem
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'actions.png')
-        )
-        frames: Iterable[Image | VideoFrame]
         if not _is_keypoint_file(video):
-            fps = result.fps if isinstance(video, np.ndarray) else None
-            frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        elif _is_video(poses.source):
-            frames, _ = open_frames(poses.source, start_s=start_s, end_s=end_s)
-        else:
-            black = np.zeros((poses.height, poses.width, 3), np.uint8)
-            frames = itertools.repeat(black, result.num_frames)
-        draw_result(frames, result, overlay)
-        plot_result(result, plot, title=stem)
-        return [overlay, plot]
+            return super()._open_again(video, result, start_s=start_s, end_s=end_s)
+        if _is_video(poses.source):
+            return open_frames(poses.source, start_s=start_s, end_s=end_s)[0]
+        black = np.zeros((poses.height, poses.width, 3), np.uint8)
+        return open_frames(itertools.repeat(black, result.num_frames), fps=result.fps)[0]
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> PoseScores:
         first = next(frames)

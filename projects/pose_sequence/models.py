@@ -17,10 +17,8 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from mmotion.models import check_mode
 from mmotion.registry import MODELS
-
-# of mmengine's models
-MODES = ('loss', 'predict', 'tensor')
 
 
 class Standardize(nn.Module):
@@ -147,7 +145,7 @@ def read_batch(
         inputs: A tensor (B, ..., L, K, 3), or a list of B tensors.
         data_samples: Each with `length`, one number or one for each view; None if all steps are
             valid.
-        mode: One of `MODES`.
+        mode: One of `mmotion.models.MODES`.
 
     Returns:
         Inputs, and lengths (B, ...) on the same device.
@@ -155,8 +153,7 @@ def read_batch(
     Raises:
         ValueError: If `mode` is another word, or data samples are missing where they are needed.
     """
-    if mode not in MODES:
-        raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+    check_mode(mode)
     if data_samples is None and mode != 'tensor':
         raise ValueError(f'data_samples must be given in mode {mode!r}, got None')
     if not isinstance(inputs, Tensor):

@@ -9,12 +9,12 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.frames import open_frames, take_chunks
-from mmotion.inference import Predictor
+from mmotion.frames import take_chunks
+from mmotion.inference import Predictor, name_video
 from mmotion.registry import PREDICTORS
 from mmotion.structures import RepetitionCount, RunningCount
 from mmotion.video import VideoFrame
-from mmotion.visualization import draw_result, plot_result, plot_similarity
+from mmotion.visualization import plot_similarity
 
 from .counting import RepetitionCounter
 from .models import RepNet
@@ -39,6 +39,8 @@ class RepetitionPredictor(Predictor):
 
     model: RepNet
 
+    plot_name = 'counts'
+
     def __init__(
         self, *, config: Config, model: RepNet, device: str = 'cpu', report_every_s: float = 1.0
     ) -> None:
@@ -61,27 +63,20 @@ class RepetitionPredictor(Predictor):
         The last one is the self-similarity matrix of the window at the chosen stride around the
         middle of the longest segment, or of the video if nothing repeats.
         """
-        in_memory = isinstance(video, np.ndarray)
-        stem = 'video' if in_memory else Path(video).stem
-        fps = result.fps if in_memory else None
-        overlay, counts, similarity = (
-            Path(out_dir) / f'{stem}_{name}'
-            for name in ('overlay.mp4', 'counts.png', 'similarity.png')
-        )
-        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        draw_result(frames, result, overlay)
-        plot_result(result, counts, title=stem)
-
+        files = super().draw(video, result, out_dir, start_s=start_s, end_s=end_s)
+        stem = name_video(video)
+        similarity = Path(out_dir) / f'{stem}_similarity.png'
         segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
         duration_s = result.num_frames / result.fps
         middle_s = (segment.start_s + segment.end_s) / 2 if segment else start_s + duration_s / 2
         window_s = self.model.num_frames * result.stride / result.fps
         latest_s = max(start_s + duration_s - window_s, start_s)
         from_s = min(max(middle_s - window_s / 2, start_s), latest_s)
-        frames, fps = open_frames(video, fps=fps, start_s=from_s, end_s=end_s)
-        matrix = self.compare_frames(frames, fps=fps, stride=result.stride)
-        plot_similarity(matrix, similarity, title=stem, frame_s=result.stride / fps, start_s=from_s)
-        return [overlay, counts, similarity]
+        frames = self._open_again(video, result, start_s=from_s, end_s=end_s)
+        matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
+        frame_s = result.stride / result.fps
+        plot_similarity(matrix, similarity, title=stem, frame_s=frame_s, start_s=from_s)
+        return [*files, similarity]
 
     @torch.inference_mode()
     def compare_frames(

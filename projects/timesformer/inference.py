@@ -29,11 +29,10 @@ from mmotion.action_metrics import describe_views
 from mmotion.action_scores import ActionScores, RunningScores
 from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
 from mmotion.frames import Video, open_frames
-from mmotion.inference import Predictor, find_class_names
+from mmotion.inference import Predictor, find_class_names, name_video
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.views import Results, ViewMaker, check_window
-from mmotion.visualization import draw_result, plot_result
 
 
 @PREDICTORS.register_module()
@@ -54,6 +53,8 @@ class ActionPredictor(Predictor):
     Raises:
         ValueError: If a number is out of its range.
     """
+
+    plot_name = 'actions'
 
     def __init__(
         self,
@@ -102,25 +103,6 @@ class ActionPredictor(Predictor):
             scores, views = self._score(results)
         return replace(result, scores=scores, views=views)
 
-    def draw(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: ActionScores,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> list[Path]:
-        """Write `<stem>_overlay.mp4` with labels and timeline, and `<stem>_actions.png`."""
-        stem, fps = _describe_source(video, result)
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', 'actions.png')
-        )
-        frames, _ = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        draw_result(frames, result, overlay)
-        plot_result(result, plot, title=stem)
-        return [overlay, plot]
-
     def draw_attention(
         self,
         video: str | Path | NDArray[np.uint8],
@@ -141,11 +123,11 @@ class ActionPredictor(Predictor):
                 'backbone must be able to show its attention, got '
                 f'{type(self.model.backbone).__name__}; leave out --attention'
             )
-        stem, fps = _describe_source(video, result)
+        stem = name_video(video)
         overlay, picture = (Path(out_dir) / f'{stem}_attention{end}' for end in ('.mp4', '.png'))
 
         def read() -> Iterator[VideoFrame]:
-            return open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]
+            return self._open_again(video, result, start_s=start_s, end_s=end_s)
 
         draw_heat(read(), self._attend(read(), result.fps), overlay, fps=result.fps)
 
@@ -248,10 +230,3 @@ class ActionPredictor(Predictor):
         (sample,) = self.model(**batch, mode='predict')
         views = describe_views(batch['inputs'].shape[1:], results['num_clips'])
         return sample.pred_score.float().cpu().numpy(), views
-
-
-def _describe_source(
-    video: str | Path | NDArray[np.uint8], result: ActionScores
-) -> tuple[str, float | None]:
-    """The name for the files of a video, and the rate to open it with."""
-    return ('video', result.fps) if isinstance(video, np.ndarray) else (Path(video).stem, None)

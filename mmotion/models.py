@@ -1,0 +1,23 @@
+"""What models of all systems share: the modes of mmengine's models, and wrappers around a model."""
+
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+MODES = ('loss', 'predict', 'tensor')
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a `mode` of `forward` that is none of mmengine's.
+
+    Raises:
+        ValueError: If it is not in `MODES`.
+    """
+    if mode not in MODES:
+        raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+
+
+def unwrap_model(model: nn.Module) -> Any:
+    """Give the model inside a wrapper, such as that of a distributed run, or the model itself."""
+    return model.module if is_model_wrapper(model) else model
