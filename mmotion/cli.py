@@ -129,7 +129,13 @@ def _load_config(args: argparse.Namespace, *required: str) -> 'Config':
 def _train(args: argparse.Namespace) -> int:
     _set_local_rank(args)
     config = _load_config(args, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    from mmengine.device import get_device
+
+    from mmotion.memory import keep_freed_memory
     from mmotion.runner import build_runner, stop_processes
+
+    if get_device() == 'cpu':
+        keep_freed_memory()
 
     runner = build_runner(
         config,

@@ -3,7 +3,8 @@
 The two take turns on the same pairs, with the same weights, so that what else the machine does hits
 both alike: ours, and the same model with `strict=True`, whose passes are those of
 neuroethology/BKinD@9e73721 (see `projects/bkind/models.py`). A step is forward, backward and SGD,
-with all losses. Weights are random, which makes no difference for the time.
+with all losses. Weights are random, which makes no difference for the time. On a CPU both keep
+freed memory, as `mmotion train` does; `--no-keep-memory` shows what that brings.
 
     python tools/analysis/benchmark_bkind.py --rounds 5
     python tools/analysis/benchmark_bkind.py --device cuda --batch-size 16
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark import describe_machine, time_in_turn
 
+from mmotion.memory import keep_freed_memory
 from projects.bkind.models import TURNS, BKinD
 
 MODES = {'ours': False, 'strict': True}
@@ -114,12 +116,14 @@ def make_parts(model: BKinD, pairs: Tensor) -> dict[str, Callable[[], object]]:
     }
 
 
-def peak_memory(sizes: Sizes, strict: bool, device: str) -> float:
+def peak_memory(sizes: Sizes, strict: bool, device: str, keep_memory: bool) -> float:
     """Peak memory in GB of a process of its own that makes two steps.
 
     On a CPU all of the process, of which PyTorch itself takes about 0.3 GB; on a GPU what PyTorch
     has allocated there.
     """
+    if keep_memory:
+        keep_freed_memory()
     step = make_step(build(sizes, strict=strict, device=device), draw_pairs(sizes, device))
     for _ in range(2):
         step()
@@ -130,13 +134,14 @@ def peak_memory(sizes: Sizes, strict: bool, device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def compare_steps(sizes: Sizes, *, rounds: int, device: str) -> str:
+def compare_steps(sizes: Sizes, *, rounds: int, device: str, keep_memory: bool = True) -> str:
     """Time both ways in turn, and the parts of ours.
 
     Args:
         sizes: Of both.
         rounds: How often each is timed; medians are given.
         device: 'cpu' or 'cuda'.
+        keep_memory: Whether the process keeps freed memory, see `mmotion/memory.py`.
 
     Returns:
         Two tables in Markdown.
@@ -146,7 +151,10 @@ def compare_steps(sizes: Sizes, *, rounds: int, device: str) -> str:
     # first, as a process inherits a peak
     for name, strict in MODES.items():
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            memory[name] = pool.submit(peak_memory, sizes, strict, device).result()
+            peak = pool.submit(peak_memory, sizes, strict, device, keep_memory)
+            memory[name] = peak.result()
+    if keep_memory:
+        keep_freed_memory()
 
     pairs = draw_pairs(sizes, device)
     models = {name: build(sizes, strict=strict, device=device) for name, strict in MODES.items()}
@@ -185,9 +193,16 @@ def main() -> None:
     parser.add_argument('--image-size', type=int, default=256, help='in pixels; default: 256')
     parser.add_argument('--encoder', default='resnet50', help='of timm; default: resnet50')
     parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    parser.add_argument(
+        '--keep-memory',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='keep freed memory, as `mmotion train` does on a CPU; default: yes',
+    )
     args = parser.parse_args()
     sizes = Sizes(encoder=args.encoder, image_size=args.image_size, batch_size=args.batch_size)
-    print(compare_steps(sizes, rounds=args.rounds, device=args.device))
+    keep_memory = args.keep_memory and args.device == 'cpu'
+    print(compare_steps(sizes, rounds=args.rounds, device=args.device, keep_memory=keep_memory))
 
 
 if __name__ == '__main__':
