@@ -1,4 +1,4 @@
-# BKinD on your own videos without a GPU: a small network, 128 px; a CPU core, half an hour.
+# BKinD on your own videos without a GPU: a small network, 128 px; two CPU cores, 20 minutes.
 _base_ = ['_base_/default_runtime.py', '_base_/bkind.py']
 
 model = dict(

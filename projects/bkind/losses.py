@@ -337,11 +337,13 @@ class VGG19(nn.Module):
 
 def _masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
     """Mean over all elements of the squared difference, each weighted by the mask."""
-    if mask is None:
-        return F.mse_loss(pictures, targets)
-    if mask.shape[2:] != (1, 1):
-        mask = F.interpolate(mask, pictures.shape[2:], mode='bilinear', align_corners=False)
-    return ((pictures - targets).square() * mask).mean()
+    # the gradient of F.mse_loss loses the layout of its input, and what follows is slow with two
+    errors = (pictures - targets).square()
+    if mask is not None:
+        if mask.shape[2:] != (1, 1):
+            mask = F.interpolate(mask, pictures.shape[2:], mode='bilinear', align_corners=False)
+        errors = errors * mask
+    return errors.mean()
 
 
 def _blur(images: Tensor, sigma: float) -> Tensor:

@@ -81,7 +81,7 @@ class BKinD(BaseModel):
             raise ValueError(f'image_size must be a positive multiple of 32, got {image_size=}')
         if curriculum_epoch < 0:
             raise ValueError(f'curriculum_epoch must not be negative, got {curriculum_epoch=}')
-        self.encoder = KeypointEncoder(**encoder, num_keypoints=num_keypoints, all_levels=strict)
+        self.encoder = KeypointEncoder(**encoder, num_keypoints=num_keypoints, strict=strict)
         self.decoder = ReconstructionDecoder(
             in_channels=self.encoder.num_features, num_maps=2 * num_keypoints, strict=strict
         )
