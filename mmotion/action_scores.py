@@ -7,7 +7,6 @@ Shape letters in this file: C classes, W windows of the video.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +16,13 @@ from numpy.typing import NDArray
 from mmotion.structures import (
     TOLERANCE,
     check_at_least,
+    check_fps,
     check_score,
     check_segment,
     freeze_array,
     make_plain,
 )
-from mmotion.windows import check_windows, find_edges, find_window
+from mmotion.windows import WindowedResult, check_windows
 
 # classes that are named in summaries
 TOP = 5
@@ -54,7 +54,7 @@ class ActionSegment:
 
 # eq would compare arrays, whose truth value is undefined
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class ActionScores:
+class ActionScores(WindowedResult):
     """Which action a video shows, and which one when.
 
     Arrays, or anything that becomes one, are stored as read-only float32 (times: float64).
@@ -109,8 +109,7 @@ class ActionScores:
             ('window_scores', np.float32, 2),
         ):
             object.__setattr__(self, name, freeze_array(name, getattr(self, name), dtype, ndim))
-        if not 0 < self.fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
+        check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
         check_at_least('start_s', self.start_s, 0)
         if not 0 <= self.min_score <= 1:
@@ -128,18 +127,6 @@ class ActionScores:
     def score(self) -> float:
         """The highest score."""
         return float(self.scores.max())
-
-    @property
-    def end_s(self) -> float:
-        """When the last frame that was watched disappears."""
-        return self.start_s + self.num_frames / self.fps
-
-    @property
-    def edges_s(self) -> NDArray[np.float64]:
-        """Times (W + 1,) between which the scores of each window hold: from middle to middle."""
-        return find_edges(
-            self.window_start_s, self.window_end_s, start_s=self.start_s, end_s=self.end_s
-        )
 
     @property
     def segments(self) -> tuple[ActionSegment, ...]:
@@ -168,10 +155,6 @@ class ActionScores:
     def top(self, k: int = TOP) -> list[tuple[str, float]]:
         """The k classes with the highest scores, best first."""
         return rank_classes(self.classes, self.scores, k)
-
-    def window_at(self, frame: int) -> int:
-        """Number of the window whose scores hold for a frame, counted from the first watched."""
-        return find_window(self.edges_s, self.start_s + (frame + 0.5) / self.fps)
 
     def describe(self) -> str:
         """The best classes with their scores, in a line."""

@@ -27,6 +27,7 @@ from mmotion.drawing import (
     Image,
     darken,
     draw_bar,
+    draw_timeline,
     enlarge,
     write_text,
 )
@@ -73,7 +74,8 @@ class HeatMap(NamedTuple):
 def _(result: ActionScores) -> Painter:
     """The best classes of the moment with their scores, and the segments on a timeline."""
     colors = _class_colors(result)
-    segments = result.segments
+    spans = [(s.start_s, s.end_s, s.label, colors[s.label]) for s in result.segments]
+    duration_s = result.end_s - result.start_s
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
@@ -90,20 +92,16 @@ def _(result: ActionScores) -> Painter:
                 image, 46 * unit, y - 4 * unit, 20 * unit, 4 * unit, score, colors.get(label, GREY)
             )
 
-        height, width = image.shape[:2]
-        left, length, thick = 3 * unit, width - 6 * unit, 6 * unit
-        top = height - 10 * unit
-        darken(image, left - unit, top - unit, length + 2 * unit, thick + 2 * unit)
-        duration_s = result.end_s - result.start_s
-        for segment in segments:
-            begin = left + length * (segment.start_s - result.start_s) / duration_s
-            extent = length * (segment.end_s - segment.start_s) / duration_s
-            draw_bar(image, begin, top, extent, thick, 1.0, colors[segment.label])
-            if extent > 8 * unit:
-                place = (begin + unit, top + 4.5 * unit)
-                write_text(image, segment.label, place, 3.2 * unit, WHITE, extent - 2 * unit)
-        now = left + length * (index + 1) / result.num_frames
-        draw_bar(image, now - 0.6 * unit, top - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)
+        draw_timeline(
+            image,
+            spans,
+            start_s=result.start_s,
+            duration_s=duration_s,
+            part=(index + 1) / result.num_frames,
+            margin=3,
+            rise=10,
+            thickness=6,
+        )
         return image
 
     return paint

@@ -4,7 +4,7 @@ Images are RGB (H, W, 3), uint8, and are changed in place, unless a function ret
 lengths are in pixels, x to the right and y down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import cv2
@@ -88,6 +88,47 @@ def write_text(
         y += natural_height * scale / 2
     thickness = max(round(scale), 1)
     cv2.putText(image, text, (round(x), round(y)), FONT, scale, color, thickness, cv2.LINE_AA)
+
+
+def draw_timeline(
+    image: Image,
+    spans: Iterable[tuple[float, float, str, Color]],
+    *,
+    start_s: float,
+    duration_s: float,
+    part: float,
+    margin: float,
+    rise: float,
+    thickness: float,
+) -> None:
+    """Draw a whole video as a dark strip near the lower edge, with stretches of it, and a cursor.
+
+    Args:
+        image: Changed in place.
+        spans: Begin and end in seconds of the video, name ('' for none, and left out where there is
+            no room for it), color.
+        start_s: Where the strip begins in the video.
+        duration_s: How long it is.
+        part: How much of it is over, in [0, 1].
+        margin: Distance from the left and right edges, in hundredths of the shorter side, as are
+            the next two.
+        rise: Distance of its upper from the lower edge of the image.
+        thickness: Its height.
+    """
+    height, width = image.shape[:2]
+    unit = min(height, width) / 100
+    left, length, thick = margin * unit, width - 2 * margin * unit, thickness * unit
+    top = height - rise * unit
+    darken(image, left - unit, top - unit, length + 2 * unit, thick + 2 * unit)
+    for begin_s, end_s, name, color in spans:
+        begin = left + length * (begin_s - start_s) / duration_s
+        extent = length * (end_s - begin_s) / duration_s
+        draw_bar(image, begin, top, extent, thick, 1.0, color)
+        if name and extent > 8 * unit:
+            place = (begin + unit, top + 4.5 * unit)
+            write_text(image, name, place, 3.2 * unit, WHITE, extent - 2 * unit)
+    now = left + length * part
+    draw_bar(image, now - 0.6 * unit, top - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)
 
 
 def outline_box(

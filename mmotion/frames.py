@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.structures import check_fps
 from mmotion.video import VideoFrame, inspect_video, iterate_frames
 
 Item = TypeVar('Item')
@@ -52,8 +53,7 @@ def open_frames(
 
     if fps is None:
         raise ValueError('fps must be given for frames, got fps=None; 30.0 is the most usual')
-    if not 0 < fps < math.inf:
-        raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
+    check_fps(fps)
     if isinstance(video, np.ndarray) and (video.ndim != 4 or len(video) == 0):
         raise ValueError(
             'an array of frames must be uint8 RGB (N, H, W, 3) with N >= 1, '

@@ -8,13 +8,12 @@ Shape letters in this file: N frames that were looked at, K points of the skelet
 """
 
 import dataclasses
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.skeletons import Skeleton
-from mmotion.structures import TOLERANCE
+from mmotion.structures import TOLERANCE, check_fps
 
 
 # eq would compare arrays, whose truth value is undefined
@@ -125,8 +124,7 @@ class PoseVideo:
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
+        check_fps(self.fps)
         for name in ('width', 'height', 'num_frames'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be at least 1, got {name}={getattr(self, name)}')

@@ -176,8 +176,7 @@ class RepetitionCount:
     def _check_numbers(self) -> None:
         check_at_least('count', self.count, 0)
         check_at_least('start_s', self.start_s, 0)
-        if not 0 < self.fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
+        check_fps(self.fps)
         if not 0 <= self.confidence <= 1 + TOLERANCE:
             raise ValueError(f'confidence must lie in [0, 1], got confidence={self.confidence}')
         if self.stride < 1:
@@ -281,6 +280,12 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     frames = np.searchsorted(count, goals - COUNT_EPS)
     before = np.concatenate([[0.0], count])[frames]
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
+
+
+def check_fps(fps: float) -> None:
+    """Refuse a rate of frames that no video can have."""
+    if not 0 < fps < math.inf:
+        raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
 
 
 def check_segment(start_s: float, end_s: float, what: str = 'a segment') -> None:

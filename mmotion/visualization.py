@@ -29,6 +29,7 @@ from mmotion.drawing import (
     darken,
     draw_arc,
     draw_bar,
+    draw_timeline,
     enlarge,
     outline_box,
     write_text,
@@ -99,11 +100,12 @@ def make_painter(result: Any) -> Painter:
 @make_painter.register
 def _(result: RepetitionCount) -> Painter:
     """Count and progress of the cycle in a dial, period and periodicity beside it, a timeline."""
+    spans = [(segment.start_s, segment.end_s, '', ACTIVE) for segment in result.segments]
+    duration_s = result.num_frames / result.fps
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
-        height, width = image.shape[:2]
-        unit = min(height, width) / 100
+        unit = min(image.shape[:2]) / 100
         count = float(result.count_per_frame[index]) + COUNT_EPS
         period_s = float(result.period_s_per_frame[index])
         periodicity = float(result.periodicity_per_frame[index])
@@ -119,7 +121,16 @@ def _(result: RepetitionCount) -> Painter:
         write_text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
         draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, 1.0, DARK)
         draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, periodicity, color)
-        _timeline(image, result, index, unit)
+        draw_timeline(
+            image,
+            spans,
+            start_s=result.start_s,
+            duration_s=duration_s,
+            part=(index + 1) / result.num_frames,
+            margin=3,
+            rise=7,
+            thickness=2.5,
+        )
         return image
 
     return paint
@@ -362,18 +373,3 @@ def _show_progress(frames: Iterable[Any], total: int, description: str) -> Itera
         transient=True,
         disable=not console.is_terminal,
     )
-
-
-def _timeline(image: Image, result: RepetitionCount, index: int, unit: float) -> None:
-    """Draw the whole video as a line at the bottom, with its segments and where we are."""
-    height, width = image.shape[:2]
-    left, length, thick = 3 * unit, width - 6 * unit, 2.5 * unit
-    y = height - 7 * unit
-    darken(image, left - unit, y - unit, length + 2 * unit, thick + 2 * unit)
-    duration_s = result.num_frames / result.fps
-    for segment in result.segments:
-        begin = (segment.start_s - result.start_s) / duration_s
-        part = (segment.end_s - segment.start_s) / duration_s
-        draw_bar(image, left + length * begin, y, length * part, thick, 1.0, ACTIVE)
-    now = left + length * (index + 1) / result.num_frames
-    draw_bar(image, now - 0.6 * unit, y - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)

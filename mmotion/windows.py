@@ -3,6 +3,8 @@
 Times are in seconds of the video. Shape letters in this file: W windows of the video.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,3 +66,39 @@ def find_window(edges_s: NDArray[np.float64], time_s: float) -> int:
     """Number of the window that speaks for a moment, see `find_edges`."""
     place = int(np.searchsorted(edges_s, time_s, side='right')) - 1
     return min(max(place, 0), len(edges_s) - 2)
+
+
+class WindowedResult:
+    """Base of a frozen dataclass that says something of each window that slid over a video.
+
+    Attributes:
+        fps: Frames per second.
+        num_frames: Frames of the video, or of its part that was watched.
+        start_s: When the first frame appears.
+        window_start_s: When each window begins (W,), in order.
+        window_end_s: When each window ends (W,), in order.
+    """
+
+    fps: float
+    num_frames: int
+    start_s: float
+    window_start_s: NDArray[np.float64]
+    window_end_s: NDArray[np.float64]
+
+    @property
+    def end_s(self) -> float:
+        """When the last frame that was watched disappears."""
+        return self.start_s + self.num_frames / self.fps
+
+    @cached_property
+    def edges_s(self) -> NDArray[np.float64]:
+        """Times (W + 1,) between which what a window says holds: from middle to middle."""
+        edges = find_edges(
+            self.window_start_s, self.window_end_s, start_s=self.start_s, end_s=self.end_s
+        )
+        edges.setflags(write=False)
+        return edges
+
+    def window_at(self, frame: int) -> int:
+        """Number of the window that speaks for a frame, counted from the first watched."""
+        return find_window(self.edges_s, self.start_s + (frame + 0.5) / self.fps)

@@ -6,6 +6,7 @@ from mmotion.drawing import (
     darken,
     draw_arc,
     draw_bar,
+    draw_timeline,
     enlarge,
     outline_box,
     write_text,
@@ -83,3 +84,36 @@ def test_outline_of_a_box(box, label_top):
     rows, _ = np.nonzero((image < 100).all(axis=-1))
     assert rows.min() == pytest.approx(label_top, abs=2)
     assert (image[60, left + 10 : right - 10] == 100).all()
+
+
+def test_a_timeline_shows_stretches_and_how_much_is_over(image):
+    image[:] = 200
+    red = (255, 0, 0)
+    draw_timeline(
+        image,
+        [(12.0, 14.5, '', red)],
+        start_s=10.0,
+        duration_s=10.0,
+        part=0.75,
+        margin=10,
+        rise=20,
+        thickness=5,
+    )
+    # from 10 to 190 px: 18 px a second
+    np.testing.assert_array_equal(np.flatnonzero((image[82] == red).all(1))[[0, -1]], [46, 91])
+    np.testing.assert_array_equal(np.flatnonzero((image[82] == WHITE).all(1)), [144, 145])
+    strip = image[82]
+    assert (strip[[8, 191]] == 200).all() and (strip[[9, 190]] == 50).all()
+    rows = np.flatnonzero((image[:, 11] == 50).all(1))
+    np.testing.assert_array_equal(rows[[0, -1]], [79, 85])
+
+
+def test_a_stretch_of_a_timeline_has_a_name_where_there_is_room(image):
+    pictures = []
+    for name, end_s in (('', 5.0), ('walk', 5.0), ('', 0.1), ('walk', 0.1)):
+        picture = image.copy()
+        where = dict(start_s=0.0, duration_s=10.0, part=1.0, margin=3, rise=10, thickness=6)
+        draw_timeline(picture, [(0.0, end_s, name, (0, 0, 255))], **where)
+        pictures.append(picture)
+    assert (pictures[0] != pictures[1]).any()
+    np.testing.assert_array_equal(pictures[2], pictures[3])

@@ -18,10 +18,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmotion.drawing import DARK, GREY, WHITE, Color, Image, darken, draw_bar, write_text
+from mmotion.drawing import (
+    DARK,
+    GREY,
+    WHITE,
+    Color,
+    Image,
+    darken,
+    draw_bar,
+    draw_timeline,
+    write_text,
+)
 from mmotion.structures import (
     TOLERANCE,
     check_at_least,
+    check_fps,
     check_score,
     check_segment,
     freeze_array,
@@ -38,7 +49,7 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.windows import check_windows, find_edges, find_window
+from mmotion.windows import WindowedResult, check_windows
 
 ALARM: Color = (240, 70, 60)
 PLOT_ALARM = '#d62728'
@@ -68,7 +79,7 @@ class Alarm:
 
 # eq would compare arrays, whose truth value is undefined
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class AnomalyScores:
+class AnomalyScores(WindowedResult):
     """How unlike anything normal a video is, over its time.
 
     Arrays, or anything that becomes one, are stored as read-only float64.
@@ -116,8 +127,7 @@ class AnomalyScores:
     def __post_init__(self) -> None:
         for name in ('window_start_s', 'window_end_s', 'errors', 'scores'):
             object.__setattr__(self, name, freeze_array(name, getattr(self, name), np.float64, 1))
-        if not 0 < self.fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
+        check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
         check_at_least('start_s', self.start_s, 0)
         if math.isnan(self.threshold):
@@ -155,18 +165,6 @@ class AnomalyScores:
         return self.errors > self.threshold
 
     @property
-    def end_s(self) -> float:
-        """When the last frame that was watched disappears."""
-        return self.start_s + self.num_frames / self.fps
-
-    @property
-    def edges_s(self) -> NDArray[np.float64]:
-        """Times (W + 1,) between which the score of each window holds: from middle to middle."""
-        return find_edges(
-            self.window_start_s, self.window_end_s, start_s=self.start_s, end_s=self.end_s
-        )
-
-    @property
     def segments(self) -> tuple[Alarm, ...]:
         """The alarms, in order; those of neighbouring windows are one."""
         edges = self.edges_s
@@ -175,10 +173,6 @@ class AnomalyScores:
             Alarm(float(edges[first]), float(edges[end]), float(self.scores[first:end].max()))
             for first, end in runs.tolist()
         )
-
-    def window_at(self, frame: int) -> int:
-        """Number of the window whose score holds for a frame, counted from the first watched."""
-        return find_window(self.edges_s, self.start_s + (frame + 0.5) / self.fps)
 
     def describe(self) -> str:
         """The alarms and the highest score, in a line."""
@@ -244,15 +238,15 @@ class RunningAnomaly:
 @make_painter.register
 def _(result: AnomalyScores) -> Painter:
     """The score of the moment as a bar, with a frame around an alarm, and the alarms over time."""
-    segments, edges, is_alarm = result.segments, result.edges_s, result.is_alarm
+    spans = [(alarm.start_s, alarm.end_s, '', ALARM) for alarm in result.segments]
+    is_alarm = result.is_alarm
     limit = 1 - result.false_alarm_rate
     duration_s = result.end_s - result.start_s
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
-        height, width = image.shape[:2]
-        unit = min(height, width) / 100
-        window = find_window(edges, result.start_s + (index + 0.5) / result.fps)
+        unit = min(image.shape[:2]) / 100
+        window = result.window_at(index)
         score, alarm = result.scores[window], bool(is_alarm[window])
         if alarm:
             border = max(round(1.5 * unit), 2)
@@ -268,15 +262,16 @@ def _(result: AnomalyScores) -> Painter:
         draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, score if known else 0.0, color)
         draw_bar(image, (46 + 20 * limit) * unit, 5 * unit, 0.8 * unit, 6 * unit, 1.0, WHITE)
 
-        left, length, thick = 5 * unit, width - 10 * unit, 4 * unit
-        top = height - 9 * unit
-        darken(image, left - unit, top - unit, length + 2 * unit, thick + 2 * unit)
-        for segment in segments:
-            begin = left + length * (segment.start_s - result.start_s) / duration_s
-            extent = length * (segment.end_s - segment.start_s) / duration_s
-            draw_bar(image, begin, top, extent, thick, 1.0, ALARM)
-        now = left + length * (index + 1) / result.num_frames
-        draw_bar(image, now - 0.6 * unit, top - unit, 1.2 * unit, thick + 2 * unit, 1.0, WHITE)
+        draw_timeline(
+            image,
+            spans,
+            start_s=result.start_s,
+            duration_s=duration_s,
+            part=(index + 1) / result.num_frames,
+            margin=5,
+            rise=9,
+            thickness=4,
+        )
         return image
 
     return paint

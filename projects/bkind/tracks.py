@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.drawing import WHITE, Color, Image
-from mmotion.structures import TOLERANCE, make_plain
+from mmotion.structures import TOLERANCE, check_fps, make_plain
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -111,8 +111,7 @@ class KeypointTracks:
     start_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={self.fps}')
+        check_fps(self.fps)
         if not 0 <= self.start_s < math.inf:
             raise ValueError(f'start_s must be at least 0 and finite, got start_s={self.start_s}')
         for name in ('width', 'height'):

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.structures import RepetitionCount, RunningCount
+from mmotion.structures import RepetitionCount, RunningCount, check_fps
 
 from .losses import class_to_period
 
@@ -222,8 +222,7 @@ class RepetitionCounter:
         start_s: float = 0.0,
         keep_rows: bool = True,
     ) -> None:
-        if not 0 < fps < math.inf:
-            raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
+        check_fps(fps)
         self.model = model
         self.fps = fps
         self.options = options
