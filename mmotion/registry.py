@@ -145,35 +145,39 @@ def _scan_projects(registry_name: str) -> dict[str, str]:
     return found
 
 
-RUNNERS = Registry('RUNNERS', parent=mmaction.RUNNERS, locations=['mmotion.runner'])
+RUNNERS = Registry('RUNNERS', parent=mmaction.RUNNERS, locations=['mmotion.training.runner'])
 RUNNER_CONSTRUCTORS = Registry('RUNNER_CONSTRUCTORS', parent=mmaction.RUNNER_CONSTRUCTORS)
 LOOPS = Registry('LOOPS', parent=mmaction.LOOPS)
-HOOKS = Registry('HOOKS', parent=mmaction.HOOKS, locations=['mmotion.hooks', 'mmotion.unfreeze'])
+HOOKS = Registry(
+    'HOOKS',
+    parent=mmaction.HOOKS,
+    locations=['mmotion.training.hooks', 'mmotion.training.unfreeze'],
+)
 DATASETS = Registry('DATASETS', parent=mmaction.DATASETS)
 DATA_SAMPLERS = Registry(
-    'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.samplers']
+    'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.transforms.samplers']
 )
 TRANSFORMS = Registry(
     'TRANSFORMS',
     parent=mmaction.TRANSFORMS,
-    locations=['mmotion.clip_transforms', 'mmotion.transforms'],
+    locations=['mmotion.transforms.sampling', 'mmotion.transforms'],
 )
 MODELS = Registry(
     'MODELS',
     parent=mmaction.MODELS,
-    locations=['mmotion.checkpoint_source', 'mmotion.preprocessing'],
+    locations=['mmotion.checkpoint.sources', 'mmotion.transforms.preprocessing'],
 )
 MODEL_WRAPPERS = Registry('MODEL_WRAPPERS', parent=mmaction.MODEL_WRAPPERS)
 WEIGHT_INITIALIZERS = Registry('WEIGHT_INITIALIZERS', parent=mmaction.WEIGHT_INITIALIZERS)
 OPTIMIZERS = Registry('OPTIMIZERS', parent=mmaction.OPTIMIZERS)
 OPTIM_WRAPPERS = Registry(
-    'OPTIM_WRAPPERS', parent=mmaction.OPTIM_WRAPPERS, locations=['mmotion.runner']
+    'OPTIM_WRAPPERS', parent=mmaction.OPTIM_WRAPPERS, locations=['mmotion.training.runner']
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'OPTIM_WRAPPER_CONSTRUCTORS', parent=mmaction.OPTIM_WRAPPER_CONSTRUCTORS
 )
 PARAM_SCHEDULERS = Registry('PARAM_SCHEDULERS', parent=mmaction.PARAM_SCHEDULERS)
-METRICS = Registry('METRICS', parent=mmaction.METRICS, locations=['mmotion.action_metrics'])
+METRICS = Registry('METRICS', parent=mmaction.METRICS, locations=['mmotion.metrics'])
 EVALUATOR = Registry('EVALUATOR', parent=mmaction.EVALUATOR)
 TASK_UTILS = Registry('TASK_UTILS', parent=mmaction.TASK_UTILS)
 VISUALIZERS = Registry('VISUALIZERS', parent=mmaction.VISUALIZERS)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mmotion.poses import Person, PoseVideo
-from mmotion.skeletons import COCO17, Skeleton
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import COCO17, Skeleton
 
 
 def make_video(

@@ -11,9 +11,9 @@ from mmengine.registry import DefaultScope
 
 from mmotion.config import load_config
 from mmotion.inference import load_model
-from mmotion.pose_files import write_poses
+from mmotion.keypoints.files import write_poses
 from mmotion.registry import MODELS
-from mmotion.runner import Runner
+from mmotion.training.runner import Runner
 from tests import action_files, anomaly_files, pair_files, repetition_files
 from tests.pose_videos import make_video
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
 
 from mmotion.checkpoint import find_state_dict, load_state_dict
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import MODELS, TRANSFORMS
 
 from .convert import convert

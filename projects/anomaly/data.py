@@ -51,11 +51,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as F
 
-from mmotion.clip_reading import BrokenVideos
-from mmotion.clip_transforms import STRIDE_FPS, SampleClip
 from mmotion.registry import DATASETS, TRANSFORMS
+from mmotion.transforms.sampling import STRIDE_FPS, SampleClip
 from mmotion.video import VideoError
-from mmotion.video_scan import scan_video
+from mmotion.video.clips import BrokenVideos
+from mmotion.video.scan import scan_video
 
 SUBSETS = ('train', 'val', 'test', 'anomaly')
 COLUMNS = ('PATH', 'LABEL', 'CLASS', 'VIDEO', 'AUGMENT')

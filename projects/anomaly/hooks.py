@@ -13,8 +13,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, LOOPS
+from mmotion.training.models import unwrap_model
 
 from .cache import EmbeddedClips
 

@@ -1,9 +1,9 @@
 """The predictor of anomalies: when a video, or a camera's picture, is unlike what is normal.
 
 A window slides over the frames, and each goes through the config's `test_pipeline` as if it were a
-clip of its own, see `mmotion.views`. A clip as long as a window gets the error that testing gives
-it. Memory holds the frames of one window, and of `predict` 32 bytes a window: of an hour with a
-window every second 115 kB.
+clip of its own, see `mmotion.inference.views`. A clip as long as a window gets the error that
+testing gives it. Memory holds the frames of one window, and of `predict` 32 bytes a window: of an
+hour with a window every second 115 kB.
 
 Neighbouring windows share frames, so their alarms come together: of the windows of a normal video
 about the rate that was asked for are alarms, but an hour has fewer and longer ones than independent
@@ -20,9 +20,9 @@ from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 
 from mmotion.inference import Predictor
+from mmotion.inference.views import ViewMaker, check_window
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
-from mmotion.views import ViewMaker, check_window
 
 from .models import AnomalyDetector, count_needed
 from .scores import AnomalyScores, RunningAnomaly

@@ -29,8 +29,8 @@ from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 from sklearn.metrics import auc, average_precision_score, roc_curve
 
-from mmotion.action_metrics import find_log_dir
 from mmotion.atomic import write_atomically
+from mmotion.metrics import find_log_dir
 from mmotion.registry import METRICS
 
 NORMAL_SUBSETS = ('train', 'val', 'test')

@@ -27,8 +27,8 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from typing_extensions import Self
 
-from mmotion.models import check_mode
 from mmotion.registry import MODELS
+from mmotion.training.models import check_mode
 
 from .scorers import AnySizeBuffers
 

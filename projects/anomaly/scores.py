@@ -18,18 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmotion.drawing import (
-    DARK,
-    GREY,
-    WHITE,
-    Color,
-    Image,
-    darken,
-    draw_bar,
-    draw_timeline,
-    write_text,
-)
-from mmotion.structures import (
+from mmotion.checks import (
     TOLERANCE,
     check_at_least,
     check_fps,
@@ -38,6 +27,7 @@ from mmotion.structures import (
     freeze_array,
     make_plain,
 )
+from mmotion.structures.windows import WindowedResult, check_windows
 from mmotion.visualization import (
     PLOT_LINE,
     Caption,
@@ -49,7 +39,17 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.windows import WindowedResult, check_windows
+from mmotion.visualization.drawing import (
+    DARK,
+    GREY,
+    WHITE,
+    Color,
+    Image,
+    darken,
+    draw_bar,
+    draw_timeline,
+    write_text,
+)
 
 ALARM: Color = (240, 70, 60)
 PLOT_ALARM = '#d62728'

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmotion.atomic import write_atomically
-from mmotion.clip_reading import BrokenVideos
-from mmotion.frame_sources import FrameSource, find_sources
 from mmotion.registry import DATASETS, METRICS, TRANSFORMS
 from mmotion.video import VideoError
+from mmotion.video.clips import BrokenVideos
+from mmotion.video.sources import FrameSource, find_sources
 
 from .transforms import Box, Boxes, resize_frame
 

@@ -3,11 +3,11 @@
 `export_tracks` writes, beside the JSON of `mmotion predict`:
     csv: a row a frame: frame, time_s, then for each keypoint <name>_x and _y (pixels),
         _confidence, _var_x, _var_y and _cov_xy (square pixels)
-    coco: COCO keypoints, see `mmotion.pose_coco`
+    coco: COCO keypoints, see `mmotion.keypoints.coco`
     deeplabcut, deeplabcut-h5: what DeepLabCut's analyze_videos writes, as CSV and HDF5: columns of
         scorer, bodyparts, coords (x, y, likelihood); the files are named <stem><scorer>, by which
         DeepLabCut finds them
-    mmaction: MMAction2's pose pickle, see `mmotion.pose_arrays`
+    mmaction: MMAction2's pose pickle, see `mmotion.keypoints.arrays`
 
 `read_annotations` reads DeepLabCut's CollectedData_*.csv and .h5 (rows of image paths or frame
 numbers, in one column or several), COCO keypoints (.json), and CSV tables with a column `frame` or
@@ -32,11 +32,11 @@ import simplejson
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
-from mmotion.pose_arrays import write_mmaction_pickle
-from mmotion.pose_coco import read_coco, write_coco
-from mmotion.pose_files import PoseFileError
-from mmotion.poses import Person, PoseVideo
-from mmotion.skeletons import Skeleton
+from mmotion.keypoints.arrays import write_mmaction_pickle
+from mmotion.keypoints.coco import read_coco, write_coco
+from mmotion.keypoints.files import PoseFileError
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import Skeleton
 
 from .tracks import KeypointTracks
 

@@ -25,12 +25,12 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.drawing import GREY, WHITE, Image, write_text
-from mmotion.frames import take_chunks
 from mmotion.inference import Predictor
-from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, PREDICTORS
+from mmotion.training.models import unwrap_model
 from mmotion.video import VideoFrame
+from mmotion.video.frames import take_chunks
+from mmotion.visualization.drawing import GREY, WHITE, Image, write_text
 
 from .export import check_formats, export_tracks
 from .tracks import FrameKeypoints, KeypointTracks, keypoint_colors

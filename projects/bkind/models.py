@@ -17,8 +17,8 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmotion.models import check_mode, unwrap_model
 from mmotion.registry import HOOKS, MODELS
+from mmotion.training.models import check_mode, unwrap_model
 
 from .losses import DiscoveryLoss
 from .networks import KeypointEncoder, Keypoints, ReconstructionDecoder, spatial_softmax

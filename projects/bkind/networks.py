@@ -24,7 +24,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mmotion.checkpoint import find_state_dict, load_checkpoint_file, load_state_dict
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)

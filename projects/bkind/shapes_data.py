@@ -17,10 +17,10 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from mmotion.movers import SPRITE_SIZE, bar, similarity, smooth, sprite, texture
 from mmotion.registry import DATASETS, TRANSFORMS
-from mmotion.scene import ByteArray, FloatArray, Part, Scene
 from mmotion.shapes import SPLITS
+from mmotion.shapes.movers import SPRITE_SIZE, bar, similarity, smooth, sprite, texture
+from mmotion.shapes.scene import ByteArray, FloatArray, Part, Scene
 
 
 class Bone(NamedTuple):

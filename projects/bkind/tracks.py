@@ -22,8 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from mmotion.drawing import WHITE, Color, Image
-from mmotion.structures import TOLERANCE, check_fps, make_plain
+from mmotion.checks import TOLERANCE, check_fps, make_plain
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -34,6 +33,7 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
+from mmotion.visualization.drawing import WHITE, Color, Image
 
 # how much of the past a trail shows
 TRAIL_S = 0.5

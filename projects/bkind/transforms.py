@@ -32,10 +32,10 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
 
-from mmotion.frame_sources import FrameSource
 from mmotion.registry import TRANSFORMS
-from mmotion.shadows import NUM_FRAMES, ShadowRemover, build_remover
+from mmotion.transforms.shadows import NUM_FRAMES, ShadowRemover, build_remover
 from mmotion.video import VideoError
+from mmotion.video.sources import FrameSource
 
 # corners that are followed from frame to frame, and how many must agree: fewer do by chance
 MAX_CORNERS = 400
@@ -174,7 +174,7 @@ class RegisterPair(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RemoveShadows(BaseTransform):
-    """Remove shadows by one of the methods of `mmotion.shadows`.
+    """Remove shadows by one of the methods of `mmotion.transforms.shadows`.
 
     What 'background', and 'hsv' without given ranges, must know of a video they learn from frames
     that are spread over it, when its first pair comes. In prediction, where single frames come in,

@@ -24,8 +24,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmotion.models import unwrap_model
 from mmotion.registry import HOOKS, MODELS
+from mmotion.training.models import unwrap_model
 
 from .models import read_batch, read_labels, set_scores
 

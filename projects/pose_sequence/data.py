@@ -17,8 +17,8 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmotion.keypoints.skeletons import SKELETONS
 from mmotion.registry import DATASETS
-from mmotion.skeletons import SKELETONS
 
 from .sequence_files import (
     SequenceFile,
@@ -44,7 +44,7 @@ class KeypointSequenceDataset(BaseDataset):
         ann_file: CSV or list; '' for a folder.
         classes: Names by label; None finds and sorts them; () for sequences without labels, as
             contrastive learning takes them: each has -1.
-        skeleton: Name in `mmotion.skeletons.SKELETONS` that the files must have, needed for `.npy`
+        skeleton: Name in `mmotion.keypoints.SKELETONS` that the files must have, needed for `.npy`
             files; None takes that of the first file.
         group_pattern: Regular expression that finds the group in a name, by its first parenthesis
             if it has one: 'person([0-9]+)'.

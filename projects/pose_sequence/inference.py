@@ -25,20 +25,24 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion import action_visualization  # noqa: F401  (registers how scores look)
-from mmotion.action_scores import ActionScores, RunningScores
-from mmotion.frames import TIME_SLACK, Video, check_times, open_frames, slide
 from mmotion.inference import Predictor, find_class_names
-from mmotion.pose_detectors import DETECTORS, build_detector
-from mmotion.pose_drawing import draw_people
-from mmotion.pose_files import read_poses
-from mmotion.pose_tracking import PoseTracker
-from mmotion.poses import Person, PoseVideo
-from mmotion.predict_videos import VIDEO_SUFFIXES
+from mmotion.inference.views import check_window
+from mmotion.keypoints.detectors import DETECTORS, build_detector
+from mmotion.keypoints.drawing import draw_people
+from mmotion.keypoints.files import read_poses
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.tracking import PoseTracker
 from mmotion.registry import PREDICTORS
+from mmotion.structures.actions import ActionScores, RunningScores
 from mmotion.video import VideoFrame
-from mmotion.views import check_window
-from mmotion.visualization import Image, Painter, make_painter
+from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.frames import TIME_SLACK, Video, check_times, open_frames, slide
+from mmotion.visualization import (
+    Image,
+    Painter,
+    actions,  # noqa: F401  (registers how scores look)
+    make_painter,
+)
 
 from .sequence_files import take_main_track
 from .transforms import PackSequence, ResampleSequence
@@ -105,8 +109,8 @@ class PosePredictor(Predictor):
         config: See `Predictor`, like the next two.
         model: A model that fills `pred_score` (C,), in eval mode.
         device: Where the model is; the detector takes a GPU too, unless this is 'cpu'.
-        detector: What finds keypoints in a video, one of `mmotion.pose_detectors.DETECTORS`; not
-            needed for keypoint files.
+        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`;
+            not needed for keypoint files.
         model_path: Model file of the detector, see there.
         every: Look at every n-th frame of a video.
         window_s: Length of the sliding window; None takes the time that the model's L steps last.

@@ -17,8 +17,8 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from mmotion.models import check_mode
 from mmotion.registry import MODELS
+from mmotion.training.models import check_mode
 
 
 class Standardize(nn.Module):
@@ -145,7 +145,7 @@ def read_batch(
         inputs: A tensor (B, ..., L, K, 3), or a list of B tensors.
         data_samples: Each with `length`, one number or one for each view; None if all steps are
             valid.
-        mode: One of `mmotion.models.MODES`.
+        mode: One of `mmotion.training.models.MODES`.
 
     Returns:
         Inputs, and lengths (B, ...) on the same device.

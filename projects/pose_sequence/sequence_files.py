@@ -6,8 +6,8 @@ Layouts of files and labels:
     CSV: with the columns `path,label[,group]`.
     list: without a header, a line a file: `path label`, or the path alone, where the class is the
         field of the file as above.
-Paths in a CSV or list are below the root or absolute. A file is JSON as in `mmotion.pose_files`, or
-an array as in `mmotion.pose_arrays.read_pose_array`.
+Paths in a CSV or list are below the root or absolute. A file is JSON, `mmotion.keypoints.files`,
+or an array as in `mmotion.keypoints.arrays.read_pose_array`.
 """
 
 import csv
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mmotion.pose_arrays import read_pose_array
-from mmotion.pose_files import read_poses
-from mmotion.poses import PoseVideo
-from mmotion.skeletons import Skeleton
+from mmotion.keypoints.arrays import read_pose_array
+from mmotion.keypoints.files import read_poses
+from mmotion.keypoints.poses import PoseVideo
+from mmotion.keypoints.skeletons import Skeleton
 
 SUFFIXES = ('.json', '.npy')
 

@@ -1,11 +1,11 @@
 """Generated keypoint sequences of eight activities that only the order of the poses tells apart.
 
-A person of 15 points (`mmotion.skeletons.FIGURE`) is posed by four coordinates: how far the knees
-are bent, the torso is bowed, the legs are apart, and where on their circle the arms are. Each is a
-function of a phase. One of the four phases goes on and on, forwards or backwards, which is the
-activity; the other three wander to and fro without getting anywhere. As knees, torso and legs go
-there quickly and come back slowly, the direction of the phase can be seen: 'squat_slow_up' goes
-down quickly and up slowly, 'squat_slow_down' the other way round.
+A person of 15 points (`mmotion.keypoints.skeletons.FIGURE`) is posed by four coordinates: how far
+the knees are bent, the torso is bowed, the legs are apart, and where on their circle the arms are.
+Each is a function of a phase. One of the four phases goes on and on, forwards or backwards, which
+is the activity; the other three wander to and fro without getting anywhere. As knees, torso and
+legs go there quickly and come back slowly, the direction of the phase can be seen: 'squat_slow_up'
+goes down quickly and up slowly, 'squat_slow_down' the other way round.
 
 Every phase is uniformly distributed in every frame of every activity. A single frame therefore says
 nothing at all about the activity, and the frames without their order can at best tell which of the
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch.utils.data import Dataset
 
+from mmotion.keypoints.skeletons import FIGURE
 from mmotion.registry import DATASETS
 from mmotion.shapes import SPLITS
-from mmotion.skeletons import FIGURE
 
 # two for each coordinate of the pose: forwards and backwards
 ACTIVITIES = (

@@ -4,7 +4,7 @@ A data set gives one dictionary a sequence:
     keypoints: x to the right and y down (T, K, 2) float32, in pixels, NaN where missing
     scores: belief in each point (T, K) in [0, 1], 0 where missing
     fps, width, height: steps per second, and the size of the video in pixels
-    skeleton: what the K points are, a `mmotion.skeletons.Skeleton`
+    skeleton: what the K points are, a `mmotion.keypoints.skeletons.Skeleton`
     label, name, group: class number, -1 if it is not known; name; person or source
 A transform changes keypoints and scores, never in place, and leaves what is missing missing, except
 for `FillMissing`; `PackSequence` comes last:

@@ -29,7 +29,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmotion.video import VideoError
-from mmotion.video_scan import FrameIndex
+from mmotion.video.scan import FrameIndex
 
 COUNTIX_COLUMNS = (
     'video_id',

@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.structures import RepetitionCount, RunningCount, check_fps
+from mmotion.checks import check_fps
+from projects.repnet.results import RepetitionCount, RunningCount
 
 from .losses import class_to_period
 

@@ -9,12 +9,12 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.frames import take_chunks
 from mmotion.inference import Predictor, name_video
 from mmotion.registry import PREDICTORS
-from mmotion.structures import RepetitionCount, RunningCount
 from mmotion.video import VideoFrame
+from mmotion.video.frames import take_chunks
 from mmotion.visualization import plot_similarity
+from projects.repnet.results import RepetitionCount, RunningCount
 
 from .counting import RepetitionCounter
 from .models import RepNet

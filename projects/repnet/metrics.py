@@ -18,7 +18,7 @@ from mmengine.logging import MMLogger
 from numpy.typing import ArrayLike
 
 from mmotion.registry import METRICS
-from mmotion.structures import RepetitionCount
+from projects.repnet.results import RepetitionCount
 
 
 @METRICS.register_module()

@@ -19,11 +19,11 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmotion.clip_reading import BrokenVideos, read_scaled_frames
-from mmotion.predict_videos import find_videos
 from mmotion.registry import DATASETS
 from mmotion.video import VideoError
-from mmotion.video_scan import scan_video
+from mmotion.video.clips import BrokenVideos, read_scaled_frames
+from mmotion.video.files import find_videos
+from mmotion.video.scan import scan_video
 
 from .annotations import RepetitionAnnotation, label_frames, read_countix_csv, read_cycles_csv
 from .data import countable_period, draw_repetition, draw_window, resize_frame

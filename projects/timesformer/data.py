@@ -7,7 +7,7 @@ A data set gives one dictionary a video, in MMAction2's words, which the pipelin
     name: its path as the collection has it
     excluded: True for a video that cannot be decoded, in testing
     start_index, modality: 0 and 'RGB', which MMAction2's transforms ask for
-`SampleClip` and `DecodeClip` make a clip of it, see `mmotion.clip_transforms`, and MMAction2's
+`SampleClip` and `DecodeClip` make a clip of it, see `mmotion.transforms.sampling`, and MMAction2's
 transforms do the rest:
 
     train_pipeline = [
@@ -35,11 +35,11 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmotion.clip_reading import BrokenVideos
-from mmotion.clip_transforms import STRIDE_FPS
 from mmotion.registry import DATASETS
+from mmotion.transforms.sampling import STRIDE_FPS
 from mmotion.video import VideoError
-from mmotion.video_scan import scan_video
+from mmotion.video.clips import BrokenVideos
+from mmotion.video.scan import scan_video
 
 from .layouts import VideoList, find_missing, read_videos
 

@@ -1,8 +1,8 @@
 """TimeSformer's predictor: name the action in a file, an array or a camera's frames.
 
-A window slides over the frames, see `mmotion.views`. Of a file or an array, whose length is known,
-the scores of the whole video are those that testing gives it: the pipeline chooses its clips from
-all of the frames. Of frames whose end is not known they are the mean over the windows.
+A window slides over the frames, see `mmotion.inference.views`. Of a file or an array, whose length
+is known, the scores of the whole video are those that testing gives it: the pipeline chooses its
+clips from all of the frames. Of frames whose end is not known they are the mean over the windows.
 
 Memory holds the frames of one window, and the scores of each window so far: 1.4 MB an hour for 400
 classes and a window every 4 s.
@@ -25,14 +25,14 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.action_metrics import describe_views
-from mmotion.action_scores import ActionScores, RunningScores
-from mmotion.action_visualization import HeatMap, draw_heat, join_views, plot_heat
-from mmotion.frames import Video, open_frames
 from mmotion.inference import Predictor, find_class_names, name_video
+from mmotion.inference.views import Results, ViewMaker, check_window
+from mmotion.metrics import describe_views
 from mmotion.registry import PREDICTORS
+from mmotion.structures.actions import ActionScores, RunningScores
 from mmotion.video import VideoFrame, inspect_video
-from mmotion.views import Results, ViewMaker, check_window
+from mmotion.video.frames import Video, open_frames
+from mmotion.visualization.actions import HeatMap, draw_heat, join_views, plot_heat
 
 
 @PREDICTORS.register_module()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from mmotion.predict_videos import VIDEO_SUFFIXES
+from mmotion.video.files import VIDEO_SUFFIXES
 
 Layout: TypeAlias = Literal['folder', 'list', 'kinetics']
 

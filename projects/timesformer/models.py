@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmotion.checkpoint import find_state_dict, load_checkpoint_file, load_state_dict
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import MODELS
 
 from .attention import SCHEMES

@@ -20,10 +20,10 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from mmotion.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
 from mmotion.registry import DATASETS
-from mmotion.scene import ByteArray, FloatArray, Part, Scene
 from mmotion.shapes import SPLITS
+from mmotion.shapes.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
+from mmotion.shapes.scene import ByteArray, FloatArray, Part, Scene
 
 # for each coordinate of a pose: forward, backward, there and back
 ACTIONS = (

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mmotion.config import load_config
-from mmotion.structures import RepetitionCount
 from mmotion.video import VideoWriter
+from projects.repnet.results import RepetitionCount
 
 ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
 OPTIONS = {'fps': 10.0, 'confidence': 0.75, 'stride': 2, 'strides': (1, 2)}

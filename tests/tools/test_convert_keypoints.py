@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mmotion.pose_arrays import read_mmaction_pickle
-from mmotion.pose_coco import read_coco
-from mmotion.pose_files import read_poses, write_poses
-from mmotion.poses import PoseVideo
+from mmotion.keypoints.arrays import read_mmaction_pickle
+from mmotion.keypoints.coco import read_coco
+from mmotion.keypoints.files import read_poses, write_poses
+from mmotion.keypoints.poses import PoseVideo
 from tests.pose_videos import assert_equal, make_video
 
 SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data'

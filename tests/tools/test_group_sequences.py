@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmotion.pose_files import write_poses
-from mmotion.poses import Person, PoseVideo
-from mmotion.skeletons import FIGURE
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import FIGURE
 
 SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data'
 

@@ -13,7 +13,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mmotion.registry import DATASETS
-from mmotion.video_writer import VideoWriter
+from mmotion.video.writer import VideoWriter
 from projects.bkind.tracks import KeypointTracks
 
 ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'

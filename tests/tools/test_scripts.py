@@ -10,7 +10,7 @@ import torch
 
 from mmotion.checkpoint import load_checkpoint_file
 from mmotion.config import load_config
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 from tests.training_runs import run_dist_script
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'

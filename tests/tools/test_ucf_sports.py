@@ -12,7 +12,7 @@ import pytest
 
 from mmotion.registry import DATASETS
 from mmotion.video import VideoFrame, inspect_video
-from mmotion.video_scan import FrameIndex
+from mmotion.video.scan import FrameIndex
 from projects.anomaly.data import SUBSETS, AnomalyClipDataset, Augmentation
 from tests.video_files import encode, paint, truncate
 

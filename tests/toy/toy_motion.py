@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from mmotion.inference import Predictor
 from mmotion.registry import DATASETS, HOOKS, METRICS, MODELS, PREDICTORS
-from mmotion.structures import RepetitionCount
+from projects.repnet.results import RepetitionCount
 
 
 @DATASETS.register_module(force=True)

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark import describe_machine, time_in_turn
 
-from mmotion.memory import keep_freed_memory
+from mmotion.training.memory import keep_freed_memory
 from projects.bkind.models import TURNS, BKinD
 
 MODES = {'ours': False, 'strict': True}
@@ -141,7 +141,7 @@ def compare_steps(sizes: Sizes, *, rounds: int, device: str, keep_memory: bool =
         sizes: Of both.
         rounds: How often each is timed; medians are given.
         device: 'cpu' or 'cuda'.
-        keep_memory: Whether the process keeps freed memory, see `mmotion/memory.py`.
+        keep_memory: Whether the process keeps freed memory, see `mmotion/training/memory.py`.
 
     Returns:
         Two tables in Markdown.

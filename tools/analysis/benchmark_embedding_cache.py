@@ -31,7 +31,7 @@ from mmengine.runner import Runner
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.config import load_config
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 
 # the published loop first, as the speed of the others is told in its terms
 VARIANTS = ('published', 'cold', 'warm')

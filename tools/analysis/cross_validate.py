@@ -40,7 +40,7 @@ from fold_report import Prediction, Run, write_report
 from mmotion.atomic import write_atomically
 from mmotion.config import load_config
 from mmotion.registry import DATASETS
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C

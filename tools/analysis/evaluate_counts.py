@@ -30,10 +30,10 @@ from repetition_baseline import measure_clip
 
 from mmotion.atomic import write_atomically
 from mmotion.inference import Predictor, load_model
-from mmotion.structures import RepetitionCount
 from mmotion.video import VideoError
 from mmotion.visualization import plot_result
 from projects.repnet.metrics import RepetitionMetric, describe_protocol
+from projects.repnet.results import RepetitionCount
 from projects.repnet.table_data import CountedClip, join_clips, read_counts_table
 
 SCORES = ('MAE', 'OBO', 'OBZ')

@@ -46,10 +46,10 @@ from regression_protocol import (
 
 from mmotion.atomic import write_atomically
 from mmotion.config import load_config
-from mmotion.frames import take_chunks
 from mmotion.inference import Predictor, load_model
 from mmotion.registry import DATASETS
 from mmotion.video import inspect_video, read_frames
+from mmotion.video.frames import take_chunks
 from projects.bkind.export import read_annotations
 
 TRAINED, UNTRAINED = 'trained', 'untrained'

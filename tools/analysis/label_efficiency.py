@@ -30,9 +30,9 @@ from mmengine.config import DictAction
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.atomic import write_atomically
-from mmotion.checkpoint_file import find_last_checkpoint
+from mmotion.checkpoint.files import find_last_checkpoint
 from mmotion.config import load_config
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 
 METRIC = 'acc/top1'
 

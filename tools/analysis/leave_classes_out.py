@@ -46,8 +46,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.atomic import write_atomically
 from mmotion.config import load_config
-from mmotion.predict_videos import VIDEO_SUFFIXES
 from mmotion.registry import DATASETS, MODELS, OPTIMIZERS
+from mmotion.video.files import VIDEO_SUFFIXES
 
 USAGE_ERROR = 2
 AUTOENCODER = 'autoencoder'

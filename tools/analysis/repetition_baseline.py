@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.config import load_config
 from mmotion.registry import DATASETS
-from mmotion.structures import RepetitionCount
 from mmotion.video import VideoError, inspect_video, iterate_frames
 from projects.repnet.metrics import RepetitionMetric
+from projects.repnet.results import RepetitionCount
 from projects.repnet.table_data import CountedClip, read_counts_table
 
 # what is kept of a frame: the longer side, in pixels

@@ -21,12 +21,12 @@ from pathlib import Path
 # the checkout in place of this folder, so that nothing needs to be installed
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from mmotion.keypoints.arrays import read_mmaction_pickle, write_mmaction_pickle  # noqa: E402
+from mmotion.keypoints.coco import read_coco, write_coco  # noqa: E402
+from mmotion.keypoints.files import write_poses  # noqa: E402
+from mmotion.keypoints.poses import PoseVideo  # noqa: E402
+from mmotion.keypoints.skeletons import COCO17, SKELETONS, Skeleton  # noqa: E402
 from mmotion.paths import enable_projects  # noqa: E402
-from mmotion.pose_arrays import read_mmaction_pickle, write_mmaction_pickle  # noqa: E402
-from mmotion.pose_coco import read_coco, write_coco  # noqa: E402
-from mmotion.pose_files import write_poses  # noqa: E402
-from mmotion.poses import PoseVideo  # noqa: E402
-from mmotion.skeletons import COCO17, SKELETONS, Skeleton  # noqa: E402
 
 enable_projects()
 

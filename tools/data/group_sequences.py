@@ -28,8 +28,8 @@ from scipy.sparse.csgraph import connected_components
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from mmotion.atomic import write_atomically  # noqa: E402
+from mmotion.keypoints.skeletons import SKELETONS  # noqa: E402
 from mmotion.paths import enable_projects  # noqa: E402
-from mmotion.skeletons import SKELETONS  # noqa: E402
 
 enable_projects()
 

@@ -1,7 +1,7 @@
 """Remove the shadows from videos, or look at what each method would make of them.
 
 SOURCE is a video, a folder of pictures, or a folder with any number of both. The methods are those
-of `mmotion/shadows.py`:
+of `mmotion/transforms/shadows.py`:
 
     hsv: keep what has the colour of the object; the ranges are given or estimated
     ssim: keep what has changed in structure since the frame before
@@ -36,9 +36,7 @@ from rich.progress import track
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from mmotion.atomic import write_atomically  # noqa: E402
-from mmotion.drawing import WHITE, write_text  # noqa: E402
-from mmotion.frame_sources import FrameSource, find_sources  # noqa: E402
-from mmotion.shadows import (  # noqa: E402
+from mmotion.transforms.shadows import (  # noqa: E402
     METHODS,
     NUM_FRAMES,
     ColourMask,
@@ -46,6 +44,8 @@ from mmotion.shadows import (  # noqa: E402
     build_remover,
 )
 from mmotion.video import VideoWriter  # noqa: E402
+from mmotion.video.sources import FrameSource, find_sources  # noqa: E402
+from mmotion.visualization.drawing import WHITE, write_text  # noqa: E402
 
 USAGE_ERROR = 2
 # rows of a preview, and the width of its pictures and height of its titles in pixels

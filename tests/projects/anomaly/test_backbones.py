@@ -15,7 +15,7 @@ from mmaction.models.backbones import ResNet3dSlowFast
 from torch import Tensor, nn
 
 from mmotion.checkpoint import save_checkpoint_file
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import TRANSFORMS
 from projects.anomaly import backbones
 from projects.anomaly.backbones import (

@@ -53,7 +53,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the data set logs."""
     lines: list[str] = []
-    for module in ('projects.anomaly.data', 'mmotion.clip_reading'):
+    for module in ('projects.anomaly.data', 'mmotion.video.clips'):
         monkeypatch.setattr(f'{module}.print_log', lambda text, **options: lines.append(text))
     return lines
 

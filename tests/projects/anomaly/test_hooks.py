@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmotion.checkpoint import load_checkpoint_file
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 from projects.anomaly.hooks import CollapseHook, EmbeddingHook
 from tests.embedded_clips import describe_run, make_detector
 from tests.training_runs import assert_same

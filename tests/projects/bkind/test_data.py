@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmotion import clip_reading
-from mmotion.clip_reading import BrokenVideos
-from mmotion.frame_sources import FrameSource
-from mmotion.video import VideoError
+from mmotion.video import VideoError, clips
+from mmotion.video.clips import BrokenVideos
+from mmotion.video.sources import FrameSource
 from projects.bkind import data
 from projects.bkind.data import (
     FramePairs,
@@ -33,7 +32,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged."""
     lines: list[str] = []
-    for module in (data, clip_reading):
+    for module in (data, clips):
         monkeypatch.setattr(module, 'print_log', lambda text, **_: lines.append(text))
     return lines
 

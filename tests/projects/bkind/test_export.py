@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from mmotion.pose_arrays import read_mmaction_pickle
-from mmotion.pose_coco import read_coco
-from mmotion.pose_files import PoseFileError
+from mmotion.keypoints.arrays import read_mmaction_pickle
+from mmotion.keypoints.coco import read_coco
+from mmotion.keypoints.files import PoseFileError
 from projects.bkind.export import FORMATS, check_formats, export_tracks, read_annotations, to_poses
 from projects.bkind.tracks import KeypointTracks
 

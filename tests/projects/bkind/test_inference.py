@@ -14,9 +14,9 @@ from mmengine.structures import BaseDataElement
 from mmotion.cli import main
 from mmotion.inference import load_model
 from mmotion.registry import DATASETS, MODELS
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 from mmotion.video import inspect_video
-from mmotion.video_writer import VideoWriter
+from mmotion.video.writer import VideoWriter
 from projects.bkind.inference import CELL_PX, COLUMNS, TITLE_PX, draw_inspection
 
 SIZE = 32

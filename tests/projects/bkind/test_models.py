@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmotion.checkpoint import load_state_dict, save_checkpoint_file
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import DATASETS
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 from projects.bkind.convert import convert
 from projects.bkind.models import BKinD, CurriculumHook
 from projects.bkind.networks import spatial_softmax

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmotion.checkpoint import save_checkpoint_file
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from projects.bkind.networks import (
     MAP_VARIANCES,
     DecoderBlock,

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmotion.frame_sources import FrameSource
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoError
+from mmotion.video.sources import FrameSource
 from projects.bkind.shapes_data import FramePairsShapes
 from projects.bkind.transforms import Boxes, square_box
 from tests.moving_boxes import HEIGHT, WIDTH, draw_frames, write_pictures, write_video

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmotion.pose_files import write_poses
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.skeletons import FIGURE
 from mmotion.registry import TRANSFORMS
-from mmotion.skeletons import FIGURE
 from tests.pose_videos import make_video
 
 Sample = dict[str, Any]

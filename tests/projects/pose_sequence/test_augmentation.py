@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmotion.skeletons import FIGURE
+from mmotion.keypoints.skeletons import FIGURE
 from projects.pose_sequence.augmentation import ReshapeBody
 from projects.pose_sequence.transforms import find_center, find_size
 

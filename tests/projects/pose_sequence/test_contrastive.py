@@ -13,7 +13,7 @@ from mmaction.structures import ActionDataSample
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from mmotion.runner import Runner, build_runner
+from mmotion.training.runner import Runner, build_runner
 from projects.pose_sequence.contrastive import NeighborHook, NeighborVote, NTXentLoss, SimCLR
 
 from .test_models import ENCODERS, LSTM, K, L, make_config, make_sample

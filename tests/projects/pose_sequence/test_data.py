@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from mmotion.pose_files import read_poses, write_poses
+from mmotion.keypoints.files import read_poses, write_poses
+from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import DATASETS
-from mmotion.skeletons import COCO17, FIGURE
 from projects.pose_sequence.data import KeypointSequenceDataset
 from tests.pose_videos import make_video
 

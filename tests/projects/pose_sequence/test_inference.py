@@ -13,10 +13,10 @@ from torch import nn
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.cli import main
 from mmotion.inference import load_model
-from mmotion.pose_files import write_poses
-from mmotion.poses import Person, PoseVideo
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
-from mmotion.skeletons import COCO17, FIGURE
 from mmotion.video import VideoWriter, inspect_video
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset

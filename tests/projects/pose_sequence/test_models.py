@@ -10,10 +10,10 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mmotion.action_metrics import ActionMetric
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
+from mmotion.metrics import ActionMetric
 from mmotion.registry import DATASETS, MODELS
-from mmotion.runner import build_runner
+from mmotion.training.runner import build_runner
 from projects.pose_sequence.models import SequenceClassifier, Standardize, read_batch
 
 K, L = 5, 12

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmotion.pose_files import write_poses
-from mmotion.skeletons import COCO17, FIGURE, OPENPOSE18
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.skeletons import COCO17, FIGURE, OPENPOSE18
 from projects.pose_sequence.sequence_files import (
     list_sequences,
     read_sequence,

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mmotion.skeletons import FIGURE
+from mmotion.keypoints.skeletons import FIGURE
 from projects.pose_sequence.shapes_data import (
     ACTIVITIES,
     LENGTHS,

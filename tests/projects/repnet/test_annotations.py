@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmotion.video import VideoError
-from mmotion.video_scan import FrameIndex, VideoInfo
+from mmotion.video.scan import FrameIndex, VideoInfo
 from projects.repnet.annotations import (
     RepetitionAnnotation,
     label_frames,

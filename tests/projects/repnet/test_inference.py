@@ -7,13 +7,13 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mmotion.config import load_config
-from mmotion.frames import open_frames
 from mmotion.inference import load_model
 from mmotion.regions import Region
 from mmotion.registry import TRANSFORMS
-from mmotion.structures import RepetitionCount, RunningCount
 from mmotion.video import VideoWriter, inspect_video, read_frames
+from mmotion.video.frames import open_frames
 from projects.repnet.inference import CHUNK_FRAMES, RepetitionPredictor
+from projects.repnet.results import RepetitionCount, RunningCount
 
 PIPELINE = [dict(type='PackRepetitionInputs')]
 PARTS = [(90, 15), (70, 0), (140, 20)]

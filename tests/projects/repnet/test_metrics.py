@@ -4,8 +4,8 @@ import torch
 from mmengine.logging import MMLogger
 
 from mmotion.registry import METRICS
-from mmotion.structures import RepetitionCount
 from projects.repnet.metrics import RepetitionMetric
+from projects.repnet.results import RepetitionCount
 
 
 @pytest.fixture

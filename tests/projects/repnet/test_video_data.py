@@ -23,7 +23,7 @@ from tests.video_files import encode, paint, read_number
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the data sets log."""
     lines: list[str] = []
-    for module in ('projects.repnet.video_data', 'mmotion.clip_reading'):
+    for module in ('projects.repnet.video_data', 'mmotion.video.clips'):
         monkeypatch.setattr(f'{module}.print_log', lambda text, **options: lines.append(text))
     return lines
 

@@ -35,7 +35,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the data set logs."""
     lines: list[str] = []
-    for module in ('projects.timesformer.data', 'mmotion.clip_reading'):
+    for module in ('projects.timesformer.data', 'mmotion.video.clips'):
         monkeypatch.setattr(f'{module}.print_log', lambda text, **options: lines.append(text))
     return lines
 
@@ -159,7 +159,7 @@ def test_testing_excludes_missing_and_broken_videos(damaged: Path, logged: list[
 def test_a_video_that_breaks_while_it_is_decoded_is_excluded(
     videos: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('mmotion.clip_reading.choose_decoder', lambda backend: lambda *_: iter(()))
+    monkeypatch.setattr('mmotion.video.clips.choose_decoder', lambda backend: lambda *_: iter(()))
     item = build(STEPS, data_root=str(videos), test_mode=True)[0]
     assert item['data_samples'].excluded
     assert 'must be decodable, got none' in logged[-1]

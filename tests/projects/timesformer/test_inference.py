@@ -10,13 +10,13 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
-from mmotion.action_scores import RunningScores
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.cli import main
-from mmotion.frames import open_frames
 from mmotion.inference import load_model
 from mmotion.registry import MODELS
+from mmotion.structures.actions import RunningScores
 from mmotion.video import VideoWriter, inspect_video, read_frames
+from mmotion.video.frames import open_frames
 from projects.timesformer.data import ActionDataset
 from projects.timesformer.inference import ActionPredictor
 

@@ -11,7 +11,7 @@ from mmaction.structures import ActionDataSample
 from torch import Tensor
 
 from mmotion.checkpoint import save_checkpoint_file
-from mmotion.checkpoint_file import CheckpointError
+from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import MODELS
 from projects.timesformer import models
 from projects.timesformer.attention import SCHEMES

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from countix_table import CountixRow, CountixVideo, Manifest, read_countix, write_table
 
 from mmotion.video import VideoError, read_frames
-from mmotion.video_scan import scan_video
+from mmotion.video.scan import scan_video
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C

@@ -26,7 +26,7 @@ from countix_table import CountixVideo, Outcome
 
 from mmotion.atomic import write_atomically
 from mmotion.video import VideoWriter, inspect_video, iterate_frames
-from mmotion.video_scan import scan_video
+from mmotion.video.scan import scan_video
 
 # a video of ten minutes has some 30 MB; what takes longer than this hangs
 MAX_MINUTES = 60

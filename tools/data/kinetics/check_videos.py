@@ -29,7 +29,7 @@ from rich.progress import track
 
 from mmotion.atomic import write_atomically
 from mmotion.video import VideoError, read_frames
-from mmotion.video_scan import scan_video
+from mmotion.video.scan import scan_video
 from projects.timesformer.layouts import VideoList
 
 # from one saving of what was checked to the next

@@ -36,10 +36,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from mmotion.atomic import write_atomically
 from mmotion.paths import enable_projects
-from mmotion.predict_videos import VIDEO_SUFFIXES
 from mmotion.video import VideoError, VideoWriter, read_frames
-from mmotion.video_decode import choose_decoder
-from mmotion.video_scan import scan_video
+from mmotion.video.decode import choose_decoder
+from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.scan import scan_video
 
 enable_projects()
 

@@ -1,0 +1,23 @@
+"""Weights: found, read without running code, and written whole or not at all."""
+
+from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
+from mmotion.checkpoint.weights import (
+    find_state_dict,
+    find_weights,
+    load_checkpoint_file,
+    load_state_dict,
+    load_weights,
+    save_checkpoint_file,
+)
+
+__all__ = [
+    'CheckpointError',
+    'check_checkpoint_file',
+    'find_last_checkpoint',
+    'find_state_dict',
+    'find_weights',
+    'load_checkpoint_file',
+    'load_state_dict',
+    'load_weights',
+    'save_checkpoint_file',
+]

@@ -1,0 +1,96 @@
+"""From a config and a checkpoint to a predictor."""
+
+import logging
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import BaseModel
+
+from mmotion.checkpoint import find_weights, load_weights
+from mmotion.config import load_config
+from mmotion.inference.predictor import Predictor
+from mmotion.registry import MODELS, PREDICTORS
+
+
+def load_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | None = None,
+) -> Predictor:
+    """Build the model and the predictor of a config.
+
+    What the checkpoint says of the data that it was trained on, the names of classes for instance,
+    is in `model.dataset_meta`, a dictionary.
+
+    Args:
+        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
+        checkpoint: File with the weights; None takes those that ship with the config, or else
+            leaves random ones, with a warning.
+        device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If the config names no predictor, or the device is not there.
+        CheckpointError: If the weights cannot be read or do not fit.
+    """
+    config = config if isinstance(config, Config) else load_config(config)
+    if not config.get('predictor'):
+        raise ValueError(
+            f'config must have the key predictor, got none in {config.filename}; add '
+            "predictor = dict(type='...') with a name of the registry PREDICTORS"
+        )
+    device = _choose_device(device)
+    checkpoint = find_weights(config, checkpoint)
+    model = MODELS.build(config.model)
+    if checkpoint is None:
+        print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
+    else:
+        meta = load_weights(model, checkpoint).get('meta') or {}
+        model.dataset_meta = meta.get('dataset_meta') or {}
+    model.to(device).eval()
+    return PREDICTORS.build(
+        config.predictor, default_args={'config': config, 'model': model, 'device': device}
+    )
+
+
+def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tuple[str, ...]:
+    """Names of the classes: from the checkpoint, else from the config's test set, else numbers.
+
+    Args:
+        config: Its `test_dataloader.dataset` may have `classes`, or `metainfo` with them.
+        model: From `load_model`, which notes what the checkpoint says.
+        num_classes: Names of another number of classes are not taken.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    for source in (
+        getattr(model, 'dataset_meta', None) or {},
+        dataset,
+        dataset.get('metainfo') or {},
+    ):
+        names = source.get('classes') or ()
+        if isinstance(names, str):
+            # a file with a name a line, which need not be where videos are predicted
+            file = Path(names)
+            names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+            names = [name.strip() for name in names if name.strip()]
+        if len(names) == num_classes:
+            return tuple(map(str, names))
+    return tuple(map(str, range(num_classes)))
+
+
+def _choose_device(device: str | None) -> str:
+    """The device that is asked for, if it is there."""
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        # the first line says what is wrong, the rest is advice for debugging torch
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
+        ) from error
+    return device

@@ -1,0 +1,192 @@
+"""Windows of a video or of a stream, and the views of each that a test pipeline makes.
+
+A window slides over the frames, and each goes through the `test_pipeline` of a config as if it were
+a video of its own. Memory holds the frames of one window, in the size to which the pipeline resizes
+them.
+
+Shape letters in this file: N frames of a video, V views of a window, T frames per clip.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmotion.registry import TRANSFORMS
+from mmotion.transforms.sampling import DecodeClip
+from mmotion.video import VideoFrame
+from mmotion.video.frames import slide
+
+Results = dict[str, Any]
+
+# a video in which no clip comes to an end, to see how long a clip is
+ENDLESS_S = 36_000
+
+
+class ViewMaker:
+    """A test pipeline in three parts, so that a window of a stream can go through it.
+
+    The steps before `DecodeClip` choose frames by their number; the `Resize` steps after it treat
+    each frame by itself and are run when it arrives; the others make the views. A pipeline without
+    `DecodeClip` is for data sets that give a whole clip: it gets consecutive frames.
+
+    Args:
+        steps: The transforms.
+        num_frames: Frames per clip T, which must be known where there is no `DecodeClip`.
+
+    Raises:
+        ValueError: If it is not.
+    """
+
+    def __init__(self, steps: Sequence[Any], num_frames: int | None) -> None:
+        decoders = [i for i, step in enumerate(steps) if isinstance(step, DecodeClip)]
+        split = decoders[0] + 1 if decoders else 0
+        resize = TRANSFORMS.get('Resize')
+        self.chooses = bool(decoders)
+        self.num_frames = num_frames
+        self._choosers = steps[: max(split - 1, 0)]
+        self._decoder = steps[decoders[0]] if decoders else None
+        self._shrinkers = list(
+            itertools.takewhile(lambda step: isinstance(step, resize), steps[split:])
+        )
+        self._finishers = steps[split + len(self._shrinkers) :]
+        if not self.chooses and num_frames is None:
+            raise ValueError(
+                'test_pipeline must choose frames by SampleClip and DecodeClip, or '
+                'model.backbone.num_frames say how many a clip has, got neither; add both steps'
+            )
+
+    def choose(self, num_frames: int, fps: float) -> Results:
+        """Choose from N frames: `frame_inds` (num_clips * clip_len,), and what else the steps say.
+
+        Args:
+            num_frames: N, at least 1.
+            fps: Frames per second.
+        """
+        results: Results = {
+            'total_frames': num_frames,
+            'fps': fps,
+            'start_index': 0,
+            'modality': 'RGB',
+            'clip_len': self.num_frames,
+            'num_clips': 1,
+        }
+        if not self.chooses:
+            inds = np.minimum(np.arange(cast('int', self.num_frames)), num_frames - 1)
+            return results | {'frame_inds': inds}
+        for step in self._choosers:
+            results = step(results)
+        clips = np.reshape(results['frame_inds'], (results['num_clips'], results['clip_len']))
+        if (clips == clips[0]).all():
+            # ten times the same clip in a window as short as a clip
+            clips, results['num_clips'] = clips[:1], 1
+        results['frame_inds'] = clips.flatten()
+        return results
+
+    def clip_span(self, fps: float) -> int:
+        """Frames from the first to the last of a clip in a long video."""
+        chosen = self.choose(math.ceil(ENDLESS_S * fps), fps)
+        clip = chosen['frame_inds'][: chosen['clip_len']]
+        return int(clip[-1] - clip[0]) + 1
+
+    def shrink(self, image: NDArray[np.uint8]) -> Results:
+        """Resize one frame (H, W, 3) as the pipeline does."""
+        shape = image.shape[:2]
+        results: Results = {'imgs': [image], 'img_shape': shape, 'original_shape': shape}
+        for step in self._shrinkers:
+            results = step(results)
+        return results
+
+    def finish(self, chosen: Results, frames: Sequence[Results]) -> Results:
+        """Make the views.
+
+        Args:
+            chosen: From `choose`.
+            frames: From `shrink`, those of `frame_inds` in that order.
+
+        Returns:
+            What the steps leave, and under `packed` what the last one gives.
+        """
+        results = {**chosen, **frames[0], 'imgs': [frame['imgs'][0] for frame in frames]}
+        return self._finish(results)
+
+    def make(
+        self, video: str | Path | NDArray[np.uint8], first: int, num_frames: int, fps: float
+    ) -> Results:
+        """Make the views of a whole video, or of a part of it, as testing does.
+
+        Args:
+            video: File, or frames (n, H, W, 3).
+            first: Number of the first frame of the part.
+            num_frames: Frames of the part N.
+            fps: Frames per second.
+
+        Returns:
+            See `finish`.
+        """
+        results = self.choose(num_frames, fps)
+        results['frame_inds'] = results['frame_inds'] + first
+        if isinstance(video, np.ndarray):
+            shape = video.shape[1:3]
+            images = list(video[results['frame_inds']])
+            results |= {'imgs': images, 'img_shape': shape, 'original_shape': shape}
+        else:
+            results = cast('Any', self._decoder)(results | {'filename': str(video)})
+        for step in self._shrinkers:
+            results = step(results)
+        return self._finish(results)
+
+    def window_frames(
+        self, fps: float, *, window_s: float | None = None, hop_s: float | None = None
+    ) -> tuple[int, int]:
+        """Length of a window, and of a hop, in frames, both at least 1.
+
+        Args:
+            fps: Frames per second.
+            window_s: Length of a window; None takes the time that one clip spans.
+            hop_s: Time from one window to the next; None takes half a window.
+        """
+        size = self.clip_span(fps) if window_s is None else round(window_s * fps)
+        size = max(size, 1)
+        hop = size // 2 if hop_s is None else round(hop_s * fps)
+        return size, max(hop, 1)
+
+    def slide(self, frames: Iterable[VideoFrame], size: int, hop: int) -> Iterator[list[Results]]:
+        """Give windows of `size` frames every `hop` frames; the last ends with the last frame.
+
+        Args:
+            frames: Consecutive frames, at least one.
+            size: Length of a window; a video that is shorter is a single one.
+            hop: Frames from one window to the next.
+
+        Yields:
+            For each frame of a window what `shrink` gives, with its `number` among `frames`, and
+            its `index` and `time_s` in the video.
+        """
+        numbered = (
+            self.shrink(frame.image)
+            | {'number': number, 'index': frame.index, 'time_s': frame.time_s}
+            for number, frame in enumerate(frames)
+        )
+        return slide(numbered, size, hop)
+
+    def view(self, window: Sequence[Results], fps: float) -> Results:
+        """Make the views of a window from `slide`, see `finish`."""
+        chosen = self.choose(len(window), fps)
+        return self.finish(chosen, [window[i] for i in chosen['frame_inds']])
+
+    def _finish(self, results: Results) -> Results:
+        for step in self._finishers[:-1]:
+            results = step(results)
+        return results | {'packed': self._finishers[-1](dict(results))}
+
+
+def check_window(window_s: float | None, hop_s: float | None = None) -> None:
+    """Refuse a window or a hop that has no length."""
+    for name, value in (('window_s', window_s), ('hop_s', hop_s)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f'{name} must be above 0 and finite, got {name}={value}')

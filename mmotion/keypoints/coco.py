@@ -1,0 +1,153 @@
+"""Keypoints of a video in the format of COCO, for tools that annotate or train on images.
+
+JSON with `images`, `annotations` and `categories`, one file a video, one image a frame,
+https://cocodataset.org/#format-data; a point has 0, 1 or 2 for missing, hidden and seen. What the
+format has no place for is added: `frame_index` of an image, `keypoint_scores`, `score` and
+`track_id` of an annotation, and what is in `info`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejson
+from numpy.typing import ArrayLike
+
+from mmotion.atomic import write_atomically
+from mmotion.checks import make_plain
+from mmotion.keypoints.files import PoseFileError
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
+
+# rate of images whose file does not tell it, in frames per second
+UNKNOWN_FPS = 30.0
+# score of a point that is missing, hidden and seen
+VISIBILITY_SCORES = (0.0, 0.5, 1.0)
+
+
+def write_coco(video: PoseVideo, path: str | Path) -> None:
+    """Write a video as COCO keypoints; the images are named `<stem of the source>/<frame>.jpg`."""
+    skeleton, stem = video.skeleton, Path(video.source).stem
+    category = {
+        'id': 1,
+        'name': 'person',
+        'keypoints': skeleton.points,
+        'skeleton': [[start + 1, end + 1] for start, end in skeleton.edges],
+    }
+    images, annotations = [], []
+    for image_id, (index, persons) in enumerate(
+        zip(video.frame_indices.tolist(), video.frames, strict=True), 1
+    ):
+        images.append(
+            {
+                'id': image_id,
+                'file_name': f'{stem}/{index:06d}.jpg',
+                'width': video.width,
+                'height': video.height,
+                'frame_index': index,
+            }
+        )
+        annotations += [
+            {'id': len(annotations) + j, 'image_id': image_id, 'category_id': 1, **_to_coco(person)}
+            for j, person in enumerate(persons, 1)
+        ]
+    info = {name: getattr(video, name) for name in ('source', 'fps', 'num_frames', 'detector')}
+    content = {
+        'info': {**info, 'labels': video.labels},
+        'images': images,
+        'annotations': annotations,
+        'categories': [category],
+    }
+    with write_atomically(path) as temporary:
+        temporary.write_text(simplejson.dumps(make_plain(content)), encoding='utf-8')
+
+
+def read_coco(path: str | Path, *, fps: float = UNKNOWN_FPS) -> PoseVideo:
+    """Read COCO keypoints as one video, an image a frame, in the order of their names.
+
+    Args:
+        path: The file.
+        fps: Frames per second, where the file does not tell it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PoseFileError: If it is not as the head of this file says.
+    """
+    path = Path(path)
+    try:
+        content = simplejson.loads(path.read_text(encoding='utf-8'), parse_constant=float)
+        return _from_coco(content, str(path), fps)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f'no {error}' if isinstance(error, KeyError) else error
+        raise PoseFileError(f'{path}: the file must be COCO keypoints, got {reason}') from None
+
+
+def _to_coco(person: Person) -> dict[str, Any]:
+    points = np.nan_to_num(person.keypoints.astype(np.float64)).round(3)
+    seen = ~np.isnan(person.keypoints[:, 0])
+    flags = np.where(seen, len(VISIBILITY_SCORES) - 1, 0)
+    if person.box_xyxy is not None:
+        left, top, right, bottom = person.box_xyxy.tolist()
+    elif seen.any():
+        (left, top), (right, bottom) = points[seen].min(0), points[seen].max(0)
+    else:
+        left = top = right = bottom = 0.0
+    return {
+        'keypoints': [v for (x, y), flag in zip(points, flags, strict=True) for v in (x, y, flag)],
+        'num_keypoints': int(seen.sum()),
+        'bbox': [left, top, right - left, bottom - top],
+        'area': (right - left) * (bottom - top),
+        'iscrowd': 0,
+        'keypoint_scores': person.scores.astype(np.float64).round(5),
+        'score': person.score,
+        'track_id': person.track,
+    }
+
+
+def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
+    info = content.get('info') or {}
+    category = next(c for c in [*content['categories'], {}] if c.get('keypoints') or not c)
+    skeleton = _find_skeleton(category)
+    images = sorted(content['images'], key=lambda i: (i.get('frame_index', 0), i['file_name']))
+    indices = [image.get('frame_index', i) for i, image in enumerate(images)]
+    people: dict[Any, list[Person]] = {image['id']: [] for image in images}
+    for annotation in content['annotations']:
+        if not annotation.get('iscrowd') and annotation['category_id'] == category['id']:
+            people[annotation['image_id']].append(_person_of_coco(annotation))
+    return PoseVideo(
+        source=info.get('source', path),
+        fps=info.get('fps', fps),
+        width=max(image['width'] for image in images),
+        height=max(image['height'] for image in images),
+        num_frames=info.get('num_frames', indices[-1] + 1),
+        detector=info.get('detector', 'unknown'),
+        skeleton=skeleton,
+        frame_indices=np.array(indices),
+        frames=tuple(tuple(people[image['id']]) for image in images),
+        labels=info.get('labels') or {},
+    )
+
+
+def _find_skeleton(category: dict[str, Any]) -> Skeleton:
+    points = tuple(category['keypoints'])
+    for skeleton in SKELETONS.values():
+        if skeleton.points == points:
+            return skeleton
+    edges = tuple((start - 1, end - 1) for start, end in category.get('skeleton', ()))
+    return Skeleton(category['name'], points, edges, find_mirror(points))
+
+
+def _person_of_coco(annotation: dict[str, Any]) -> Person:
+    values = np.array(annotation['keypoints'], dtype=np.float32).reshape(-1, 3)
+    flags = values[:, 2].astype(np.int64)
+    scores: ArrayLike = annotation.get('keypoint_scores') or np.array(VISIBILITY_SCORES)[flags]
+    left, top, width, height = annotation['bbox']
+    return Person(
+        keypoints=np.where(flags[:, None] > 0, values[:, :2], np.nan),
+        scores=np.asarray(scores, np.float32),
+        score=annotation.get('score', 1.0),
+        track=annotation.get('track_id'),
+        box_xyxy=np.array([left, top, left + width, top + height], np.float32),
+    )

@@ -1,0 +1,140 @@
+"""Which videos an extraction of keypoints has to do, and what became of each.
+
+Of a folder of videos the sub-folders are kept: `videos/squat/clip.mp4` becomes `squat/clip.json`.
+
+`extraction.csv` has a row a video: `video`, its path; `status`, done or failed; `reason`, why it
+failed, or what is missing; `file`, from the output folder; `frames`, how many were looked at;
+`with_people`, in how many of them somebody was found; `settings`, what it was extracted with.
+"""
+
+import csv
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmotion.atomic import write_atomically
+from mmotion.video.files import find_videos, name_outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A row of the table.
+
+    Args:
+        video: Path of the video, absolute.
+        status: 'done' or 'failed'.
+        reason: Why it failed; or, of a damaged video that is done, what is missing.
+        file: The JSON file, from the output folder.
+        frames: Frames that were looked at, '' if it failed.
+        with_people: Those with somebody in them, '' if it failed.
+        settings: What it was extracted with, in words.
+    """
+
+    video: str
+    status: str
+    reason: str
+    file: str
+    frames: str
+    with_people: str
+    settings: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A video, and its file from the output folder on."""
+
+    video: Path
+    file: Path
+
+
+class ExtractionTable:
+    """The outcomes by file, read once and written anew after each video.
+
+    Args:
+        path: The CSV; where there is none, the table is empty.
+
+    Raises:
+        ValueError: If the file is not such a table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.outcomes: dict[str, Outcome] = {}
+        if not path.is_file():
+            return
+        columns = [field.name for field in dataclasses.fields(Outcome)]
+        try:
+            with open(path, newline='', encoding='utf-8') as file:
+                reader = csv.DictReader(file)
+                rows = list(reader)
+            if reader.fieldnames != columns or any(None in row.values() for row in rows):
+                raise ValueError(f'not the columns {", ".join(columns)}')
+            self.outcomes = {row['file']: Outcome(**row) for row in rows}
+        except (ValueError, TypeError, csv.Error) as error:
+            raise ValueError(
+                f'the table of an extraction must be as it was written, got {path}: {error}; '
+                'delete it to extract anew'
+            ) from error
+
+    def is_done(self, job: Job, settings: str) -> bool:
+        """Whether a video was extracted with these settings, and its file is still there."""
+        outcome = self.outcomes.get(job.file.as_posix())
+        return (
+            outcome is not None
+            and (outcome.status, outcome.settings) == ('done', settings)
+            and (self.path.parent / job.file).is_file()
+        )
+
+    def check_owners(self, jobs: Iterable[Job]) -> None:
+        """Refuse to write over what was found in other videos.
+
+        Raises:
+            ValueError: If a file that is to be written is that of another video.
+        """
+        for job in jobs:
+            outcome = self.outcomes.get(job.file.as_posix())
+            if outcome and outcome.status == 'done' and outcome.video != str(job.video.resolve()):
+                raise ValueError(
+                    f'{self.path.parent / job.file} must not be written over, got {job.video} for '
+                    f'it, and it is of {outcome.video}; choose another --out, or delete {self.path}'
+                )
+
+    def record(self, outcome: Outcome) -> None:
+        """Add a row, or replace that of the same file."""
+        self.outcomes[outcome.file] = outcome
+        with (
+            write_atomically(self.path) as temporary,
+            open(temporary, 'w', newline='', encoding='utf-8') as file,
+        ):
+            columns = [field.name for field in dataclasses.fields(Outcome)]
+            writer = csv.DictWriter(file, columns, lineterminator='\n')
+            writer.writeheader()
+            writer.writerows([dataclasses.asdict(outcome) for outcome in self.outcomes.values()])
+
+
+def plan_jobs(names: Iterable[str]) -> list[Job]:
+    """Find the videos, and name the file of each.
+
+    Args:
+        names: Files, folders or patterns, see `find_videos`.
+
+    Returns:
+        A job per video. Files in one folder whose stems are the same get `_2`, `_3`, ... added.
+
+    Raises:
+        FileNotFoundError: If a name stands for no video.
+    """
+    places: dict[Path, Path] = {}
+    for name in names:
+        folder = Path(name).expanduser()
+        for video in find_videos([name]):
+            place = video.relative_to(folder) if folder.is_dir() else Path(video.name)
+            places.setdefault(video, place)
+    by_folder: dict[Path, list[Path]] = {}
+    for video, place in places.items():
+        by_folder.setdefault(place.parent, []).append(video)
+    return [
+        Job(video, folder / f'{stem}.json')
+        for folder, videos in by_folder.items()
+        for video, stem in zip(videos, name_outputs(videos), strict=True)
+    ]

@@ -1,0 +1,6 @@
+"""MotionShapes: generated videos of moving shapes and figures, with exact ground truth."""
+
+from mmotion.shapes.motion_shapes import SPLITS, MotionShapes
+from mmotion.shapes.scene import Scene
+
+__all__ = ['SPLITS', 'MotionShapes', 'Scene']

@@ -1,0 +1,137 @@
+"""Which frames of a video a clip is made of, and how they are read.
+
+They take what a data set says of a video, in MMAction2's words:
+    filename: path of the video
+    total_frames, fps: its length and rate, measured
+    excluded: True for a video that cannot be decoded, in testing
+`SampleClip` adds `frame_inds`, `clip_len` and `num_clips`, `DecodeClip` adds `imgs`, RGB frames
+(H, W, 3) uint8, with `img_shape`; MMAction2's transforms do the rest:
+
+    test_pipeline = [
+        dict(type='SampleClip', num_frames=8, stride=32),
+        dict(type='DecodeClip'),
+        dict(type='Resize', scale=(-1, 224)),
+        dict(type='ThreeCrop', crop_size=224),
+        dict(type='FormatShape', input_format='NCTHW'),
+        dict(type='PackActionInputs', meta_keys=('name', 'num_clips', 'excluded')),
+    ]
+
+Frames are decoded while the first transform after `DecodeClip` goes through them, so it should be
+the one that scales them: then no more than one frame is in memory in its full size.
+
+Reference code: facebookresearch/TimeSformer@a5ef29a, timesformer/datasets/decoder.py
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+
+from mmotion.registry import TRANSFORMS
+from mmotion.video.clips import LazyFrames
+from mmotion.video.scan import scan_video
+
+# rate of the videos that strides are meant for; the same time is taken from others
+STRIDE_FPS = 30.0
+# a place that misses a frame by less than this is that frame: floats round either way
+FRAME_SLACK = 1e-4
+# height and width of the frames in place of a video that cannot be decoded
+BLANK_SHAPE = (256, 256)
+
+
+@TRANSFORMS.register_module()
+class SampleClip(BaseTransform):
+    """Choose the frames of a clip, or of several, by the reference's rule.
+
+    A clip of T frames at a stride spans `T * stride` frames of a video with 30 frames per second,
+    and as much time of others. Its first frame is drawn at random, or those of C clips divide what
+    is left of the video evenly: clip i begins after i / C of it, so that a single clip begins with
+    the video.
+
+    Args:
+        num_frames: Frames in a clip T.
+        stride: Frames from one to the next, at 30 frames per second.
+        num_clips: Clips of a video C.
+        at_random: Draw the places of the clips, for training.
+        when_short: What follows the end of a video that is shorter than a clip: 'hold' repeats its
+            last frame, as the reference does, 'loop' begins anew.
+
+    Raises:
+        ValueError: If a number is below 1 or `when_short` another word.
+
+    Example:
+        >>> sample = SampleClip(num_frames=4, stride=10)
+        >>> sample({'total_frames': 300, 'fps': 30.0})['frame_inds']
+        array([ 0, 13, 26, 39])
+        >>> sample({'total_frames': 300, 'fps': 15.0})['frame_inds']
+        array([ 0,  6, 12, 19])
+    """
+
+    def __init__(
+        self,
+        *,
+        num_frames: int = 8,
+        stride: int = 32,
+        num_clips: int = 1,
+        at_random: bool = False,
+        when_short: Literal['hold', 'loop'] = 'hold',
+    ) -> None:
+        for name, value in (
+            ('num_frames', num_frames),
+            ('stride', stride),
+            ('num_clips', num_clips),
+        ):
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {name}={value}')
+        if when_short not in ('hold', 'loop'):
+            raise ValueError(f"when_short must be 'hold' or 'loop', got when_short={when_short!r}")
+        self.num_frames = num_frames
+        self.stride = stride
+        self.num_clips = num_clips
+        self.at_random = at_random
+        self.when_short = when_short
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add `frame_inds` (C * T,), one clip after the other, `clip_len` and `num_clips`."""
+        num_frames = int(results['total_frames'])
+        clip_span = self.num_frames * self.stride * results['fps'] / STRIDE_FPS
+        room = max(num_frames - clip_span, 0.0)
+        if self.at_random:
+            starts = room * torch.rand(self.num_clips, dtype=torch.float64).numpy()
+        else:
+            starts = room * np.arange(self.num_clips) / self.num_clips
+        places = starts[:, None] + np.linspace(0, max(clip_span - 1, 0.0), self.num_frames)
+        numbers = np.floor(places + FRAME_SLACK).astype(np.int64).flatten()
+        if self.when_short == 'loop':
+            numbers %= num_frames
+        results['frame_inds'] = np.minimum(numbers, num_frames - 1)
+        results['clip_len'] = self.num_frames
+        results['num_clips'] = self.num_clips
+        return results
+
+
+@TRANSFORMS.register_module()
+class DecodeClip(BaseTransform):
+    """Give the frames `frame_inds` of the video `filename`, decoded when they are first used.
+
+    Only what leads to these frames is decoded, from the last keyframe before them on; one that is
+    damaged is the one before. What the next transform raises if none can be decoded is a
+    `VideoError`. A video that is `excluded` has black frames.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add `imgs`, a sequence of RGB arrays (H, W, 3) uint8, and `img_shape`."""
+        numbers: NDArray[np.int64] = np.asarray(results['frame_inds'])
+        if results.get('excluded'):
+            shape = BLANK_SHAPE
+            results['imgs'] = list(np.zeros((len(numbers), *shape, 3), np.uint8))
+        else:
+            path = Path(results['filename'])
+            info = scan_video(path).info
+            shape = (info.height, info.width)
+            results['imgs'] = LazyFrames(path, numbers)
+        results['img_shape'] = results['original_shape'] = shape
+        return results

@@ -1,0 +1,145 @@
+"""Write a video that plays everywhere."""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, VideoReformatter
+
+from mmotion.atomic import write_atomically
+from mmotion.video.scan import VideoError
+
+# crf: 0 is lossless, 18 hard to tell from the original, 51 the worst
+_ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
+# the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG
+_BT709 = 1
+_LIMITED_RANGE = 1
+
+
+class VideoWriter:
+    """Write frames to a video in H.264, yuv420p and BT.709.
+
+    The file appears when the block ends without an error, and not at all otherwise. Its sides are
+    even, as this format wants them: an odd one gets its last row or column twice.
+
+    Args:
+        path: File to write, ending in .mp4, .mov or .mkv; an existing one is replaced.
+        fps: Frames per second, kept to the nearest fraction with a denominator up to 100000.
+
+    Raises:
+        VideoError: If an argument or a frame is not as described, there is no frame at all, or
+            FFmpeg cannot write the file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / 'brighter.mp4'
+        >>> with VideoWriter(path, fps=29.97) as writer:
+        ...     for level in range(10):
+        ...         writer.write(np.full((48, 64, 3), level, np.uint8))
+        >>> path.exists()
+        True
+    """
+
+    def __init__(self, path: str | Path, *, fps: float) -> None:
+        self.path = Path(path)
+        self.fps = fps
+        self.num_frames = 0
+        if self.path.suffix.lower() not in ('.mp4', '.mov', '.mkv'):
+            raise VideoError(f'path must end in .mp4, .mov or .mkv, got path={path}; rename it')
+        if not (math.isfinite(fps) and fps >= 0.001):
+            raise VideoError(f'fps must be finite and at least 0.001, got fps={fps} for {path}')
+        self._shape: tuple[int, ...] = ()
+        self._reformatter = VideoReformatter()
+        self._files = ExitStack()
+        self._temporary: Path | None = None
+        self._container: av.container.OutputContainer | None = None
+
+    def __enter__(self) -> 'VideoWriter':
+        self._temporary = self._files.enter_context(write_atomically(self.path.absolute()))
+        # undone from the last to the first: flush, close, then rename or, after an error, delete
+        self._files.callback(self._close)
+        self._files.push(self._flush)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with _as_video_error(self.path):
+            self._files.__exit__(error_type, error, traceback)
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame.
+
+        Args:
+            image: RGB (H, W, 3), uint8, as large as the first one.
+        """
+        if self._temporary is None:
+            raise VideoError(f'write must be called inside the with block, got path={self.path}')
+        image = np.asarray(image)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise VideoError(
+                f'image must be RGB (H, W, 3) uint8, got shape={image.shape} and '
+                f'dtype={image.dtype} as frame {self.num_frames} of {self.path}'
+            )
+        if self.num_frames and image.shape != self._shape:
+            raise VideoError(
+                f'image must have the shape of the first one, {self._shape}, got '
+                f'shape={image.shape} as frame {self.num_frames} of {self.path}; resize it'
+            )
+        self._shape = image.shape
+        height, width = image.shape[:2]
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
+        with _as_video_error(self.path):
+            container = self._container or self._open(image.shape[1], image.shape[0])
+            frame = self._reformatter.reformat(
+                av.VideoFrame.from_ndarray(image, format='rgb24'),
+                format='yuv420p',
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range='MPEG',
+            )
+            frame.pts = self.num_frames
+            container.mux(container.streams.video[0].encode(frame))
+        self.num_frames += 1
+
+    def _open(self, width: int, height: int) -> av.container.OutputContainer:
+        # faststart puts the table of frames first, so that players begin before they have it all
+        options = {} if self.path.suffix.lower() == '.mkv' else {'movflags': '+faststart'}
+        container = self._container = av.open(str(self._temporary), 'w', options=options)
+        rate = Fraction(self.fps).limit_denominator(100_000)
+        stream = container.add_stream('libx264', rate=rate, options=_ENCODER_OPTIONS)
+        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = _LIMITED_RANGE
+        return container
+
+    def _flush(self, error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is not None:
+            return
+        if self._container is None:
+            raise VideoError(f'a video must have at least one frame, got none for path={self.path}')
+        self._container.mux(self._container.streams.video[0].encode(None))
+
+    def _close(self) -> None:
+        self._temporary = None
+        if self._container is not None:
+            self._container.close()
+
+
+@contextmanager
+def _as_video_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise VideoError(
+            f'a video must be writable, got {error.strerror} for path={path}; '
+            'check the space on the disk and the permissions'
+        ) from error

@@ -1,0 +1,35 @@
+"""Pictures of results: onto the video, and as plots; see `mmotion.visualization.results`."""
+
+from mmotion.visualization.drawing import Image
+from mmotion.visualization.results import (
+    PLOT_ACTIVE,
+    PLOT_LINE,
+    PLOT_TRUTH,
+    Caption,
+    Painter,
+    draw_result,
+    make_caption,
+    make_painter,
+    plot_result,
+    plot_row,
+    plot_similarity,
+    save_figure,
+    style_axes,
+)
+
+__all__ = [
+    'PLOT_ACTIVE',
+    'PLOT_LINE',
+    'PLOT_TRUTH',
+    'Caption',
+    'Image',
+    'Painter',
+    'draw_result',
+    'make_caption',
+    'make_painter',
+    'plot_result',
+    'plot_row',
+    'plot_similarity',
+    'save_figure',
+    'style_axes',
+]

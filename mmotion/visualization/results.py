@@ -1,0 +1,260 @@
+"""Pictures of results: onto the video, and as plots.
+
+`draw_result` and `plot_result` choose by the class of the result. A system with a result of its
+own registers its looks: `@make_painter.register` for the video, `@plot_result.register` for a plot,
+`@make_caption.register` and `@plot_row.register` for one of several regions in both.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from functools import singledispatch
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mmotion.atomic import write_atomically
+from mmotion.regions import RegionResults
+from mmotion.video import VideoFrame, VideoWriter, iterate_frames
+from mmotion.visualization.drawing import (
+    ACTIVE,
+    GREY,
+    Image,
+    enlarge,
+    outline_box,
+)
+
+Painter: TypeAlias = Callable[[Image, int], Image]
+
+# the same colors, for plots on white
+PLOT_LINE = '#1f5f99'
+PLOT_ACTIVE = '#ffb340'
+PLOT_TRUTH = '#c2344d'
+
+
+def draw_result(
+    video: str | Path | Iterable[Image | VideoFrame], result: Any, path: str | Path
+) -> None:
+    """Write a copy of a video with the result drawn on each frame.
+
+    Holds one frame at a time in memory, and shows its progress on a terminal.
+
+    Args:
+        video: File, which is read from `result.start_s` on, or the frames of the result themselves.
+        result: What was predicted, of a class known to `make_painter`; has `num_frames` and `fps`.
+        path: File to write, .mp4; small frames are enlarged to at least 256 pixels a side.
+
+    Raises:
+        ValueError: If the video ends before the result does.
+        VideoError: If a file cannot be read or written.
+    """
+    paint = make_painter(result)
+    if isinstance(video, str | Path):
+        video = iterate_frames(video, start_s=result.start_s)
+    num_drawn = 0
+    with VideoWriter(path, fps=result.fps) as writer:
+        frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
+        for num_drawn, frame in enumerate(frames, start=1):
+            image = frame.image if isinstance(frame, VideoFrame) else frame
+            writer.write(paint(enlarge(image), num_drawn - 1))
+        if num_drawn < result.num_frames:
+            raise ValueError(
+                f'video must have the {result.num_frames} frames of its result, got {num_drawn}; '
+                'draw on the video and the range of time that was predicted'
+            )
+
+
+@singledispatch
+def make_painter(result: Any) -> Painter:
+    """Choose how a result looks on a frame.
+
+    Args:
+        result: What was predicted.
+
+    Returns:
+        A function that gives a new image for an image (H, W, 3) and the number of its frame.
+
+    Raises:
+        TypeError: If nobody has registered how this class looks.
+    """
+    raise TypeError(
+        f'result must be of a class that can be drawn, got {type(result).__name__}; '
+        'register a function for it with make_painter.register'
+    )
+
+
+class Caption(NamedTuple):
+    """What is written at a region of a frame.
+
+    Attributes:
+        text: A word or a number; the name of the region stands before it.
+        active: Whether something happens there now, for the color.
+    """
+
+    text: str
+    active: bool
+
+
+@singledispatch
+def make_caption(result: Any, index: int) -> Caption:
+    """Say in a word what a result says of a frame.
+
+    Args:
+        result: What was predicted for a region.
+        index: Number of the frame, from 0 on, among those that were watched.
+
+    Returns:
+        The caption; without a registered function no more than the name of the region is written.
+    """
+    return Caption('', active=True)
+
+
+@make_painter.register
+def _(result: RegionResults) -> Painter:
+    """The box of each region, with its name and its caption above, or inside at the top."""
+    boxes = [region.boxes_at(result.frames) for region in result.regions]
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        height, width = image.shape[:2]
+        unit = min(height, width) / 100
+        scale = np.array([width / result.width, height / result.height] * 2)
+        for region, part, path in zip(result.regions, result.results, boxes, strict=True):
+            caption = make_caption(part, index)
+            box = np.clip(path[index] * scale, 0, [width, height] * 2)
+            label = f'{region.name}: {caption.text}' if caption.text else region.name
+            outline_box(image, box, label, unit, ACTIVE if caption.active else GREY)
+        return image
+
+    return paint
+
+
+@singledispatch
+def plot_result(
+    result: Any, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """Write a plot of a result.
+
+    Args:
+        result: What was predicted.
+        path: File to write, .png or another ending that matplotlib knows.
+        title: Name of the video, for the headline.
+        truth: The true answer, if it is known.
+
+    Raises:
+        TypeError: If nobody has registered how this class looks.
+    """
+    raise TypeError(
+        f'result must be of a class that can be plotted, got {type(result).__name__}; '
+        'register a function for it with plot_result.register'
+    )
+
+
+@plot_result.register
+def _(
+    result: RegionResults, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """A row for each region, see `plot_row`, with its name; `truth` is that of their sum."""
+    num_rows = len(result.regions)
+    figure = Figure(figsize=(9, 0.8 + 1.9 * num_rows), layout='constrained')
+    rows = figure.subplots(num_rows, 1, sharex=True, squeeze=False)[:, 0]
+    if title:
+        figure.suptitle(title, fontsize=13)
+    for axes, region, part in zip(rows, result.regions, result.results, strict=True):
+        headline = plot_row(part, axes)
+        axes.set_title(f'{region.name}: {headline}', loc='left', fontsize=10)
+        style_axes(axes)
+    rows[-1].set_xlabel('time (s)')
+    rows[-1].set_xlim(result.start_s, result.start_s + result.num_frames / result.fps)
+    save_figure(figure, path)
+
+
+@singledispatch
+def plot_row(result: Any, axes: Axes) -> str:
+    """Plot the result of a region over time, in seconds of the video.
+
+    Args:
+        result: What was predicted for a region.
+        axes: Where to plot it.
+
+    Returns:
+        The result in a few words.
+
+    Raises:
+        TypeError: If nobody has registered how this class looks.
+    """
+    raise TypeError(
+        f'result must be of a class that can be plotted in a row, got {type(result).__name__}; '
+        'register a function for it with plot_row.register'
+    )
+
+
+def plot_similarity(
+    matrix: NDArray[np.floating],
+    path: str | Path,
+    *,
+    title: str = '',
+    frame_s: float = 1.0,
+    start_s: float = 0.0,
+) -> None:
+    """Write a picture of a self-similarity matrix; a repetition is a pattern of diagonals.
+
+    Args:
+        matrix: Similarity of frame i to frame j (T, T), >= 0.
+        path: File to write, .png or another ending that matplotlib knows.
+        title: Name of the video, for the headline.
+        frame_s: Time from one row to the next.
+        start_s: Time of the first row in the video.
+
+    Raises:
+        ValueError: If the matrix is not square.
+    """
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f'matrix must be square (T, T), got shape={matrix.shape}')
+    figure = Figure(figsize=(6.4, 5.6), layout='constrained')
+    axes = figure.subplots()
+    end_s = start_s + frame_s * len(matrix)
+    image = axes.imshow(
+        matrix,
+        cmap='magma',
+        vmin=0,
+        # a frame resembles itself most: the diagonal would leave nothing for the rest
+        vmax=max(float(np.quantile(matrix, 0.98)), 1e-9),
+        extent=(start_s, end_s, end_s, start_s),
+        interpolation='nearest',
+    )
+    figure.colorbar(image, ax=axes, label='similarity (rows sum to 1)', extend='max')
+    axes.set_title(f'{title}: self-similarity' if title else 'self-similarity')
+    axes.set_xlabel('time (s)')
+    axes.set_ylabel('time (s)')
+    save_figure(figure, path)
+
+
+def style_axes(axes: Axes) -> None:
+    """A light grid, and a frame on two sides only."""
+    axes.grid(alpha=0.25, lw=0.6)
+    axes.spines[['top', 'right']].set_visible(False)
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure, whole or not at all."""
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def _show_progress(frames: Iterable[Any], total: int, description: str) -> Iterator[Any]:
+    """The first `total` frames, with a progress bar if somebody watches."""
+    console = Console(stderr=True)
+    yield from track(
+        itertools.islice(frames, total),
+        description,
+        total,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,422 @@
+"""What RepNet answers: how many times something was repeated, how fast, when; and how it looks.
+
+Frames are counted from 0, times are in seconds of the video, scores lie in [0, 1]. `to_dict` gives
+plain JSON types. Shape letters in this file: N frames of the video, R repetitions.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from mmotion.checks import (
+    TOLERANCE,
+    check_at_least,
+    check_fps,
+    check_segment,
+    make_plain,
+)
+from mmotion.visualization import (
+    PLOT_ACTIVE,
+    PLOT_LINE,
+    PLOT_TRUTH,
+    Caption,
+    Painter,
+    make_caption,
+    make_painter,
+    plot_result,
+    plot_row,
+    save_figure,
+    style_axes,
+)
+from mmotion.visualization.drawing import (
+    ACTIVE,
+    DARK,
+    GREY,
+    WHITE,
+    Image,
+    darken,
+    draw_arc,
+    draw_bar,
+    draw_timeline,
+    write_text,
+)
+
+# a count that misses a whole number by rounding errors alone has reached it
+COUNT_EPS = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class RepetitionSegment:
+    """A stretch of video in which something repeats.
+
+    Args:
+        start_s: When its first frame appears.
+        end_s: When its last frame disappears.
+        count: Repetitions in it, >= 0, need not be whole.
+
+    Raises:
+        ValueError: If the end does not lie after the start, or the count is negative.
+    """
+
+    start_s: float
+    end_s: float
+    count: float
+
+    def __post_init__(self) -> None:
+        check_segment(self.start_s, self.end_s)
+        check_at_least('count', self.count, 0)
+
+
+# eq would compare arrays, whose truth value is undefined
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RepetitionCount:
+    """How many times something was repeated in a video, how fast, and when.
+
+    Arrays, or anything that becomes one, are stored as read-only float64.
+
+    Args:
+        count: Repetitions in the whole video, the last of `count_per_frame`.
+        fps: Frames per second, above 0.
+        count_per_frame: Repetitions up to the end of each frame (N,), never falling.
+        period_s_per_frame: Length of the cycle around each frame (N,), NaN where nothing repeats.
+        periodicity_per_frame: Belief in [0, 1] that a frame belongs to a repetition (N,).
+        confidence: Mean belief in [0, 1] at the stride that was chosen.
+        stride: Every how many frames the video was looked at, >= 1.
+        segments: The repeating stretches, in order, not overlapping.
+        repetition_times_s: When the count reaches 1, 2, 3, ... (R,), in order.
+        strides: All strides among which `stride` was chosen, for the record.
+        start_s: When the first of the N frames appears; above 0 if only a part was watched.
+
+    Raises:
+        ValueError: If a value is out of its range, or lengths or order do not agree.
+
+    Example:
+        >>> result = RepetitionCount(
+        ...     count=1.0,
+        ...     fps=2.0,
+        ...     count_per_frame=[0.0, 0.5, 1.0],
+        ...     period_s_per_frame=[np.nan, 1.0, 1.0],
+        ...     periodicity_per_frame=[0.1, 0.9, 0.9],
+        ...     confidence=0.63,
+        ...     stride=1,
+        ...     segments=(RepetitionSegment(start_s=0.5, end_s=1.5, count=1.0),),
+        ...     repetition_times_s=[1.5],
+        ... )
+        >>> result.to_dict()['period_s_per_frame']
+        [None, 1.0, 1.0]
+    """
+
+    count: float
+    fps: float
+    count_per_frame: NDArray[np.float64]
+    period_s_per_frame: NDArray[np.float64]
+    periodicity_per_frame: NDArray[np.float64]
+    confidence: float
+    stride: int
+    segments: tuple[RepetitionSegment, ...]
+    repetition_times_s: NDArray[np.float64]
+    strides: tuple[int, ...] = ()
+    start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ('count_per_frame', 'period_s_per_frame', 'periodicity_per_frame'):
+            self._freeze(name)
+        self._freeze('repetition_times_s')
+        self._check_numbers()
+        self._check_frames()
+        self._check_order()
+
+    @classmethod
+    def from_rates(
+        cls,
+        rate: NDArray[np.float64],
+        periodicity: NDArray[np.float64],
+        *,
+        fps: float,
+        confidence: float,
+        stride: int,
+        strides: tuple[int, ...] = (),
+        start_s: float = 0.0,
+    ) -> 'RepetitionCount':
+        """Derive everything else from what each frame adds to the count.
+
+        Args:
+            rate: Repetitions per frame (N,), 1 / period, 0 where nothing repeats.
+            periodicity: Belief in [0, 1] that a frame belongs to a repetition (N,).
+            fps: Frames per second, above 0.
+            confidence: See the class, like the rest.
+            stride: See the class.
+            strides: See the class.
+            start_s: See the class.
+
+        Returns:
+            The count as the sum of the rates; segments as longest runs of frames with a rate above
+            0, joined where the gap between two is shorter than the cycle before it.
+
+        Example:
+            >>> result = RepetitionCount.from_rates(
+            ...     np.array([0.0, 0.25, 0.25, 0.25, 0.25, 0.25]),
+            ...     np.ones(6),
+            ...     fps=4.0,
+            ...     confidence=1.0,
+            ...     stride=1,
+            ... )
+            >>> result.count, result.segments, result.repetition_times_s
+            (1.25, (RepetitionSegment(start_s=0.25, end_s=1.5, count=1.25),), array([1.25]))
+        """
+        rate = np.asarray(rate, dtype=np.float64)
+        count = np.cumsum(rate)
+        period_s = np.full_like(rate, np.nan)
+        np.divide(1 / fps, rate, out=period_s, where=rate > 0)
+        return cls(
+            count=float(count[-1]) if len(count) else 0.0,
+            fps=fps,
+            count_per_frame=count,
+            period_s_per_frame=period_s,
+            periodicity_per_frame=periodicity,
+            confidence=confidence,
+            stride=stride,
+            segments=_find_segments(rate, fps, start_s),
+            repetition_times_s=start_s + _crossings(count) / fps,
+            strides=strides,
+            start_s=start_s,
+        )
+
+    @property
+    def num_frames(self) -> int:
+        """Frames N that were watched."""
+        return len(self.count_per_frame)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types; NaN becomes None."""
+        return {
+            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
+
+    def _freeze(self, name: str) -> None:
+        """Replace a field by a read-only float64 copy of it."""
+        array = np.array(getattr(self, name), dtype=np.float64)
+        if array.ndim != 1:
+            raise ValueError(f'{name} must have one dimension, got shape {array.shape}')
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+
+    def _check_numbers(self) -> None:
+        check_at_least('count', self.count, 0)
+        check_at_least('start_s', self.start_s, 0)
+        check_fps(self.fps)
+        if not 0 <= self.confidence <= 1 + TOLERANCE:
+            raise ValueError(f'confidence must lie in [0, 1], got confidence={self.confidence}')
+        if self.stride < 1:
+            raise ValueError(f'stride must be at least 1, got stride={self.stride}')
+        if self.strides and self.stride not in self.strides:
+            raise ValueError(
+                f'stride must be one of strides={self.strides}, got stride={self.stride}'
+            )
+
+    def _check_frames(self) -> None:
+        count, period, periodicity = (
+            self.count_per_frame,
+            self.period_s_per_frame,
+            self.periodicity_per_frame,
+        )
+        if not 1 <= len(count) == len(period) == len(periodicity):
+            raise ValueError(
+                'the arrays per frame must have one value for each of at least one frame, got '
+                f'lengths count_per_frame={len(count)}, period_s_per_frame={len(period)}, '
+                f'periodicity_per_frame={len(periodicity)}'
+            )
+        # written so that NaN fails as well
+        if not (count[0] >= -TOLERANCE and np.all(np.diff(count) >= -TOLERANCE)):
+            raise ValueError('count_per_frame must start at 0 or above and never fall')
+        if not abs(count[-1] - self.count) <= TOLERANCE * max(1.0, self.count):
+            raise ValueError(
+                f'count must be the last of count_per_frame={count[-1]}, got count={self.count}'
+            )
+        if not np.all(np.isnan(period) | ((period > 0) & np.isfinite(period))):
+            raise ValueError('period_s_per_frame must be above 0 and finite, or NaN')
+        if not np.all((periodicity >= 0) & (periodicity <= 1 + TOLERANCE)):
+            raise ValueError('periodicity_per_frame must lie in [0, 1]')
+
+    def _check_order(self) -> None:
+        for i, (one, other) in enumerate(zip(self.segments, self.segments[1:], strict=False)):
+            if other.start_s < one.end_s:
+                raise ValueError(
+                    f'segments must be in order and not overlap, got segment {i} ending at '
+                    f'{one.end_s} s and segment {i + 1} starting at {other.start_s} s'
+                )
+        if not np.all(np.diff(self.repetition_times_s) >= 0):
+            raise ValueError('repetition_times_s must be in order')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunningCount:
+    """The count of a video that still goes on: what it would be if the video ended here.
+
+    Args:
+        num_frames: Frames seen so far, >= 1.
+        time_s: When the last of them disappears.
+        count: Repetitions so far, >= 0. May fall when another stride becomes the better one.
+        period_s: Length of the present cycle, NaN when nothing repeats now.
+        periodicity: Belief in [0, 1] that the last frame belongs to a repetition.
+        confidence: Mean belief in [0, 1] so far, at the stride that is the best one so far.
+        stride: That stride, >= 1.
+    """
+
+    num_frames: int
+    time_s: float
+    count: float
+    period_s: float
+    periodicity: float
+    confidence: float
+    stride: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types; NaN becomes None."""
+        return {
+            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
+
+
+def _find_segments(
+    rate: NDArray[np.float64], fps: float, start_s: float
+) -> tuple[RepetitionSegment, ...]:
+    """Runs of frames that repeat, see `RepetitionCount.from_rates`."""
+    # first frames, and frames after the last ones, of the runs
+    edges = np.flatnonzero(np.diff(rate > 0, prepend=False, append=False)).reshape(-1, 2)
+    runs: list[list[int]] = []
+    for first, end in edges.tolist():
+        if runs and first - runs[-1][1] < 1 / rate[runs[-1][1] - 1]:
+            runs[-1][1] = end
+        else:
+            runs.append([first, end])
+    return tuple(
+        RepetitionSegment(
+            start_s=start_s + first / fps,
+            end_s=start_s + end / fps,
+            count=float(rate[first:end].sum()),
+        )
+        for first, end in runs
+    )
+
+
+def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions (R,), in frames, where the count (N,) reaches 1, 2, ..., between frames linear."""
+    if not len(count):
+        return np.zeros(0)
+    goals = np.arange(1, int(count[-1] + COUNT_EPS) + 1)
+    frames = np.searchsorted(count, goals - COUNT_EPS)
+    before = np.concatenate([[0.0], count])[frames]
+    return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
+
+
+@make_painter.register
+def paint_count(result: RepetitionCount) -> Painter:
+    """Count and progress of the cycle in a dial, period and periodicity beside it, a timeline."""
+    spans = [(segment.start_s, segment.end_s, '', ACTIVE) for segment in result.segments]
+    duration_s = result.num_frames / result.fps
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        unit = min(image.shape[:2]) / 100
+        count = float(result.count_per_frame[index]) + COUNT_EPS
+        period_s = float(result.period_s_per_frame[index])
+        periodicity = float(result.periodicity_per_frame[index])
+        color = ACTIVE if period_s > 0 else GREY
+
+        darken(image, 2 * unit, 2 * unit, 66 * unit, 28 * unit)
+        center, radius = (15 * unit, 15 * unit), 10.5 * unit
+        draw_arc(image, center, radius, 1.0, DARK, 2.2 * unit)
+        draw_arc(image, center, radius, count % 1, color, 2.2 * unit)
+        write_text(image, str(int(count)), center, 9.5 * unit, WHITE, 15 * unit, centered=True)
+        period = f'period {period_s:.2f} s' if period_s > 0 else 'no repetition'
+        write_text(image, period, (30 * unit, 11 * unit), 5 * unit, WHITE, 34 * unit)
+        write_text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
+        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, 1.0, DARK)
+        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, periodicity, color)
+        draw_timeline(
+            image,
+            spans,
+            start_s=result.start_s,
+            duration_s=duration_s,
+            part=(index + 1) / result.num_frames,
+            margin=3,
+            rise=7,
+            thickness=2.5,
+        )
+        return image
+
+    return paint
+
+
+@make_caption.register
+def caption_count(result: RepetitionCount, index: int) -> Caption:
+    """The count so far."""
+    count = int(result.count_per_frame[index] + COUNT_EPS)
+    return Caption(str(count), active=bool(result.period_s_per_frame[index] > 0))
+
+
+@plot_result.register
+def plot_count(
+    result: RepetitionCount, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """The count over time, the period and the periodicity, with repeating stretches shaded."""
+    # ends of the frames, as counts are up to the end of a frame
+    times = result.start_s + np.arange(1, result.num_frames + 1) / result.fps
+    figure = Figure(figsize=(9, 6), layout='constrained')
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.3])
+    headline = f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
+    figure.suptitle(f'{title}: {headline}' if title else headline, fontsize=13)
+
+    top.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2, label='counted')
+    if truth is not None:
+        top.axhline(truth, color=PLOT_TRUTH, lw=1.5, ls='--', label=f'true count {truth:g}')
+        top.legend(loc='lower right')
+    marks = np.arange(1, len(result.repetition_times_s) + 1)
+    if len(marks) <= 100:
+        top.plot(result.repetition_times_s, marks, 'o', color=PLOT_LINE, ms=4)
+    highest = max(1.0, result.count, truth or 0)
+    top.set_ylim(-0.02 * highest, 1.08 * highest)
+    top.yaxis.set_major_locator(MaxNLocator(integer=True))
+    top.set_ylabel('count')
+    middle.plot(times, result.period_s_per_frame, color=PLOT_LINE, lw=2)
+    middle.set_ylabel('period (s)')
+    if np.isfinite(result.period_s_per_frame).any():
+        middle.set_ylim(0, 1.2 * np.nanmax(result.period_s_per_frame))
+    else:
+        middle.set_yticks([])
+        middle.text(0.5, 0.5, 'nothing repeats', transform=middle.transAxes, ha='center')
+    bottom.fill_between(times, result.periodicity_per_frame, color=PLOT_LINE, alpha=0.3, lw=0)
+    bottom.plot(times, result.periodicity_per_frame, color=PLOT_LINE, lw=1)
+    bottom.set_ylim(0, 1)
+    bottom.set_ylabel('periodicity')
+    bottom.set_xlabel('time (s)')
+    bottom.set_xlim(result.start_s, times[-1])
+    for axes in (top, middle, bottom):
+        style_axes(axes)
+        _shade_segments(axes, result)
+    save_figure(figure, path)
+
+
+@plot_row.register
+def plot_count_row(result: RepetitionCount, axes: Axes) -> str:
+    """The count, with repeating stretches shaded."""
+    times = result.start_s + np.arange(1, result.num_frames + 1) / result.fps
+    axes.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2)
+    _shade_segments(axes, result)
+    highest = max(1.0, result.count)
+    axes.set_ylim(-0.02 * highest, 1.08 * highest)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel('count')
+    return f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
+
+
+def _shade_segments(axes: Axes, result: RepetitionCount) -> None:
+    for segment in result.segments:
+        axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ACTIVE, alpha=0.18, lw=0)

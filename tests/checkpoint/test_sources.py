@@ -1,0 +1,90 @@
+import functools
+import http.server
+import threading
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.model import BaseModule
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
+
+from mmotion.checkpoint import sources
+from mmotion.checkpoint.files import CheckpointError
+
+
+class Module(BaseModule):
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg)
+        self.layer = nn.Linear(3, 2)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    class Odd:
+        pass
+
+    Odd.__qualname__ = 'Odd'
+    globals()['Odd'] = Odd
+    state_dict = Module().state_dict()
+    torch.save({'state_dict': state_dict, 'meta': Odd()}, tmp_path / 'weights.pth')
+    return tmp_path / 'weights.pth', state_dict
+
+
+def test_mmengine_reads_files_here(saved):
+    path, state_dict = saved
+    model = Module()
+    load_checkpoint(model, str(path))
+    assert torch.equal(model.layer.weight, state_dict['layer.weight'])
+
+
+def test_init_cfg_reads_files_here(saved):
+    path, state_dict = saved
+    model = Module(init_cfg=ConfigDict(type='Pretrained', checkpoint=str(path)))
+    model.init_weights()
+    assert torch.equal(model.layer.weight, state_dict['layer.weight'])
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+def test_a_url_is_downloaded_once(saved, server, tmp_path):
+    url = f'{server}/weights.pth'
+    loaded = CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert torch.equal(loaded['state_dict']['layer.weight'], saved[1]['layer.weight'])
+    saved[0].unlink()
+    CheckpointLoader.load_checkpoint(url, 'cpu')
+
+
+def test_a_url_that_is_not_there(server):
+    with pytest.raises(
+        CheckpointError, match=r'can be downloaded, got .*none\.pth \(HTTP Error 404'
+    ):
+        CheckpointLoader.load_checkpoint(f'{server}/none.pth', 'cpu')
+
+
+def test_a_name_of_a_released_model_leads_to_its_url(saved, server, monkeypatch):
+    table = {'toy': f'{server}/weights.pth'}
+    monkeypatch.setitem(sources._MODEL_TABLES, 'torchvision://', lambda: table)
+    loaded = CheckpointLoader.load_checkpoint('torchvision://toy', 'cpu')
+    assert loaded['meta'] is None
+    with pytest.raises(CheckpointError, match='must name a model that torchvision has'):
+        CheckpointLoader.load_checkpoint('torchvision://none', 'cpu')
+
+
+@pytest.mark.parametrize('source', ['s3://bucket/a.pth', 'pavi://a', 'mmcls://resnet50'])
+def test_sources_that_mmengine_unpickles_are_refused(source):
+    with pytest.raises(CheckpointError, match=r'must be a file or an http\(s\) URL'):
+        CheckpointLoader.load_checkpoint(source, 'cpu')

@@ -1,0 +1,42 @@
+import pytest
+
+from mmotion.cli import catalog
+from mmotion.cli.catalog import find_systems, import_converter, list_entries
+
+
+def test_configs_are_listed_with_their_comment():
+    entries = dict(list_entries('configs'))
+    assert entries['example_project_dots'].startswith('The example of docs/add_a_system.md')
+
+
+def test_systems_are_listed_with_what_they_do():
+    assert 'example_project' in find_systems()
+    assert dict(list_entries('systems'))['example_project'].startswith('Which way does the dot')
+
+
+def test_registered_names_are_listed_ours_first():
+    entries = list_entries('models')
+    names = dict(entries)
+    assert names['ClipClassifier'] == 'projects.example_project.models'
+    # MMAction2's and mmengine's
+    assert 'Recognizer3D' in names
+    assert 'BaseDataPreprocessor' in names
+    assert entries.index(('ClipClassifier', names['ClipClassifier'])) < list(names).index(
+        'Recognizer3D'
+    )
+
+
+def test_a_system_that_cannot_be_imported_does_not_hide_the_others(monkeypatch, capsys):
+    monkeypatch.setattr(catalog, 'find_systems', lambda: ['absent_system', 'example_project'])
+    assert 'MovingDots' in dict(list_entries('datasets'))
+    assert 'projects.absent_system cannot be imported' in capsys.readouterr().err
+
+
+def test_an_unknown_kind():
+    with pytest.raises(ValueError, match=r"got 'model'; did you mean 'models'\?"):
+        list_entries('model')
+
+
+def test_an_unknown_converter():
+    with pytest.raises(ValueError, match=r"can convert weights \(.*\), got 'example_project'"):
+        import_converter('example_project')

@@ -1,0 +1,194 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmotion.inference import load_model
+from mmotion.inference.many_videos import predict_videos, stream_videos
+from mmotion.regions import Region
+from mmotion.regions.files import read_region_file
+from mmotion.video import inspect_video
+from mmotion.video.writer import VideoWriter
+
+TOY = Path(__file__).parents[1] / 'toy' / 'toy.py'
+
+
+def write_video(path, num_frames=6):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, fps=10.0) as writer:
+        for level in range(num_frames):
+            writer.write(np.full((32, 32, 3), 20 * level, np.uint8))
+    return path
+
+
+def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
+    broken = tmp_path / 'broken.mp4'
+    broken.write_bytes(b'no video')
+    videos = [write_video(tmp_path / 'a' / 'clip.mp4', 4), broken]
+    videos.append(write_video(tmp_path / 'b' / 'clip.mp4', 6))
+    out = tmp_path / 'out'
+    failed = predict_videos(
+        load_model(TOY), videos, out_dir=out, draw=True, provenance={'config': 'toy'}
+    )
+    assert failed == [broken]
+    printed = capsys.readouterr()
+    assert f'1 of 3 videos failed: {broken}' in printed.err
+    assert 'another video is named clip too, so this one is clip_2' in printed.out
+    assert f'{videos[0]}: count 4, fps 10, confidence 1' in printed.out
+    results = [json.loads((out / f'{name}.json').read_text()) for name in ('clip', 'clip_2')]
+    assert [result['count'] for result in results] == [4, 6]
+    assert [result['video'] for result in results] == [str(videos[0]), str(videos[2])]
+    assert results[0]['config'] == 'toy'
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == [
+        'clip.png',
+        'clip_2/clip.png',
+    ]
+
+
+def test_an_input_is_not_written_over(tmp_path):
+    keypoints = tmp_path / 'clip.json'
+    keypoints.write_text('{}')
+    assert predict_videos(None, [keypoints], out_dir=tmp_path) == [keypoints]
+    assert keypoints.read_text() == '{}'
+
+
+def test_regions(tmp_path, capsys):
+    videos = [write_video(tmp_path / 'clip.mp4', 6), write_video(tmp_path / 'short.mp4', 3)]
+    regions = [
+        Region(name='left', boxes_xyxy=[[0, 0, 20, 32]]),
+        Region(name='p2', boxes_xyxy=[[10, 0, 30, 30], [12, 0, 32, 30]], frames=[0, 5]),
+    ]
+    out = tmp_path / 'out'
+    failed = predict_videos(
+        load_model(TOY), videos, out_dir=out, draw=True, regions=regions,
+        provenance={'config': 'toy'},
+    )  # fmt: skip
+    assert failed == [videos[1]]
+    printed = capsys.readouterr()
+    assert f'{videos[0]}, left: count 6, fps 10' in printed.out
+    assert f'{videos[0]}, p2: count 6, fps 10' in printed.out
+    content = json.loads((out / 'clip.json').read_text())
+    assert [part['count'] for part in content['regions']] == [6, 6]
+    assert (content['video'], content['config']) == (str(videos[0]), 'toy')
+    assert sorted(path.name for path in out.iterdir()) == [
+        'clip.json',
+        'clip_overlay.mp4',
+        'clip_regions.png',
+    ]
+    assert inspect_video(out / 'clip_overlay.mp4').num_frames == 6
+    # the answer names the regions as a file of regions does
+    again = read_region_file(out / 'clip.json')
+    assert [region.to_dict() for region in again] == [region.to_dict() for region in regions]
+
+
+class Growing:
+    """A result of a stream."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def to_dict(self):
+        return {'seen': self.seen, 'rate': float('nan')}
+
+
+class RunningPredictor:
+    """Answers three times, or not at all."""
+
+    def stream(self, video, *, start_s, end_s):
+        if video.name == 'bad.mp4':
+            raise ValueError('no video')
+        for seen in range(1, 4):
+            yield Growing(seen)
+
+
+class Lines(io.StringIO):
+    """Notes how many lines are there whenever they are flushed."""
+
+    def __init__(self):
+        super().__init__()
+        self.flushed = []
+
+    def flush(self):
+        self.flushed.append(self.getvalue().count('\n'))
+
+
+def test_a_line_as_soon_as_it_is_there(capsys):
+    lines = Lines()
+    videos = [Path('a.mp4'), Path('bad.mp4'), Path('c.mp4')]
+    assert stream_videos(RunningPredictor(), videos, lines) == [Path('bad.mp4')]
+    assert lines.flushed == [1, 2, 3, 4, 5, 6]
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert entries[0] == {'video': 'a.mp4', 'seen': 1, 'rate': None}
+    assert [entry['video'] for entry in entries] == 3 * ['a.mp4'] + 3 * ['c.mp4']
+    assert '1 of 3 videos failed: bad.mp4' in capsys.readouterr().err
+
+
+def test_lines_that_nobody_reads_end_it():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        stream_videos(RunningPredictor(), [Path('a.mp4')], Closed())
+
+
+class Shy:
+    """A result that says of itself what it wants to."""
+
+    num_frames, fps = 6, 10.0
+
+    def describe(self):
+        return 'nothing to see'
+
+    def to_dict(self):
+        return {'count': 3}
+
+
+class AttentivePredictor:
+    def predict(self, video, *, start_s, end_s):
+        return Shy()
+
+    def draw_attention(self, video, result, out_dir, *, start_s, end_s):
+        (out_dir / 'attention.png').write_bytes(b'')
+        return [out_dir / 'attention.png']
+
+
+def test_attention_and_a_result_with_words(tmp_path, capsys):
+    video = write_video(tmp_path / 'clip.mp4')
+    assert predict_videos(AttentivePredictor(), [video], out_dir=tmp_path, attention=True) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f'{video}: nothing to see'
+    assert lines[-1] == f'  {tmp_path / "attention.png"}'
+
+
+class ExportingPredictor:
+    def predict(self, video, *, start_s, end_s):
+        return Shy()
+
+    def check_export(self, formats):
+        if 'csv' not in formats:
+            raise ValueError('only csv')
+
+    def export(self, video, result, out_dir, formats):
+        path = out_dir / f'{video.stem}.{formats[0]}'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('')
+        return [path]
+
+
+def test_exports_of_videos_with_one_name_do_not_meet(tmp_path, capsys):
+    videos = [write_video(tmp_path / folder / 'clip.mp4') for folder in 'ab']
+    out = tmp_path / 'out'
+    predictor = ExportingPredictor()
+    assert predict_videos(predictor, videos, out_dir=out, export=['csv']) == []
+    assert f'  {out / "clip.csv"}' in capsys.readouterr().out.splitlines()
+    assert (out / 'clip_2' / 'clip.csv').is_file()
+
+
+def test_formats_are_refused_before_any_video_is_read(tmp_path):
+    with pytest.raises(ValueError, match='only csv'):
+        predict_videos(
+            ExportingPredictor(), [tmp_path / 'none.mp4'], out_dir=tmp_path, export=['x']
+        )

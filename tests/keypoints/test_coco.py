@@ -1,0 +1,91 @@
+"""COCO keypoints: our own, those of others, and broken ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmotion.keypoints.coco import read_coco, write_coco
+from mmotion.keypoints.files import PoseFileError
+from mmotion.keypoints.skeletons import COCO17, OPENPOSE18
+from tests.pose_videos import assert_equal, make_video
+
+
+@pytest.mark.parametrize('skeleton', [COCO17, OPENPOSE18], ids=lambda skeleton: skeleton.name)
+def test_what_is_written_is_read(tmp_path: Path, skeleton: Any) -> None:
+    video = make_video(people=2, nobody=(0, 3), skeleton=skeleton, labels={'label': 'squat'})
+    write_coco(video, tmp_path / 'v.json')
+    found = read_coco(tmp_path / 'v.json')
+    assert_equal(found, video)
+    box = found.frames[1][0].box_xyxy
+    assert found.frames[1][0].score == 0.75 and box is not None
+    assert box.tolist() == [5, 6, 407, 408]
+
+
+def foreign() -> dict[str, Any]:
+    """Two pictures with a rabbit each, as an annotation tool writes them, in another order."""
+    categories = [
+        {'id': 1, 'name': 'box'},
+        {
+            'id': 4,
+            'name': 'rabbit',
+            'keypoints': ['nose', 'left_ear', 'right_ear'],
+            'skeleton': [[1, 2], [1, 3]],
+        },
+    ]
+    images = [
+        {'id': 11, 'file_name': 'b.jpg', 'width': 64, 'height': 48},
+        {'id': 10, 'file_name': 'a.jpg', 'width': 64, 'height': 48},
+    ]
+    rabbit = {'category_id': 4, 'bbox': [1, 2, 3, 4], 'iscrowd': 0}
+    annotations = [
+        {**rabbit, 'image_id': 10, 'keypoints': [1, 2, 2, 3, 4, 1, 0, 0, 0]},
+        {**rabbit, 'image_id': 11, 'keypoints': [9, 8, 2, 3, 4, 2, 5, 6, 2]},
+        {**rabbit, 'image_id': 11, 'keypoints': [], 'iscrowd': 1},
+        {'category_id': 1, 'image_id': 11, 'bbox': [0, 0, 1, 1]},
+    ]
+    return {'images': images, 'annotations': annotations, 'categories': categories}
+
+
+def test_files_of_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / 'v.json').write_text(json.dumps(foreign()))
+    video = read_coco(tmp_path / 'v.json', fps=5.0)
+    assert (video.fps, video.num_frames, video.skeleton.name) == (5.0, 2, 'rabbit')
+    assert video.skeleton.mirror == (0, 2, 1) and video.skeleton.edges == ((0, 1), (0, 2))
+    (first,), (second,) = video.frames
+    assert first.scores.tolist() == [1.0, 0.5, 0.0] and np.isnan(first.keypoints[2]).all()
+    assert second.keypoints.tolist() == [[9, 8], [3, 4], [5, 6]]
+    assert first.box_xyxy is not None and first.box_xyxy.tolist() == [1, 2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        pytest.param(lambda c: c.pop('images'), "no 'images'", id='no-images'),
+        pytest.param(lambda c: c['categories'].pop(), "no 'keypoints'", id='no-category'),
+        pytest.param(lambda c: c['images'].pop(), 'no 10', id='unknown-image'),
+        pytest.param(
+            lambda c: c['annotations'][0]['keypoints'].pop(), 'reshape', id='half-a-point'
+        ),
+        pytest.param(lambda c: c['annotations'][0].pop('bbox'), "no 'bbox'", id='no-box'),
+        pytest.param(
+            lambda c: c['categories'][1]['keypoints'].append('left_eye'), 'left_eye', id='one-side'
+        ),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, change: Any, message: str) -> None:
+    content = foreign()
+    change(content)
+    (tmp_path / 'bad.json').write_text(json.dumps(content))
+    with pytest.raises(PoseFileError, match=rf'bad\.json: .* COCO keypoints, got .*{message}'):
+        read_coco(tmp_path / 'bad.json')
+
+
+def test_no_file_and_no_json(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'keypoints must be in a file, got .*none\.json'):
+        read_coco(tmp_path / 'none.json')
+    (tmp_path / 'bad.json').write_text('{"images": ')
+    with pytest.raises(PoseFileError, match=r'bad\.json: the file must be COCO keypoints, got Exp'):
+        read_coco(tmp_path / 'bad.json')

@@ -1,0 +1,267 @@
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models.detection import (
+    KeypointRCNN_ResNet50_FPN_Weights,
+    keypointrcnn_resnet50_fpn,
+)
+
+from mmotion.keypoints.detectors import DETECTORS, build_detector
+from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33
+
+IMAGE = np.zeros((40, 60, 3), np.uint8)
+IMAGE[..., 0] = 200
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """Weights of torchvision's own model that sees people everywhere."""
+    torch.manual_seed(0)
+    model = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    state_dict = {
+        name: value.half()
+        for name, value in model.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+    state_dict['roi_heads.box_predictor.cls_score.bias'] = torch.tensor([0.0, 5.0])
+    path = tmp_path_factory.mktemp('weights') / 'rcnn.pth'
+    torch.save(state_dict, path)
+    return path
+
+
+def test_keypoint_rcnn_reads_its_weights_from_a_file(weights):
+    detector = build_detector('keypoint_rcnn', weights, 'cpu', max_persons=2)
+    assert (detector.name, detector.skeleton) == ('keypoint_rcnn rcnn.pth', COCO17)
+    # the usual 800 pixels take seconds
+    detector.model.transform.min_size = (64,)
+    assert detector.detect([]) == []
+    noise = np.random.default_rng(0).integers(0, 256, (48, 32, 3), np.uint8)
+    first, second = detector.detect([IMAGE, noise])
+    assert len(first) == 2
+    assert first[0].score >= first[1].score > 0.5
+    for person in first:
+        assert person.keypoints.shape == (17, 2)
+        assert person.track is None
+        assert (person.box_xyxy[[0, 2]] <= 60).all()
+        assert (person.box_xyxy[[1, 3]] <= 40).all()
+        assert ((person.scores > 0) & (person.scores < 1)).all()
+    # an image is judged by itself
+    alone = detector.detect([noise])[0]
+    assert len(second) == len(alone)
+
+
+def test_keypoint_rcnn_is_downloaded_without_a_file(weights, monkeypatch):
+    state_dict = torch.load(weights)
+    monkeypatch.setattr(
+        KeypointRCNN_ResNet50_FPN_Weights, 'get_state_dict', lambda self, **_: state_dict
+    )
+    assert build_detector(device='cpu').name == 'keypoint_rcnn COCO_V1'
+
+
+def test_without_network_it_is_said_what_to_do(monkeypatch):
+    def fail(self, **options):
+        raise URLError('no network')
+
+    monkeypatch.setattr(KeypointRCNN_ResNet50_FPN_Weights, 'get_state_dict', fail)
+    with pytest.raises(OSError, match=r'no network.*; take http\S+\.pth .* pass --model-path FILE'):
+        build_detector('keypoint_rcnn')
+
+
+def test_wrong_weights_and_devices(weights, tmp_path):
+    (tmp_path / 'text.pth').write_text('not weights')
+    with pytest.raises(ValueError, match=r'got a text file: .*text\.pth'):
+        build_detector('keypoint_rcnn', tmp_path / 'text.pth')
+    with pytest.raises(ValueError, match="device must be 'cpu' or a GPU, got device='tpu9'"):
+        build_detector('keypoint_rcnn', weights, 'tpu9')
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_a_file_that_is_not_there(name):
+    with pytest.raises(FileNotFoundError, match=r"got 'no\.model'; correct --model-path"):
+        build_detector(name, 'no.model')
+
+
+def test_wrong_use():
+    message = "must be one of keypoint_rcnn, mediapipe, rtmlib, got detector='openpose'"
+    with pytest.raises(ValueError, match=message):
+        build_detector('openpose')
+    with pytest.raises(ValueError, match='max_persons must be at least 1, got max_persons=0'):
+        build_detector(max_persons=0)
+
+
+def test_mediapipe_must_have_a_file():
+    message = r'got none; download a Pose Landmarker bundle .* pass --model-path FILE'
+    with pytest.raises(FileNotFoundError, match=message):
+        build_detector('mediapipe')
+
+
+@pytest.mark.parametrize('name', ['mediapipe', 'rtmlib'])
+def test_a_package_that_is_not_installed(name, tmp_path, monkeypatch):
+    (tmp_path / 'model').touch()
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=f'must have its package {name}, .*; pip install'):
+        build_detector(name, tmp_path / 'model')
+
+
+@pytest.fixture
+def mediapipe(monkeypatch):
+    """What is used of the package, with two people of fixed places in each image."""
+
+    class PoseLandmarker:
+        @classmethod
+        def create_from_options(cls, options):
+            if 'bad' in options.base_options.model_asset_path:
+                raise RuntimeError('Unable to open zip archive.')
+            self = cls()
+            self.options = options
+            return self
+
+        def detect(self, image):
+            assert image.data.flags.c_contiguous
+            marks = [
+                [SimpleNamespace(x=0.5, y=1.25, visibility=belief)] * 33 for belief in (None, 0.75)
+            ]
+            return SimpleNamespace(pose_landmarks=marks)
+
+    delegate = SimpleNamespace(CPU=1, GPU=2)
+    options = type('BaseOptions', (SimpleNamespace,), {'Delegate': delegate})
+    modules = {
+        'mediapipe': {'Image': SimpleNamespace, 'ImageFormat': SimpleNamespace(SRGB=1)},
+        'mediapipe.tasks.python': {'BaseOptions': options},
+        'mediapipe.tasks.python.vision': {
+            'PoseLandmarkerOptions': SimpleNamespace,
+            'RunningMode': SimpleNamespace(IMAGE='IMAGE'),
+            'PoseLandmarker': PoseLandmarker,
+        },
+    }
+    for name, values in modules.items():
+        module = ModuleType(name)
+        vars(module).update(values)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.mark.usefixtures('mediapipe')
+def test_mediapipe(tmp_path):
+    (tmp_path / 'pose.task').touch()
+    detector = build_detector('mediapipe', str(tmp_path / 'pose.task'), max_persons=3)
+    assert (detector.name, detector.skeleton) == ('mediapipe pose.task', MEDIAPIPE33)
+    options = detector._landmarker.options
+    assert (options.num_poses, options.base_options.delegate) == (3, 1)
+    # shares of width and height become pixels, also below the picture
+    (sure, unsure), _ = detector.detect([IMAGE[:, ::-1], IMAGE])
+    assert sure.keypoints.tolist() == [[30, 50]] * 33
+    assert (sure.score, sure.scores.tolist(), unsure.score) == (0.75, [0.75] * 33, 0)
+
+
+@pytest.mark.usefixtures('mediapipe')
+def test_mediapipe_on_a_gpu_and_with_a_broken_file(tmp_path):
+    for name in ('pose.task', 'bad.task'):
+        (tmp_path / name).touch()
+    detector = build_detector('mediapipe', tmp_path / 'pose.task', 'cuda')
+    assert detector._landmarker.options.base_options.delegate == 2
+    with pytest.raises(ValueError, match="'cpu' or 'cuda' for mediapipe, got device='cuda:1'"):
+        build_detector('mediapipe', tmp_path / 'pose.task', 'cuda:1')
+    message = r'got model_path=.*bad\.task and device=None: Unable to open zip archive'
+    with pytest.raises(ValueError, match=message):
+        build_detector('mediapipe', tmp_path / 'bad.task')
+
+
+@pytest.fixture
+def rtmlib(monkeypatch):
+    """What is used of the packages: two people, of whom the second one has a lost point."""
+    points = np.arange(2 * 17 * 2, dtype=np.float32).reshape(2, 17, 2)
+    scores = np.full((2, 17), 0.5, np.float32)
+    scores[0, 3], scores[1] = 0, 1.1
+
+    class Tool:
+        def __init__(self, onnx_model, backend, device):
+            print('load', onnx_model)
+            if device not in ('cpu', 'cuda'):
+                raise KeyError(device)
+            self.onnx_model, self.device = onnx_model, device
+            name = Path(onnx_model).name
+            shape = ['batch', 3, 256, 192] if 'rtmpose' in name else [1, 3, 320, 640]
+            if 'vary' in name:
+                shape = ['batch', 3, 'height', 'width']
+            self.model_input_size = 'default'
+            inputs = [SimpleNamespace(shape=shape)]
+            self.session = SimpleNamespace(get_inputs=lambda: inputs)
+
+    class YOLOX(Tool):
+        def __call__(self, image):
+            # red is last
+            assert image[0, 0].tolist() == [0, 0, image.max()]
+            return np.array([]) if not image.any() else np.array([[0, 0, 9, 9], [1, 2, 30, 40.0]])
+
+    class RTMPose(Tool):
+        def __call__(self, image, bboxes=()):
+            return points, scores
+
+    class RTMO(Tool):
+        def __call__(self, image):
+            if 'points' in Path(self.onnx_model).name:
+                return np.zeros((1, 26, 2)), np.ones((1, 26))
+            return (points, scores) if image.any() else (points[:1] * 0, scores[:1] * 0)
+
+    def find_body(mode, backend, device):
+        raise OSError('no network')
+
+    tools = {'YOLOX': YOLOX, 'RTMPose': RTMPose, 'RTMO': RTMO, 'Body': find_body}
+    runtime = {'get_available_providers': lambda: ['CPUExecutionProvider']}
+    for name, values in {'rtmlib': tools, 'onnxruntime': runtime}.items():
+        module = ModuleType(name)
+        vars(module).update(values)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def put(folder, *names: str):
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.usefixtures('rtmlib')
+def test_rtmlib_with_rtmpose(tmp_path, capsys):
+    folder = put(tmp_path, 'yolox_m.onnx', 'rtmpose-m.onnx')
+    detector = build_detector('rtmlib', folder)
+    assert capsys.readouterr().out == ''
+    assert detector._find_boxes.model_input_size == (320, 640)
+    assert detector._find_points.model_input_size == (192, 256)
+    (sure, unsure), nobody = detector.detect([IMAGE, 0 * IMAGE])
+    assert nobody == []
+    assert (sure.score, unsure.scores[3]) == (1, 0)
+    assert np.isnan(unsure.keypoints[3]).all()
+    assert sure.box_xyxy.tolist() == [1, 2, 30, 40]
+    assert len(build_detector('rtmlib', folder, max_persons=1).detect([IMAGE])[0]) == 1
+
+
+@pytest.mark.usefixtures('rtmlib')
+def test_rtmlib_with_rtmo(tmp_path):
+    put(tmp_path, 'rtmo.onnx', 'vary.onnx', 'points.onnx')
+    detector = build_detector('rtmlib', tmp_path / 'rtmo.onnx')
+    assert (detector.name, detector.skeleton) == ('rtmlib rtmo.onnx', COCO17)
+    people, nobody = detector.detect([IMAGE, 0 * IMAGE])
+    assert (len(people), people[0].box_xyxy, nobody) == (2, None, [])
+    vary = build_detector('rtmlib', tmp_path / 'vary.onnx')
+    assert vary._find_points.model_input_size == 'default'
+    with pytest.raises(ValueError, match='must give 17 points, got 26; take one'):
+        build_detector('rtmlib', tmp_path / 'points.onnx').detect([IMAGE])
+
+
+@pytest.mark.usefixtures('rtmlib')
+def test_wrong_use_of_rtmlib(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'one yolox\*\.onnx .*, got 0 in'):
+        build_detector('rtmlib', tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'one rtmpose\*\.onnx .*, got 2 in'):
+        build_detector('rtmlib', put(tmp_path, 'yolox.onnx', 'rtmpose-m.onnx', 'rtmpose-x.onnx'))
+    with pytest.raises(ValueError, match=r"that onnxruntime can run .* and device='tpu9'"):
+        build_detector('rtmlib', put(tmp_path, 'rtmo.onnx') / 'rtmo.onnx', 'tpu9')
+    with pytest.raises(ValueError, match="there for onnxruntime, got device='cuda:1'; pip install"):
+        build_detector('rtmlib', tmp_path / 'rtmo.onnx', 'cuda:1')
+    with pytest.raises(OSError, match=r'got no network; .* pass --model-path FOLDER'):
+        build_detector('rtmlib')

@@ -1,0 +1,52 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from mmotion.checks import (
+    check_at_least,
+    check_fps,
+    check_score,
+    check_segment,
+    freeze_array,
+    make_plain,
+)
+
+
+@pytest.mark.parametrize(
+    ('check', 'values'),
+    [
+        pytest.param(check_fps, (0, -1, math.nan, math.inf), id='fps'),
+        pytest.param(check_score, (-0.1, 1.1, math.nan), id='score'),
+        pytest.param(
+            lambda value: check_at_least('x', value, 2), (1.9, math.nan, math.inf), id='at least'
+        ),
+        pytest.param(lambda end: check_segment(1.0, end), (0.5, 1.0, math.nan), id='segment'),
+    ],
+)
+def test_numbers_out_of_range_are_refused(check, values):
+    for value in values:
+        with pytest.raises(ValueError, match='must'):
+            check(value)
+
+
+def test_a_frozen_array_is_a_copy_that_cannot_be_changed():
+    values = np.zeros(3)
+    frozen = freeze_array('x', values, np.float64, 1)
+    values[0] = 1
+    assert frozen[0] == 0
+    with pytest.raises(ValueError, match='read-only'):
+        frozen[0] = 1
+    with pytest.raises(ValueError, match=r'x must have 2 dimensions, got shape \(3,\)'):
+        freeze_array('x', values, np.float64, 2)
+
+
+def test_plain_values_are_json_types():
+    @dataclasses.dataclass
+    class Part:
+        value: float
+
+    plain = make_plain({'a': np.array([1.0, math.nan]), 'b': (Part(math.inf),), 'c': np.int64(3)})
+    assert plain == {'a': [1.0, None], 'b': [{'value': None}], 'c': 3}
+    assert type(plain['c']) is int

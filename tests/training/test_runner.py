@@ -1,0 +1,220 @@
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.fileio import LocalBackend
+
+from mmotion.checkpoint import load_checkpoint_file
+from mmotion.checkpoint.files import CheckpointError
+from mmotion.config import load_config
+from mmotion.training.runner import build_runner
+from tests.training_runs import assert_same, kill_after, read_losses, run_in_child, train
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TOY = CHECKOUT / 'tests' / 'toy' / 'toy.py'
+QUIET = {'log_level': 'ERROR'}
+
+
+def toy(**options):
+    return load_config(TOY, QUIET | {key.replace('__', '.'): v for key, v in options.items()})
+
+
+def test_work_dir_is_named_after_the_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build_runner(toy()).work_dir == str(tmp_path / 'work_dirs' / 'toy')
+    assert build_runner(toy(work_dir='chosen')).work_dir == str(tmp_path / 'chosen')
+    assert build_runner(toy(work_dir='chosen'), work_dir='flag').work_dir == str(tmp_path / 'flag')
+
+
+def test_an_argument_wins_over_the_config_and_leaves_it_alone(tmp_path):
+    config = toy(randomness__seed=3, auto_scale_lr__base_batch_size=4)
+    before = config.pretty_text
+    runner = build_runner(config, work_dir=tmp_path / 'a')
+    assert (runner.seed, runner.cfg.get('compile'), runner.val_loop is None) == (3, None, False)
+    runner = build_runner(
+        config,
+        work_dir=tmp_path / 'b',
+        seed=5,
+        compile=True,
+        auto_scale_lr=True,
+        validate=False,
+        launcher='none',
+    )
+    assert (runner.seed, runner.cfg.compile, runner.val_loop) == (5, True, None)
+    assert runner.auto_scale_lr == {'base_batch_size': 4, 'enable': True}
+    assert config.pretty_text == before
+
+
+def test_the_learning_rate_is_scaled(tmp_path):
+    config = toy(auto_scale_lr__base_batch_size=4, train_cfg__max_epochs=1, param_scheduler=None)
+    runner = train(config, work_dir=tmp_path, auto_scale_lr=True)
+    assert runner.optim_wrapper.get_lr()['lr'] == [pytest.approx(0.02)]
+
+
+@pytest.mark.parametrize(
+    ('options', 'arguments', 'message'),
+    [
+        pytest.param({}, {'auto_scale_lr': True}, 'add auto_scale_lr = dict', id='auto_scale_lr'),
+        pytest.param({}, {'launcher': 'mpi'}, "got launcher='mpi'", id='unknown launcher'),
+        pytest.param(
+            {},
+            {'launcher': 'pytorch'},
+            'must be started by torchrun, got no environment variable RANK, WORLD_SIZE, LOCAL_RANK',
+            id='no torchrun',
+        ),
+        pytest.param({}, {'launcher': 'slurm'}, 'must be started by srun', id='no srun'),
+        pytest.param(
+            {'optim_wrapper__type': 'ApexOptimWrapper'},
+            {'amp': True},
+            "got optim_wrapper.type='ApexOptimWrapper'",
+            id='amp',
+        ),
+        pytest.param({}, {'resume': 'no.pth'}, 'existing file, got no.pth', id='resume'),
+        pytest.param({}, {'load_from': 'no.pth'}, 'existing file, got no.pth', id='load_from'),
+    ],
+)
+def test_bad_arguments(tmp_path, monkeypatch, options, arguments, message):
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    with pytest.raises(ValueError, match=message):
+        build_runner(toy(**options), work_dir=tmp_path, **arguments)
+
+
+def test_resuming_nothing_starts_from_the_beginning(tmp_path, capsys):
+    runner = train(toy(train_cfg__max_epochs=1), work_dir=tmp_path, resume='auto')
+    assert runner.epoch == 1
+    # a run that is complete has nothing left to do
+    runner = train(toy(train_cfg__max_epochs=1), work_dir=tmp_path, resume='auto')
+    assert (runner.epoch, runner.iter) == (1, 8)
+
+
+def test_weights_alone_cannot_be_resumed(tmp_path):
+    weights = build_runner(toy(), work_dir=tmp_path / 'a').model.state_dict()
+    torch.save({'state_dict': weights}, tmp_path / 'weights.pth')
+    with pytest.raises(CheckpointError, match='must hold meta, optimizer, message_hub to be res'):
+        train(toy(), work_dir=tmp_path / 'b', resume=tmp_path / 'weights.pth')
+
+
+def test_a_checkpoint_of_another_model(tmp_path):
+    config = toy(train_cfg__max_epochs=1)
+    train(config, work_dir=tmp_path)
+    state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    state['state_dict']['head.weight'] = torch.zeros(5, 16)
+    other = tmp_path / 'other.pth'
+    torch.save(state, other)
+    message = r'8 of 9 tensors fit ToyCounter \(of another shape: head.weight'
+    for run in ('test', 'val'):
+        runner = build_runner(config, work_dir=tmp_path / run, load_from=other)
+        with pytest.raises(CheckpointError, match=message):
+            getattr(runner, run)()
+    with pytest.raises(CheckpointError, match=message):
+        train(config, work_dir=tmp_path / 'resumed', resume=other)
+    # fine-tuning keeps what fits, if that is at least half
+    train(config, work_dir=tmp_path / 'tuned', load_from=other)
+    narrow = toy(model__width=8, train_cfg__max_epochs=1)
+    with pytest.raises(CheckpointError, match='2 of 9 tensors fit'):
+        train(narrow, work_dir=tmp_path / 'narrow', load_from=other)
+
+
+def test_our_checkpoints_hold_plain_data(tmp_path):
+    train(toy(train_cfg__max_epochs=1), work_dir=tmp_path)
+    state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert state.keys() >= {'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers'}
+    restored = load_checkpoint_file(tmp_path / 'epoch_1.pth')
+    assert len(restored['message_hub']['log_scalars']['train/loss'].data[0]) == 8
+
+
+def test_an_interrupted_save_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    train(toy(train_cfg__max_epochs=1), work_dir=tmp_path)
+    content = (tmp_path / 'epoch_1.pth').read_bytes()
+
+    def write_half(self, content, path):
+        Path(path).write_bytes(content[: len(content) // 2])
+        raise OSError('no space left on device')
+
+    runner = build_runner(toy(train_cfg__max_epochs=2), work_dir=tmp_path, resume='auto')
+    monkeypatch.setattr(LocalBackend, 'put', write_half)
+    with pytest.raises(OSError, match='no space left'):
+        runner.train()
+    assert (tmp_path / 'epoch_1.pth').read_bytes() == content
+    names = [path.name for path in tmp_path.iterdir() if path.suffix == '.pth']
+    assert [name for name in names if 'best' not in name] == ['epoch_1.pth']
+
+
+def test_workers_draw_other_numbers_in_each_epoch(tmp_path):
+    config = toy(train_dataloader__num_workers=2)
+    runner = build_runner(config, work_dir=tmp_path)
+    loader = runner.build_dataloader(config.train_dataloader, seed=0)
+    loader.sampler.shuffle = False
+    epochs = [[x for batch in loader for x in batch['inputs']] for _ in range(2)]
+    clean = runner.build_dataloader(config.val_dataloader).dataset
+    noise = [x - clean[i]['inputs'] for epoch in epochs for i, x in enumerate(epoch[:20])]
+    # no two samples share their noise, neither in one epoch nor in two, nor in two workers
+    assert len({round(float(n.sum()), 4) for n in noise}) == len(noise)
+
+
+def test_a_run_that_is_killed_three_times_ends_as_an_unbroken_one(tmp_path):
+    config = toy(train_cfg__max_epochs=12, train_dataloader__num_workers=1)
+    unbroken = run_in_child(config, tmp_path / 'unbroken')
+    unbroken.join()
+    assert unbroken.exitcode == 0
+
+    # others in each run of this test: any moment must do
+    moments = sorted(random.SystemRandom().sample(range(1, 80), 3))
+    for step in moments:
+        kill_after(step, run_in_child(config, tmp_path / 'killed'), tmp_path / 'killed')
+    last = run_in_child(config, tmp_path / 'killed')
+    last.join()
+    assert last.exitcode == 0, moments
+
+    whole, resumed = (
+        load_checkpoint_file(tmp_path / name / 'epoch_12.pth') for name in ('unbroken', 'killed')
+    )
+    for key in ('state_dict', 'optimizer'):
+        assert_same(whole[key], resumed[key])
+    assert whole['param_schedulers'] == resumed['param_schedulers'], moments
+    losses = read_losses(tmp_path / 'unbroken')
+    assert len(losses) == 12 * 8
+    assert read_losses(tmp_path / 'killed') == losses, moments
+
+
+def test_persistent_workers_are_warned_of(tmp_path):
+    loader = {'num_workers': 1, 'persistent_workers': True}
+    options = {f'train_dataloader__{key}': value for key, value in loader.items()}
+    config = toy(train_cfg__max_epochs=1, log_level='WARNING', **options)
+    runner = train(config, work_dir=tmp_path)
+    log = Path(runner._log_dir, f'{runner.timestamp}.log').read_text()
+    assert 'set it to False for exact resuming' in log
+
+
+@pytest.mark.parametrize('by_config', [False, True], ids=['flag', 'config'])
+def test_mixed_precision_on_a_cpu_is_bfloat16(tmp_path, monkeypatch, by_config):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    seen = []
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, output: (
+            seen.append(output.dtype) if isinstance(module, torch.nn.Linear) else None
+        )
+    )
+    config = toy(train_cfg__max_epochs=1)
+    if by_config:
+        config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    try:
+        train(config, work_dir=tmp_path, amp=not by_config, validate=False)
+    finally:
+        hook.remove()
+    assert set(seen) == {torch.bfloat16}
+    weights = load_checkpoint_file(tmp_path / 'epoch_1.pth')['state_dict']
+    assert weights['head.weight'].dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_mixed_precision_on_a_gpu_scales_the_loss(tmp_path):
+    runner = train(toy(train_cfg__max_epochs=1), work_dir=tmp_path, amp=True)
+    assert type(runner.optim_wrapper).__name__ == 'AmpOptimWrapper'
+    state = load_checkpoint_file(tmp_path / 'epoch_1.pth', 'cuda')
+    assert state['optimizer']['loss_scaler']['scale'] > 1
+    resumed = train(toy(train_cfg__max_epochs=2), work_dir=tmp_path, amp=True, resume='auto')
+    assert resumed.iter == 16

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mmotion.registry import MODELS
+from mmotion.transforms.preprocessing import ClipDataPreprocessor
+
+NORM = {'mean': [123.0, 116.0, 103.0], 'std': [58.0, 57.0, 56.0]}
+
+
+def test_batch_is_that_of_mmaction2():
+    clips = [torch.randint(0, 256, (3, 4, 6, 5), dtype=torch.uint8) for _ in range(2)]
+    theirs = MODELS.build({'type': 'ActionDataPreprocessor', 'format_shape': 'NCTHW', **NORM})
+    want = theirs({'inputs': list(clips), 'data_samples': None})['inputs']
+    ours = ClipDataPreprocessor(**NORM)
+    assert torch.equal(ours({'inputs': clips})['inputs'], want)
+    assert torch.equal(ours({'inputs': torch.stack(clips)})['inputs'], want)
+
+
+def test_clips_are_left_as_they_were():
+    clips = torch.full((1, 3, 2, 2, 2), 9, dtype=torch.uint8)
+    ClipDataPreprocessor(**NORM)({'inputs': clips})
+    assert torch.equal(clips, torch.full_like(clips, 9))
+
+
+def test_nothing_is_added_to_a_checkpoint():
+    assert not ClipDataPreprocessor(**NORM).state_dict()
+
+
+def test_clips_of_different_sizes_are_refused():
+    clips = [torch.zeros(3, n, 8, 8, dtype=torch.uint8) for n in (4, 5)]
+    with pytest.raises(ValueError, match=r'one size, got .*\(3, 4, 8, 8\), \(3, 5, 8, 8\)'):
+        ClipDataPreprocessor(**NORM)({'inputs': clips})
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        pytest.param({'mean': [1.0], 'std': [1.0] * 3}, id='one-mean'),
+        pytest.param({'mean': [1.0] * 3, 'std': [1.0, 0.0, 1.0]}, id='std-zero'),
+    ],
+)
+def test_wrong_options_are_refused(options):
+    with pytest.raises(ValueError, match='three numbers each, and std be above 0'):
+        ClipDataPreprocessor(**options)

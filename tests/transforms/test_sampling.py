@@ -1,0 +1,87 @@
+"""Which frames a clip has, and how they are read."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mmotion.transforms.sampling import SampleClip
+
+
+def sample(total: int, fps: float, /, **options: Any) -> list[int]:
+    video = {'total_frames': total, 'fps': fps}
+    return SampleClip(**options)(video)['frame_inds'].tolist()
+
+
+def reference_clip(video_frames: int, fps: float, frames: int, rate: int, i: int, n: int) -> list:
+    """timesformer/datasets/decoder.py: get_start_end_idx and temporal_sampling."""
+    clip_size = rate * frames / 30 * fps
+    delta = max(video_frames - clip_size, 0)
+    start = delta * i / n
+    index = torch.linspace(start, start + clip_size - 1, frames)
+    return torch.clamp(index, 0, video_frames - 1).long().tolist()
+
+
+@pytest.mark.parametrize(
+    ('num_frames', 'fps', 'frames', 'stride', 'num_clips'),
+    [
+        pytest.param(300, 30.0, 8, 32, 1, id='base'),
+        pytest.param(300, 30.0, 96, 4, 1, id='long-clip-in-a-short-video'),
+        pytest.param(250, 25.0, 16, 16, 1, id='25fps'),
+        pytest.param(300, 29.97, 8, 32, 10, id='ten-clips'),
+        pytest.param(40, 30.0, 8, 32, 10, id='short'),
+        pytest.param(900, 59.94, 8, 32, 3, id='60fps'),
+    ],
+)
+def test_frames_are_those_of_the_reference(
+    num_frames: int, fps: float, frames: int, stride: int, num_clips: int
+) -> None:
+    numbers = sample(num_frames, fps, num_frames=frames, stride=stride, num_clips=num_clips)
+    expected = [
+        number
+        for i in range(num_clips)
+        for number in reference_clip(num_frames, fps, frames, stride, i, num_clips)
+    ]
+    assert numbers == expected
+
+
+def test_whole_numbers_are_not_rounded_down() -> None:
+    assert sample(64, 30.0, num_frames=64, stride=1) == list(range(64))
+    # 8 frames, every 32nd of a video of which only these 8 are left
+    assert sample(8, 30 / 32, num_frames=8, stride=32) == list(range(8))
+
+
+def test_random_clips_lie_anywhere_in_the_video() -> None:
+    clips = [sample(100, 30.0, num_frames=4, stride=10, at_random=True) for _ in range(200)]
+    firsts, lasts = [clip[0] for clip in clips], [clip[-1] for clip in clips]
+    assert min(firsts) < 5 and 95 < max(lasts) <= 99
+    assert all(38 <= last - first <= 39 for first, last in zip(firsts, lasts, strict=True))
+    torch.manual_seed(0)
+    first = sample(100, 30.0, at_random=True)
+    torch.manual_seed(0)
+    assert sample(100, 30.0, at_random=True) == first
+
+
+@pytest.mark.parametrize(
+    ('when_short', 'expected'),
+    [
+        pytest.param('hold', [0, 2, 4, 4, 4], id='hold'),
+        pytest.param('loop', [0, 2, 4, 1, 4], id='loop'),
+    ],
+)
+def test_a_short_video_is_held_or_looped(when_short: Any, expected: list[int]) -> None:
+    assert sample(5, 30.0, num_frames=5, stride=2, when_short=when_short) == expected
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        pytest.param({'num_frames': 0}, 'num_frames must be at least 1, got num_frames=0', id='T'),
+        pytest.param({'stride': 0}, 'got stride=0', id='stride'),
+        pytest.param({'num_clips': -1}, 'got num_clips=-1', id='clips'),
+        pytest.param({'when_short': 'wrap'}, "'hold' or 'loop', got when_short='wrap'", id='word'),
+    ],
+)
+def test_wrong_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SampleClip(**options)

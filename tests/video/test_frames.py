@@ -1,0 +1,27 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from mmotion.video.frames import open_frames, slide, take_chunks
+
+
+def test_time_and_index_count_from_the_beginning_of_the_video():
+    frames = np.zeros((10, 4, 4, 3), np.uint8)
+    selected, fps = open_frames(frames, fps=4.0, start_s=1.0)
+    first = next(selected)
+    assert (first.index, first.time_s, fps) == (4, 1.0, 4.0)
+
+
+def test_take_chunks_asks_for_no_more_than_it_gives():
+    source = iter(range(10))
+    assert next(take_chunks(source, 4)) == [0, 1, 2, 3]
+    assert next(source) == 4
+
+
+@pytest.mark.parametrize('num_frames', range(1, 14))
+def test_windows_cover_all_frames(num_frames):
+    windows = list(slide(range(num_frames), 5, 3))
+    assert all(len(window) == min(5, num_frames) for window in windows)
+    assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
+    assert len({window[0] for window in windows}) == len(windows)

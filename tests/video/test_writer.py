@@ -1,0 +1,172 @@
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mmotion.video.scan import VideoError, scan_video
+from mmotion.video.writer import VideoWriter
+from tests.video_files import paint
+
+
+def _decode(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)])
+
+
+@pytest.mark.parametrize('name', ['video.mp4', 'video.mov', 'video.mkv', 'unicode 动作 é.MP4'])
+def test_frames_come_back(tmp_path: Path, name: str) -> None:
+    images = [paint(number) for number in range(24)]
+
+    with VideoWriter(tmp_path / 'new folder' / name, fps=25) as writer:
+        for image in images:
+            writer.write(image)
+
+    decoded = _decode(tmp_path / 'new folder' / name)
+    np.testing.assert_allclose(decoded.astype(int), images, atol=3)
+
+
+@pytest.mark.parametrize('color', [(220, 30, 60), (10, 200, 90), (30, 60, 250)])
+def test_colors_come_back(tmp_path: Path, color: tuple[int, int, int]) -> None:
+    image = np.full((48, 64, 3), color, np.uint8)
+
+    with VideoWriter(tmp_path / 'video.mp4', fps=25) as writer:
+        writer.write(image)
+
+    np.testing.assert_allclose(_decode(tmp_path / 'video.mp4')[0].astype(int), image, atol=3)
+
+
+def test_it_plays_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / 'video.mp4'
+
+    with VideoWriter(path, fps=25) as writer:
+        writer.write(paint(1))
+
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ('h264', 'yuv420p')
+        # BT.709 in the limited range
+        assert (context.colorspace, context.color_range) == (1, 1)
+    content = path.read_bytes()
+    # the table of frames stands before them
+    assert content.index(b'moov') < content.index(b'mdat')
+
+
+@pytest.mark.parametrize(
+    ('size', 'stored'),
+    [
+        pytest.param((47, 63), (48, 64), id='odd'),
+        pytest.param((47, 64), (48, 64), id='odd-height'),
+        pytest.param((1, 1), (2, 2), id='one-pixel'),
+    ],
+)
+def test_odd_sides_repeat_the_last_pixel(tmp_path: Path, size: tuple, stored: tuple) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 1), np.uint8).repeat(3, axis=2)
+
+    with VideoWriter(tmp_path / 'video.mp4', fps=25) as writer:
+        writer.write(image)
+
+    decoded = _decode(tmp_path / 'video.mp4')[0].astype(int)
+    assert decoded.shape[:2] == stored
+    expected = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode='edge')
+    assert np.abs(decoded - expected).mean() < 8
+
+
+@pytest.mark.parametrize('fps', [29.97, 30000 / 1001, 12.3456, 0.5, 1000.0, 1 / 3])
+def test_rate_is_kept(tmp_path: Path, fps: float) -> None:
+    with VideoWriter(tmp_path / 'video.mp4', fps=fps) as writer:
+        for number in range(5):
+            writer.write(paint(number))
+
+    info = scan_video(tmp_path / 'video.mp4').info
+    assert info.fps == pytest.approx(fps, rel=1e-9)
+    assert info.num_frames == writer.num_frames == 5
+
+
+def test_views_are_written_as_they_look(tmp_path: Path) -> None:
+    image = paint(0)
+    image[:24, :32] = 250
+
+    with VideoWriter(tmp_path / 'video.mp4', fps=25) as writer:
+        writer.write(image[::-1, ::-1])
+
+    assert _decode(tmp_path / 'video.mp4')[0, -1, -1, 0] > 240
+
+
+@pytest.mark.parametrize('existing', [False, True])
+def test_error_in_the_block_leaves_no_file(tmp_path: Path, existing: bool) -> None:
+    path = tmp_path / 'video.mp4'
+    if existing:
+        path.write_text('the last good one')
+
+    with pytest.raises(KeyError, match='stop'), VideoWriter(path, fps=25) as writer:
+        writer.write(paint(0))
+        raise KeyError('stop')
+
+    assert [file.read_text() for file in tmp_path.iterdir()] == ['the last good one'] * existing
+
+
+def test_video_without_frames(tmp_path: Path) -> None:
+    with (
+        pytest.raises(VideoError, match=r'at least one frame, got none for path=.*empty\.mp4'),
+        VideoWriter(tmp_path / 'empty.mp4', fps=25),
+    ):
+        pass
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        pytest.param(np.zeros((48, 64), np.uint8), r'got shape=\(48, 64\)', id='grey'),
+        pytest.param(np.zeros((48, 64, 4), np.uint8), r'got shape=\(48, 64, 4\)', id='alpha'),
+        pytest.param(np.zeros((48, 64, 3)), 'dtype=float64', id='float'),
+        pytest.param(np.zeros((0, 64, 3), np.uint8), r'got shape=\(0, 64, 3\)', id='empty'),
+        pytest.param(
+            np.zeros((64, 48, 3), np.uint8),
+            r'shape of the first one, \(48, 64, 3\), got shape=\(64, 48, 3\) as frame 1',
+            id='other-size',
+        ),
+    ],
+)
+def test_images_that_do_not_fit(tmp_path: Path, image: np.ndarray, message: str) -> None:
+    with (
+        pytest.raises(VideoError, match=message),
+        VideoWriter(tmp_path / 'video.mp4', fps=25) as writer,
+    ):
+        writer.write(paint(0))
+        writer.write(image)
+
+
+@pytest.mark.parametrize(
+    ('name', 'fps', 'message'),
+    [
+        pytest.param('video.gif', 25, 'must end in .mp4, .mov or .mkv', id='ending'),
+        pytest.param('video', 25, 'must end in .mp4, .mov or .mkv', id='no-ending'),
+        pytest.param('video.mp4', 0, 'at least 0.001, got fps=0', id='zero-rate'),
+        pytest.param('video.mp4', float('nan'), 'at least 0.001, got fps=nan', id='nan-rate'),
+    ],
+)
+def test_arguments(tmp_path: Path, name: str, fps: float, message: str) -> None:
+    with pytest.raises(VideoError, match=message):
+        VideoWriter(tmp_path / name, fps=fps)
+
+
+def test_write_outside_the_block(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match='inside the with block'):
+        VideoWriter(tmp_path / 'video.mp4', fps=25).write(paint(0))
+
+
+def test_disk_that_is_full(tmp_path: Path, monkeypatch) -> None:
+    if not Path('/dev/full').exists():
+        pytest.skip('writes to /dev/full')
+    (tmp_path / '.video.partial.mkv').symlink_to('/dev/full')
+
+    with (
+        pytest.raises(VideoError, match='must be writable'),
+        VideoWriter(tmp_path / 'video.mkv', fps=25) as writer,
+    ):
+        writer.write(paint(0))
+
+    assert not list(tmp_path.iterdir())
