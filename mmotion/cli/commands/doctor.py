@@ -1,5 +1,6 @@
-"""Check that an installation works, and say how to mend what does not."""
+"""Check this installation, and say how to mend what does not work."""
 
+import argparse
 import importlib
 import os
 import platform
@@ -28,6 +29,17 @@ class Check:
         if self.remedy is None:
             return f'ok      {self.name:<12} {self.finding}'
         return f'BROKEN  {self.name:<12} {self.finding}\n{"":<20} remedy: {self.remedy}'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: `mmotion doctor` has no arguments."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what each check has found."""
+    checks = check_installation()
+    print('\n'.join(map(str, checks)))
+    return 1 if any(check.remedy is not None for check in checks) else 0
 
 
 def check_installation() -> list[Check]:

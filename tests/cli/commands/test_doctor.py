@@ -3,8 +3,9 @@ import builtins
 import pytest
 import torch
 
-from mmotion.cli import doctor
-from mmotion.cli.doctor import Check, check_installation
+from mmotion.cli.commands import doctor
+from mmotion.cli.commands.doctor import Check, check_installation
+from tests.command_lines import run
 
 
 @pytest.fixture(scope='module')
@@ -48,3 +49,10 @@ def test_a_gpu_that_torch_cannot_use(monkeypatch):
     monkeypatch.setattr(doctor.os.path, 'exists', lambda path: True)
     check = doctor._run('device', doctor._device, 'remedy')
     assert 'torch for CUDA 12.8 cannot use it' in check.finding
+
+
+def test_the_command_prints_the_findings(capsys):
+    code, out, _ = run(capsys, 'doctor')
+    assert code == 0
+    assert 'torchvision' in out
+    assert 'BROKEN' not in out

@@ -2,24 +2,25 @@ import argparse
 
 import pytest
 
-from mmotion.cli import arguments
+from mmotion.cli import shared_arguments
+from mmotion.cli.commands import predict, train
 
 
-def parse(command: str, *words: str) -> argparse.Namespace:
+def parse(module, *words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    getattr(arguments, f'add_{command}_arguments')(parser)
+    module.add_arguments(parser)
     return parser.parse_args(words)
 
 
 def test_options_of_the_config_go_together():
-    args = parse('train', 'repnet_shapes', '--cfg-options', 'a.b=1', 'c=x=y')
+    args = parse(train, 'repnet_shapes', '--cfg-options', 'a.b=1', 'c=x=y')
     assert args.cfg_options == ['a.b=1', 'c=x=y']
 
 
 @pytest.mark.parametrize('option', ['a.b', '=1'])
 def test_an_option_of_the_config_needs_key_and_value(capsys, option):
     with pytest.raises(SystemExit):
-        parse('train', 'c', '--cfg-options', option)
+        parse(train, 'c', '--cfg-options', option)
     assert f'must be KEY=VALUE, got {option!r}' in capsys.readouterr().err
 
 
@@ -32,9 +33,17 @@ def test_an_option_of_the_config_needs_key_and_value(capsys, option):
     ],
 )
 def test_resume(words, resume):
-    assert parse('train', 'c', *words).resume == resume
+    assert parse(train, 'c', *words).resume == resume
 
 
 def test_regions_may_be_named_twice():
-    args = parse('predict', 'c', 'a.mp4', '--regions', '1,2,3,4', '--regions', 'b=1,2,3,4')
+    args = parse(predict, 'c', 'a.mp4', '--regions', '1,2,3,4', '--regions', 'b=1,2,3,4')
     assert args.regions == ['1,2,3,4', 'b=1,2,3,4']
+
+
+def test_values_are_read_as_a_config_has_them():
+    words = ['a.b=1', "c='x'", 'd=[1,2]', 'e=None']
+    assert shared_arguments.parse_config_options(words) == {
+        'a.b': 1, 'c': 'x', 'd': [1, 2], 'e': None,
+    }  # fmt: skip
+    assert shared_arguments.parse_config_options(None) == {}
