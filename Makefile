@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml setup.py requirements/runtime.txt requirements/dev.
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python tools/demo.py --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
+	$(BIN)/mmotion tool demo --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 # the checkout, so that nothing needs to be installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from get_flops import AllTokens, count_flops
 from mmengine.registry import DefaultScope
 
+from mmotion.inference.flops import AllTokens, count_flops
 from mmotion.registry import MODELS
 from projects.timesformer.convert import convert
 from projects.timesformer.models import TimeSformer, TimeSformerHead

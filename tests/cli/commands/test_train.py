@@ -39,7 +39,10 @@ WRONG_USE = {
         ['train', TOY, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper'],
         "got optim_wrapper.type='ApexOptimWrapper'; leave out --amp",
     ),
-    'torchrun is missing': (['train', TOY, '--launcher', 'pytorch'], 'use tools/dist_train.sh'),
+    'torchrun is missing': (
+        ['train', TOY, '--launcher', 'pytorch'],
+        'type torchrun --nproc-per-node GPUS -m mmotion.cli in place of mmotion',
+    ),
     'unknown argument of a module': (
         ['train', TOY, '--cfg-options', 'model.widht=3'],
         "ToyCounter.__init__() got an unexpected keyword argument 'widht'",

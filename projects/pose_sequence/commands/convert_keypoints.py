@@ -9,72 +9,59 @@ keypoints (`.json`). TARGET depends on --to:
     json: a folder `TARGET/class/*.json`
 
 Example:
-    python tools/data/convert_keypoints.py data/poses poses.pkl --to mmaction
+    mmotion convert-keypoints data/poses poses.pkl --to mmaction
 """
 
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# the checkout in place of this folder, so that nothing needs to be installed
-sys.path[0] = str(Path(__file__).resolve().parents[2])
-
-from mmotion.keypoints.arrays import read_mmaction_pickle, write_mmaction_pickle  # noqa: E402
-from mmotion.keypoints.coco import read_coco, write_coco  # noqa: E402
-from mmotion.keypoints.files import write_poses  # noqa: E402
-from mmotion.keypoints.poses import PoseVideo  # noqa: E402
-from mmotion.keypoints.skeletons import COCO17, SKELETONS, Skeleton  # noqa: E402
-from mmotion.paths import enable_projects  # noqa: E402
-
-enable_projects()
-
-from projects.pose_sequence.sequence_files import list_sequences, read_sequence  # noqa: E402
-
-USAGE_ERROR = 2
+if TYPE_CHECKING:
+    from mmotion.keypoints.poses import PoseVideo
+    from mmotion.keypoints.skeletons import Skeleton
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, convert, print what was written.
-
-    Returns:
-        0 if all is well, 1 if some files were left out, 2 for a wrong use.
-    """
-    parser = argparse.ArgumentParser(description='Turn keypoint files into another format.')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mmotion convert-keypoints`."""
     parser.add_argument('source', metavar='SOURCE', type=Path, help='folder, .pkl or COCO .json')
     parser.add_argument('target', metavar='TARGET', type=Path, help='file or folder to write')
     parser.add_argument('--to', required=True, choices=['mmaction', 'coco', 'json'])
     parser.add_argument(
-        '--skeleton', choices=[*SKELETONS], help='what points are where a file does not tell'
+        '--skeleton', metavar='NAME', help='what points are where a file does not tell'
     )
-    args = parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, and print what was written."""
+    from mmotion.keypoints.arrays import write_mmaction_pickle
+    from mmotion.keypoints.coco import write_coco
+    from mmotion.keypoints.files import write_poses
+    from mmotion.keypoints.skeletons import SKELETONS
+
+    if args.skeleton and args.skeleton not in SKELETONS:
+        raise ValueError(f'--skeleton must be one of {", ".join(SKELETONS)}, got {args.skeleton!r}')
     skeleton = SKELETONS[args.skeleton] if args.skeleton else None
-    try:
-        videos, broken = read_source(args.source, skeleton)
-        for problem in broken:
-            print(f'convert_keypoints.py: left out: {problem}', file=sys.stderr)
-        if not videos:
-            raise ValueError(
-                f'SOURCE must hold a video that can be read, got none in {args.source}'
-            )
-        if args.to == 'mmaction':
-            write_mmaction_pickle([video for _, video in videos], args.target)
-        else:
-            for name, video in videos:
-                path = (args.target / name).with_suffix('.json')
-                path.parent.mkdir(parents=True, exist_ok=True)
-                (write_coco if args.to == 'coco' else write_poses)(video, path)
-    except (ValueError, OSError) as error:
-        print(f'convert_keypoints.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
+    videos, broken = read_source(args.source, skeleton)
+    for problem in broken:
+        print(f'mmotion: left out: {problem}', file=sys.stderr)
+    if not videos:
+        raise ValueError(f'SOURCE must hold a video that can be read, got none in {args.source}')
+    if args.to == 'mmaction':
+        write_mmaction_pickle([video for _, video in videos], args.target)
+    else:
+        for name, video in videos:
+            path = (args.target / name).with_suffix('.json')
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (write_coco if args.to == 'coco' else write_poses)(video, path)
     print(f'{len(videos):,} videos written to {args.target}, {len(broken):,} left out')
     return 1 if broken else 0
 
 
 def read_source(
-    source: Path, skeleton: Skeleton | None
-) -> tuple[list[tuple[str, PoseVideo]], list[str]]:
+    source: Path, skeleton: 'Skeleton | None'
+) -> 'tuple[list[tuple[str, PoseVideo]], list[str]]':
     """Read videos of any format.
 
     Args:
@@ -89,6 +76,11 @@ def read_source(
         FileNotFoundError: If there is no such file or folder.
         ValueError: If a single file is not of a format that is read.
     """
+    from mmotion.keypoints.arrays import read_mmaction_pickle
+    from mmotion.keypoints.coco import read_coco
+    from mmotion.keypoints.skeletons import COCO17
+    from projects.pose_sequence.sequence_files import list_sequences, read_sequence
+
     if source.suffix == '.pkl':
         found = read_mmaction_pickle(source, skeleton=skeleton or COCO17)
         return [(_name(video), video) for video in found], []
@@ -108,10 +100,6 @@ def read_source(
     return videos, broken
 
 
-def _name(video: PoseVideo) -> str:
+def _name(video: 'PoseVideo') -> str:
     name = Path(video.source).name
     return f'{video.labels["label"]}/{name}' if 'label' in video.labels else name
-
-
-if __name__ == '__main__':
-    sys.exit(main())

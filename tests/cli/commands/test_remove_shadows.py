@@ -1,29 +1,19 @@
 """Videos and folders without shadows, previews, going on where a run has stopped."""
 
-import importlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from mmotion.cli import main
+from mmotion.transforms.shadows import NUM_FRAMES
 from mmotion.video import inspect_video, read_frames
 from tests.moving_boxes import HEIGHT, WIDTH, draw_frames, write_pictures, write_video
 
-SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data'
-
-
-@pytest.fixture(autouse=True)
-def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-def script():
-    return importlib.import_module('remove_shadows')
-
 
 def remove(*arguments: object) -> int:
-    return script().main([str(argument) for argument in arguments])
+    return main(['remove-shadows', *map(str, arguments)])
 
 
 def test_a_folder_of_both_kinds_is_cleaned(tmp_path: Path, capsys) -> None:
@@ -78,16 +68,6 @@ def test_a_preview_shows_all_methods_side_by_side(tmp_path: Path, capsys) -> Non
     assert cv2.imread(str(out / 'a.mp4.png')).shape == (height, 2 * 320, 3)
 
 
-def test_a_frame_is_compared_with_the_one_before() -> None:
-    class Note:
-        def remove(self, frame, other):
-            return frame, other
-
-    clean = script().clean_frames
-    assert [*clean(Note(), [1, 2, 3, 4])] == [(1, 2), (2, 1), (3, 2), (4, 3)]
-    assert [*clean(Note(), [1])] == [(1, None)]
-
-
 def test_one_that_fails_does_not_stop_the_rest(tmp_path: Path, capsys) -> None:
     (tmp_path / 'v').mkdir()
     (tmp_path / 'v' / 'a.mp4').write_bytes(b'no video')
@@ -120,3 +100,8 @@ def test_a_wrong_use_is_explained(tmp_path: Path, capsys, arguments, message) ->
 def test_a_source_that_is_not_there_is_named(tmp_path: Path, capsys) -> None:
     assert remove(tmp_path / 'no', '--out', tmp_path, '--method', 'filter') == 2
     assert 'data_root must be a video, a folder of pictures' in capsys.readouterr().err
+
+
+def test_the_help_tells_the_default(capsys) -> None:
+    assert main(['remove-shadows', '--help']) == 0
+    assert f'frames to learn from; default: {NUM_FRAMES}' in capsys.readouterr().out

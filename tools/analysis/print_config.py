@@ -1,4 +1,4 @@
-"""`python tools/data/extract_keypoints.py VIDEO ...`: the same as `mmotion extract-keypoints`."""
+"""`python tools/analysis/print_config.py ...`: the same as `mmotion print-config`."""
 
 import sys
 from pathlib import Path
@@ -9,4 +9,4 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 from mmotion.cli import main  # noqa: E402
 
 if __name__ == '__main__':
-    sys.exit(main(['extract-keypoints', *sys.argv[1:]]))
+    sys.exit(main(['print-config', *sys.argv[1:]]))

@@ -1,26 +1,8 @@
-"""Remove the shadows from videos, or look at what each method would make of them.
+"""Remove the shadows from whole videos, or draw what each method would make of them.
 
-SOURCE is a video, a folder of pictures, or a folder with any number of both. The methods are those
-of `mmotion/transforms/shadows.py`:
-
-    hsv: keep what has the colour of the object; the ranges are given or estimated
-    ssim: keep what has changed in structure since the frame before
-    filter: divide the brightness by that of the surroundings
-    background: put the empty background in the place of its darkened copies
-
-With --preview nothing is removed: OUT gets `<name>.png` for each video, some of its frames beside
-what the methods make of them. Without, OUT gets `<name>.mp4` for a file, and a folder of PNG for a
-folder; what is there already is not done again.
-
-Example:
-    python tools/data/remove_shadows.py data/videos --out preview --preview
-    python tools/data/remove_shadows.py data/videos --out data/clean --method background
-    python tools/data/remove_shadows.py mouse.mp4 --out clean --method hsv \
-        --set low=5,40,90 high=25,255,255
+The methods are those of `mmotion.transforms.shadows`.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -29,25 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
-# the checkout in place of this folder, so that nothing needs to be installed
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+from mmotion.atomic import write_atomically
+from mmotion.transforms.shadows import ColourMask, ShadowRemover, build_remover
+from mmotion.video.sources import FrameSource
+from mmotion.video.writer import VideoWriter
+from mmotion.visualization.drawing import WHITE, write_text
 
-from mmotion.atomic import write_atomically  # noqa: E402
-from mmotion.transforms.shadows import (  # noqa: E402
-    METHODS,
-    NUM_FRAMES,
-    ColourMask,
-    ShadowRemover,
-    build_remover,
-)
-from mmotion.video import VideoWriter  # noqa: E402
-from mmotion.video.sources import FrameSource, find_sources  # noqa: E402
-from mmotion.visualization.drawing import WHITE, write_text  # noqa: E402
-
-USAGE_ERROR = 2
 # rows of a preview, and the width of its pictures and height of its titles in pixels
 PREVIEW_FRAMES = 4
 PREVIEW_WIDTH, TITLE_HEIGHT = 320, 22
@@ -55,76 +25,6 @@ PREVIEW_WIDTH, TITLE_HEIGHT = 320, 22
 DONE = '.done'
 
 Image = NDArray[np.uint8]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, go through the videos, print what was written.
-
-    Returns:
-        0 if all is well, 1 if some videos failed, 2 for a wrong use.
-    """
-    parser = argparse.ArgumentParser(description='Remove the shadows from videos.')
-    add = parser.add_argument
-    add('source', metavar='SOURCE', type=Path, help='video, folder of pictures, or of videos')
-    add('--out', required=True, type=Path, help='folder to write')
-    add('--method', choices=[*METHODS], help='without --preview it must be given')
-    add('--set', nargs='+', default=[], metavar='NAME=VALUE', help='arguments of the method')
-    add('--num-frames', type=int, default=NUM_FRAMES, help='frames to learn from')
-    add('--preview', action='store_true', help='only write pictures of what would be made')
-    args = parser.parse_args(argv)
-    try:
-        if args.method is None and not args.preview:
-            raise ValueError('--method must be given without --preview, got none')
-        if args.num_frames < 2:
-            raise ValueError(f'--num-frames must be at least 2, got {args.num_frames}')
-        options = parse_options(args.set)
-        if args.set and args.method is None:
-            raise ValueError(f'--set must come with --method, got {" ".join(args.set)}')
-        chosen = {args.method: options} if args.method else {method: {} for method in METHODS}
-        for method, its_options in chosen.items():
-            build_remover(method, **its_options)
-        found = find_sources(args.source)
-    except (ValueError, OSError) as error:
-        print(f'remove_shadows.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
-    num_failed = 0
-    console = Console(stderr=True)
-    for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
-        try:
-            source = FrameSource(path, name)
-            if args.preview or args.method is None:
-                written = write_preview(source, args.out, chosen, num_frames=args.num_frames)
-            else:
-                remover = build_remover(args.method, **options)
-                written = clean_video(source, args.out, remover, num_frames=args.num_frames)
-        except (ValueError, OSError) as error:
-            num_failed += 1
-            print(f'remove_shadows.py: {name}: {error}', file=sys.stderr)
-            continue
-        print(f'{name}: {written}')
-    if num_failed:
-        print(f'remove_shadows.py: {num_failed} of {len(found)} videos failed', file=sys.stderr)
-    return 1 if num_failed else 0
-
-
-def parse_options(texts: Sequence[str]) -> dict[str, Any]:
-    """Read `name=value` with a number, or whole numbers with commas in between.
-
-    Raises:
-        ValueError: If one is not so.
-
-    Example:
-        >>> parse_options(['low=5,40,90', 'threshold=0.5'])
-        {'low': (5, 40, 90), 'threshold': 0.5}
-    """
-    options: dict[str, Any] = {}
-    for text in texts:
-        name, _, value = text.partition('=')
-        try:
-            options[name] = tuple(map(int, value.split(','))) if ',' in value else float(value)
-        except ValueError:
-            raise ValueError(f'--set must have NAME=NUMBER or NAME=H,S,V, got {text!r}') from None
-    return options
 
 
 def clean_video(
@@ -246,7 +146,3 @@ def write_picture(path: Path, image: Image) -> None:
     with write_atomically(path) as temporary:
         _, content = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         temporary.write_bytes(content.tobytes())
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,32 +1,17 @@
-"""Count the parameters of a config's model and the multiply-adds of one pass over one clip.
+"""Count the multiply-adds of one pass of a model over one clip.
 
 A multiply-add counts as one FLOP, as fvcore has it and as papers print it. fvcore watches passes
 over a clip, so this takes as long as the model does.
-
-The column 'of the paper' has what a paper's formulas ask for, 'done' what the model does to get the
-same logits; they differ where a model leaves out what does not reach its output.
-
-    python tools/analysis/get_flops.py configs/timesformer_*.py
-    python tools/analysis/get_flops.py configs/repnet_shapes.py --shape 64 64 64
 """
 
-import argparse
-import logging
 import math
-import sys
-import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
 from fvcore.nn import FlopCountAnalysis
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from torch import Tensor, nn
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from mmotion.config import load_config
 from mmotion.registry import MODELS
 
 
@@ -100,44 +85,3 @@ def _attention_flops(inputs: list[Any], outputs: list[Any]) -> int:
     """Multiply-adds of softmax(q k^T) v for q (..., N, D), k (..., M, D) and v (..., M, E)."""
     query, key, value = (tensor.type().sizes() for tensor in inputs[:3])
     return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
-
-
-def main() -> None:
-    """Print one line a config."""
-    parser = argparse.ArgumentParser(description='Count FLOPs and parameters.')
-    parser.add_argument('configs', nargs='+', help='paths or names of configs')
-    parser.add_argument(
-        '--shape',
-        nargs=3,
-        type=int,
-        metavar=('T', 'H', 'W'),
-        help='frames, height and width of a clip; default: those that the model is built for',
-    )
-    parser.add_argument('--views', type=int, default=3, help='clips that testing averages over')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='key=value ...')
-    args = parser.parse_args()
-
-    # the tracer warns of each shape that it takes for a constant
-    logging.getLogger('fvcore').setLevel(logging.ERROR)
-    warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
-    row = '{:<30} {:>12} {:>12} {:>14} {:>14} {:>14}'
-    views = f'TFLOPs, {args.views} views'
-    print(row.format('', 'clip', 'million', 'GFLOPs a view', views, 'GFLOPs a view'))
-    print(row.format('config', 'T x H x W', 'parameters', 'of the paper', 'of the paper', 'done'))
-    for name in args.configs:
-        config = load_config(name, args.cfg_options)
-        shape = tuple(args.shape) if args.shape else clip_shape(config)
-        if shape is None:
-            parser.error(f'{name} does not say what clips it takes; give --shape T H W')
-        model = build_model(config)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        done = count_flops(Scorer(model), shape)
-        backbone: Any = getattr(model, 'backbone', None)
-        paper = count_flops(AllTokens(backbone), shape) if hasattr(backbone, 'tokens') else done
-        numbers = (parameters / 1e6, paper / 1e9, args.views * paper / 1e12, done / 1e9)
-        cells = (f'{number:.3f}' for number in numbers)
-        print(row.format(Path(name).stem, 'x'.join(map(str, shape)), *cells))
-
-
-if __name__ == '__main__':
-    main()

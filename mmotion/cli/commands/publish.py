@@ -5,20 +5,29 @@ the statistics of norms, which are few, stay as they are. `OUT.sha256` can be ch
 `sha256sum -c`, and is what `shipped_weights` of a config is checked against.
 
 Example:
-    python tools/publish_model.py work_dirs/repnet_small/epoch_8.pth repnet_small.pth --half
+    mmotion publish work_dirs/repnet_small/epoch_8.pth repnet_small.pth --half
 """
 
 import argparse
 import hashlib
-import sys
 from pathlib import Path
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmotion import __version__
 from mmotion.atomic import write_atomically
-from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_checkpoint_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mmotion publish`."""
+    parser.add_argument('source', type=Path, metavar='IN', help='checkpoint of a training run')
+    parser.add_argument('target', type=Path, metavar='OUT', help='file to write')
+    parser.add_argument('--half', action='store_true', help='round matrices to float16')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish one checkpoint and print what came out."""
+    digest = publish(args.source, args.target, half=args.half)
+    print(f'{args.target}: {args.target.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}')
+    return 0
 
 
 def publish(source: Path, target: Path, *, half: bool = False) -> str:
@@ -35,6 +44,8 @@ def publish(source: Path, target: Path, *, half: bool = False) -> str:
     Raises:
         CheckpointError: If the source cannot be read or holds no weights.
     """
+    from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_checkpoint_file
+
     weights = find_state_dict(load_checkpoint_file(source), source=source)
     if half:
         weights = {
@@ -46,18 +57,3 @@ def publish(source: Path, target: Path, *, half: bool = False) -> str:
     with write_atomically(Path(f'{target}.sha256')) as temporary:
         temporary.write_text(f'{digest}  {target.name}\n', encoding='utf-8')
     return digest
-
-
-def main() -> None:
-    """Publish one checkpoint and print what came out."""
-    parser = argparse.ArgumentParser(description='Make a small file of weights.')
-    parser.add_argument('source', type=Path, metavar='IN', help='checkpoint of a training run')
-    parser.add_argument('target', type=Path, metavar='OUT', help='file to write')
-    parser.add_argument('--half', action='store_true', help='round matrices to float16')
-    args = parser.parse_args()
-    digest = publish(args.source, args.target, half=args.half)
-    print(f'{args.target}: {args.target.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}')
-
-
-if __name__ == '__main__':
-    main()

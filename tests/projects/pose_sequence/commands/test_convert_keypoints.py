@@ -1,22 +1,15 @@
 """Keypoint files are turned into each other's formats, and come back as they were."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 
+from mmotion.cli import main
 from mmotion.keypoints.arrays import read_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import read_poses, write_poses
 from mmotion.keypoints.poses import PoseVideo
 from tests.pose_videos import assert_equal, make_video
-
-SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data'
-
-
-@pytest.fixture(autouse=True)
-def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
 @pytest.fixture
@@ -29,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def convert(*arguments: object) -> int:
-    return importlib.import_module('convert_keypoints').main([str(a) for a in arguments])
+    return main(['convert-keypoints', *map(str, arguments)])
 
 
 def read_all(root: Path) -> dict[str, PoseVideo]:
@@ -67,6 +60,11 @@ def test_a_broken_file_is_left_out_and_named(
     output = capsys.readouterr()
     assert '4 videos written' in output.out and '1 left out' in output.out
     assert 'left out: ' in output.err and 'broken.json' in output.err
+
+
+def test_an_unknown_skeleton(folder: Path, tmp_path: Path, capsys) -> None:
+    assert convert(folder, tmp_path / 'a.pkl', '--to', 'mmaction', '--skeleton', 'coco99') == 2
+    assert '--skeleton must be one of coco17, ' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

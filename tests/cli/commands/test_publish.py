@@ -1,7 +1,6 @@
 """Publishing: only the weights, small, with a sum that fits."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ import torch
 from torch import nn
 
 from mmotion.checkpoint import load_checkpoint_file, load_weights, save_checkpoint_file
-
-SCRIPT = Path(__file__).resolve().parents[2] / 'tools' / 'publish_model.py'
+from tests.command_lines import run
 
 
 @pytest.fixture
@@ -23,18 +21,12 @@ def trained(tmp_path):
     return model, path
 
 
-def publish(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize('half', [False, True], ids=['float32', 'half'])
-def test_published_weights_load_into_the_model(trained, tmp_path, half):
+def test_published_weights_load_into_the_model(trained, tmp_path, capsys, half):
     model, source = trained
     target = tmp_path / 'small.pth'
-    out = publish(source, target, *(['--half'] if half else []))
+    code, out, _ = run(capsys, 'publish', source, target, *(['--half'] if half else []))
+    assert code == 0
     assert list(load_checkpoint_file(target)) == ['meta', 'state_dict']
     digest = Path(f'{target}.sha256').read_text()
     assert digest.split()[0] in out
@@ -47,3 +39,11 @@ def test_published_weights_load_into_the_model(trained, tmp_path, half):
         # half precision has 11 bits, and only matrices are rounded to it
         tolerance = 2**-11 if half and tensor.ndim > 1 else 0
         torch.testing.assert_close(loaded, tensor, rtol=tolerance, atol=0)
+
+
+def test_a_file_without_weights_is_refused(tmp_path, capsys):
+    (tmp_path / 'text.pth').write_text('text')
+    code, _, error = run(capsys, 'publish', tmp_path / 'text.pth', tmp_path / 'small.pth')
+    assert code == 2
+    assert 'got a text file' in error
+    assert not (tmp_path / 'small.pth').exists()
