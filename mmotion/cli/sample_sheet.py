@@ -135,8 +135,8 @@ def _make_bytes(values: NDArray[Any]) -> Image:
 
 def _draw_sequence(sequence: NDArray[np.float32], skeleton: Skeleton | None) -> list[Image]:
     """Draw each step of keypoints (L, K, 3), all to one scale; those of padding are left out."""
-    there = sequence.any(axis=-1)
-    steps = np.flatnonzero(there.any(axis=1))
+    there: NDArray[np.bool_] = (sequence != 0).any(axis=2)
+    steps = np.flatnonzero(there.sum(axis=1))
     num_points = sequence.shape[1]
     skeleton = skeleton or _guess_skeleton(num_points)
     side = 2 * FRAME_HEIGHT

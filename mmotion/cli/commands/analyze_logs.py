@@ -185,8 +185,8 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
                 values = smooth_curve([*curve.values()], smooth)
                 # a dot where there is no line to see
                 marker = 'o' if len(curve) < 20 else ''
-                line = dict(color=f'C{color % 10}', label=run_.name, marker=marker, markersize=3)
-                axes.plot([*curve], values, linewidth=1.2, **line)
+                (line,) = axes.plot([*curve], values, f'C{color % 10}', label=run_.name)
+                line.set(linewidth=1.2, marker=marker, markersize=3)
         axes.set_title(key, fontsize=10)
         axes.set_xlabel('iteration' if any(key in r.trained for r in runs) else 'epoch')
         axes.grid(alpha=0.3)
