@@ -2,10 +2,9 @@
 _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
 
 # the file of pytorchvideo; what those of MMAction2 need is told in backbones.py
-model = dict(
-    backbone=dict(type='SlowFast', pooling='windows', weights='checkpoints/SLOWFAST_8x8_R50.pyth'),
-    scorer=dict(type='EmbeddingAutoencoder', dims=(2304, 512, 128)),
-)
+_weights = 'checkpoints/SLOWFAST_8x8_R50.pyth'
+_slowfast = dict(type='SlowFast', pooling='windows', weights=_weights)
+model = dict(backbone=_slowfast, scorer=dict(type='EmbeddingAutoencoder', dims=(2304, 512, 128)))
 _clip = [dict(type='SampleClip', num_frames=32, stride=2), dict(type='DecodeClip')]
 _view = [dict(type='Resize', scale=(-1, 256)), dict(type='AugmentClip')]
 _crop = dict(type='CenterCrop', crop_size=256)

@@ -3,10 +3,9 @@ _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_vide
 custom_imports = dict(imports=['projects.anomaly', 'projects.timesformer'])
 
 # the file of facebookresearch/TimeSformer
-model = dict(
-    backbone=dict(type='TimeSformer', init='checkpoints/TimeSformer_divST_8x32_224_K400.pyth'),
-    scorer=dict(type='EmbeddingAutoencoder', dims=(768, 256, 128)),
-)
+_init = 'checkpoints/TimeSformer_divST_8x32_224_K400.pyth'
+_backbone = dict(type='TimeSformer', init=_init)
+model = dict(backbone=_backbone, scorer=dict(type='EmbeddingAutoencoder', dims=(768, 256, 128)))
 _clip = [dict(type='SampleClip', num_frames=8, stride=8), dict(type='DecodeClip')]
 _view = [dict(type='Resize', scale=(-1, 224)), dict(type='AugmentClip')]
 _shape = [dict(type='CenterCrop', crop_size=224), dict(type='FormatShape', input_format='NCTHW')]
