@@ -1,4 +1,4 @@
-# RepNet that ships with weights, of generated videos, 96 px; two CPU cores, 95 minutes; OBO 0.90.
+# RepNet that ships with its weights, of generated videos; two CPU cores, 95 minutes; OBO 0.90.
 _base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_generated.py']
 _pace = dict(strides=(1, 2, 3, 4, 6, 8, 12, 16), stride_score='mean_square', stride_tolerance=0.2)
 model = dict(
