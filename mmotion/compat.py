@@ -1,10 +1,10 @@
-"""Keep the OpenMMLab packages importable on today's Python packages.
+"""Keep the OpenMMLab packages importable on today's Python packages, and PyAV's versions alike.
 
 The only file that works around a dependency. One short function a problem; each looks whether the
 problem is there and does nothing where the dependency has mended it.
 
 Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-yapf 0.43.0.
+yapf 0.43.0, av 17.1.0 and 18.1.0.
 """
 
 import functools
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mmotion.paths import find_config
 
@@ -147,3 +148,13 @@ def resolve_own_base_configs() -> None:
 
     resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
     Config._get_cfg_path = staticmethod(resolve_base)
+
+
+def accept_any_tags() -> dict[str, Any]:
+    """What `av.open` must be told to open a video whose tags, such as its title, are not UTF-8.
+
+    PyAV 19 opens it by itself, and no longer knows the argument.
+    """
+    import av
+
+    return {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
