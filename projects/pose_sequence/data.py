@@ -87,7 +87,7 @@ class KeypointSequenceDataset(BaseDataset):
         files = list_sequences(data_root, ann_file)
         if group_pattern is not None:
             files = _find_groups(files, group_pattern)
-        sequences = self._read(files, is_labelled=classes is None or len(classes) > 0)
+        sequences = self._read(files, is_labeled=classes is None or len(classes) > 0)
         names = _list_classes(sequences) if classes is None else [*classes]
         for sequence in sequences:
             sequence['label'] = self._find_label(sequence, names) if names else -1
@@ -110,7 +110,7 @@ class KeypointSequenceDataset(BaseDataset):
         """A sequence as the pipeline gets it."""
         return {**super().get_data_info(idx), 'skeleton': self.skeleton}
 
-    def _read(self, files: list[SequenceFile], *, is_labelled: bool) -> list[dict[str, Any]]:
+    def _read(self, files: list[SequenceFile], *, is_labeled: bool) -> list[dict[str, Any]]:
         """Read the files that are usable, with their labels by name, and log how many are.
 
         Raises:
@@ -127,7 +127,7 @@ class KeypointSequenceDataset(BaseDataset):
             try:
                 video = read_sequence(file.path, self.skeleton)
                 label = file.label or video.labels.get('label')
-                if is_labelled and label is None:
+                if is_labeled and label is None:
                     raise ValueError(
                         f'{file.path}: labels.label must be given, got nothing; classes=() takes '
                         'sequences without'

@@ -132,7 +132,7 @@ def test_classes_fix_the_numbers_and_refuse_other_labels(pose_folder: Path) -> N
         load(pose_folder, classes=['jump', 'run'])
 
 
-def test_unlabelled_sequences_are_taken_when_asked_for(tmp_path: Path) -> None:
+def test_unlabeled_sequences_are_taken_when_asked_for(tmp_path: Path) -> None:
     write_poses(make_video(10), tmp_path / 'a.json')
     with pytest.raises(
         ValueError, match=r'0 of 1 sequences .*labels.label must be given, got nothing'
