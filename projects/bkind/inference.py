@@ -33,7 +33,7 @@ from mmotion.video.frames import take_chunks
 from mmotion.visualization.drawing import GREY, WHITE, Image, write_text
 
 from .export import check_formats, export_tracks
-from .tracks import FrameKeypoints, KeypointTracks, keypoint_colors
+from .results import FrameKeypoints, KeypointTracks, keypoint_colors
 
 # width and height of each picture of a training sample, and of the line of text above, in pixels
 CELL_PX, TITLE_PX = 160, 16

@@ -14,7 +14,7 @@ from mmengine.structures import BaseDataElement
 
 from mmotion.registry import DATASETS
 from mmotion.video.writer import VideoWriter
-from projects.bkind.tracks import KeypointTracks
+from projects.bkind.results import KeypointTracks
 
 ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
 ACTIVITIES = ('Waiting', 'Posing', 'Greeting', 'Directions', 'Discussion', 'Walking')

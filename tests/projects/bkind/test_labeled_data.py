@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from projects.bkind.shapes_data import BONES, JOINTS, FramePairsShapes, figure_scene
+from projects.bkind.labeled_data import BONES, JOINTS, FramePairsShapes, figure_scene
 
 
 def make(**options) -> FramePairsShapes:
