@@ -3,9 +3,11 @@
 from . import (
     data,
     export,
+    hooks,
     inference,
     labeled_data,
     losses,
+    metrics,
     models,
     networks,
     results,
@@ -15,9 +17,11 @@ from . import (
 __all__ = [
     'data',
     'export',
+    'hooks',
     'inference',
     'labeled_data',
     'losses',
+    'metrics',
     'models',
     'networks',
     'results',
