@@ -58,7 +58,7 @@ class ReferencePoseDecoder(PoseDecoder):
     @classmethod
     def like(cls, decoder: PoseDecoder) -> 'ReferencePoseDecoder':
         """One of the same size and with the same weights."""
-        laterals = [next(lateral.children()) for lateral in decoder.laterals]
+        laterals: list[Any] = [next(lateral.children()) for lateral in decoder.laterals]
         made = cls(
             channels=[conv.in_channels for conv in reversed(laterals)],
             num_keypoints=decoder.predict.conv.out_channels,
@@ -90,7 +90,7 @@ class ReferenceBlock(DecoderBlock):
     @classmethod
     def like(cls, block: nn.Module) -> 'ReferenceBlock':
         """One of the same size and with the same weights."""
-        conv = block.conv1
+        conv: Any = block.conv1
         made = cls(in_channels=conv.in_channels, out_channels=conv.out_channels)
         made.load_state_dict(block.state_dict())
         return made
