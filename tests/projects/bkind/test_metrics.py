@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -356,6 +357,18 @@ def test_mmotion_test_prints_what_the_script_prints(tmp_path, capfd):
     assert re.search(rf'PCK@0\.05: +{pck:.3f} +{how}', printed)
     assert re.search(r'%-MSE of hip \d+\.\d\d, neck', printed)
     assert 'painted difference, 20 pairs' in printed
+
+
+def test_the_config_of_the_readme_tests_annotated_frames(tmp_path):
+    root = Path(__file__).resolve().parents[3]
+    readme = (root / 'projects/bkind/README.md').read_text(encoding='utf-8')
+    (text,) = re.findall(r'```python\n(# configs/mouse\.py.*?)```', readme, re.DOTALL)
+    file = tmp_path / 'mouse.py'
+    file.write_text(text.replace("['bkind_", f"['{root}/configs/bkind_"))
+    config = load_config(file)
+    assert {*config.test_dataloader.dataset} == {'type', 'annotations', 'pipeline'}
+    assert config.test_evaluator == {'type': 'KeypointRegressionMetric'}
+    assert config.val_evaluator == {'type': 'ReconstructionMetric'}
 
 
 def test_mmotion_test_measures_annotated_frames(tmp_path, capfd):
