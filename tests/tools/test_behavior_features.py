@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from projects.bkind.tracks import KeypointTracks
+from projects.bkind.results import KeypointTracks
 
 ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
 

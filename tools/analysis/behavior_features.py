@@ -41,7 +41,7 @@ from sklearn.metrics import average_precision_score, f1_score
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.atomic import write_atomically
-from projects.bkind.tracks import KeypointTracks
+from projects.bkind.results import KeypointTracks
 
 OTHER = 'other'
 VALUES = ('x', 'y', 'confidence', 'var_x', 'var_y', 'cov_xy')

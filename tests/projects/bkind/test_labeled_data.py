@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from projects.bkind.shapes_data import BONES, JOINTS, FramePairsShapes, figure_scene
+from projects.bkind.labeled_data import BONES, JOINTS, FramePairsShapes, figure_scene
 
 
 def make(**options) -> FramePairsShapes:
@@ -39,19 +39,19 @@ def test_joints_are_where_the_picture_shows_the_bones(camera_motion: float) -> N
         scene, joints = figure_scene(rng, num_frames=8, size=128, camera_motion=camera_motion)
         assert 0 <= joints.mean() <= 128
         for frame, places in zip(scene.frames(), joints, strict=True):
-            # the head is in front of all else, and its colour is there at its two ends
+            # the head is in front of all else, and its color is there at its two ends
             for share in (0.25, 0.75):
                 x, y = places[1] + share * (places[2] - places[1])
                 if 2 < x < 125 and 2 < y < 125:
                     seen = frame[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2]
-                    colour = seen.reshape(-1, 3).mean(0)
-                    assert colour[0] > colour[1] > 2 * colour[2]
+                    color = seen.reshape(-1, 3).mean(0)
+                    assert color[0] > color[1] > 2 * color[2]
             # beyond the hand there is no more of the arm
             for hand, bone in ((3, BONES[2]), (4, BONES[3])):
                 way = places[hand] - places[1]
                 x, y = np.rint(places[hand] + 0.15 * way).astype(int).tolist()
                 if 2 < x < 125 and 2 < y < 125:
-                    assert np.abs(frame[y, x].astype(int) - bone.colour).max() > 40
+                    assert np.abs(frame[y, x].astype(int) - bone.color).max() > 40
 
 
 def test_the_background_is_still_and_moves_with_the_camera() -> None:

@@ -208,7 +208,7 @@ class KeypointTracks:
 
 
 @make_painter.register
-def _(result: KeypointTracks) -> Painter:
+def paint_tracks(result: KeypointTracks) -> Painter:
     """Keypoints with the ellipse of one standard deviation, and the trail of the last half second.
 
     A point is as dark as its confidence is low beside the highest that it has in the video.
@@ -241,7 +241,7 @@ def _(result: KeypointTracks) -> Painter:
 
 
 @make_caption.register
-def _(result: KeypointTracks, index: int) -> Caption:
+def caption_tracks(result: KeypointTracks, index: int) -> Caption:
     """How fast the keypoints move."""
     if result.num_frames < 2:
         return Caption('', active=False)
@@ -251,7 +251,7 @@ def _(result: KeypointTracks, index: int) -> Caption:
 
 
 @plot_result.register
-def _(
+def plot_tracks(
     result: KeypointTracks, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """The ways of the keypoints in the picture, and x, y and confidence over time."""
@@ -281,7 +281,7 @@ def _(
 
 
 @plot_row.register
-def _(result: KeypointTracks, axes: Axes) -> str:
+def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
     """The speed of each keypoint."""
     if result.num_frames > 1:
         for color, speed in zip(

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mmotion.visualization import make_caption, make_painter, plot_result, plot_row
-from projects.bkind.tracks import FrameKeypoints, KeypointTracks, keypoint_colors
+from projects.bkind.results import FrameKeypoints, KeypointTracks, keypoint_colors
 
 
 def make_tracks(num_frames=5, num_keypoints=2, **fields):
