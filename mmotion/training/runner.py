@@ -320,8 +320,8 @@ def _start_processes(config: Config) -> None:
     missing = [name for name in names if name not in os.environ]
     if missing:
         raise ValueError(
-            f'launcher={config.launcher!r} must be started by {starter.split()[0]}, got no environment '
-            f'variable {", ".join(missing)}; type {starter} in place of mmotion'
+            f'launcher={config.launcher!r} must be started by {starter.split()[0]}, got no '
+            f'environment variable {", ".join(missing)}; type {starter} in place of mmotion'
         )
     if torch.cuda.is_available() or torch.distributed.is_initialized():
         return

@@ -1,4 +1,12 @@
-"""Find out about your own videos."""
+"""Find out about your own videos.
+
+What a predictor can be told differs from config to config: `mmotion predict CONFIG --help` lists
+the options of that config's predictor as well, which are set as `--predictor.NAME VALUE`.
+
+Example:
+    mmotion predict repnet_small workout.mp4 --draw
+    mmotion predict repnet_small --help
+"""
 
 import argparse
 import inspect
@@ -8,7 +16,17 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-from mmotion.cli.shared_arguments import add_config_arguments, add_detector_arguments, read_config
+from mmotion.cli.part_options import add_part_options, pop_part_options
+from mmotion.cli.shared_arguments import (
+    add_config_arguments,
+    add_config_options,
+    add_detector_arguments,
+    read_config,
+)
+
+# key of a config whose class has options of its own, and what it is told in another way
+PART = 'predictor'
+SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +75,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detector_arguments(parser, 'where the model reads keypoints: find them by this detector')
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
+
+
+def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add the options of the predictor of the config that is named, if they are asked for.
+
+    Args:
+        parser: Of `mmotion predict`.
+        words: What a user has typed.
+
+    Raises:
+        ValueError: If such options come without a config before them.
+    """
+    prefix = f'--{PART}.'
+    options = [word for word in words if word.startswith(prefix)]
+    if not options and not {'-h', '--help'} & {*words}:
+        return
+    if words[0].startswith('-'):
+        if options:
+            raise ValueError(
+                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
+            )
+        return
+    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
+    add_config_options(reader)
+    cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
+    config = read_config(words[0], cfg_options, PART)
+    from mmotion.registry import PREDICTORS
+
+    kind = PREDICTORS.get(config.predictor.type)
+    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,6 +170,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         )
     if args.export:
         kind.check_export(args.export)
+    config.predictor.update(pop_part_options(args, PART))
     if args.detector:
         if 'detector' not in inspect.signature(kind).parameters:
             raise ValueError(

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     options = parse_options(args.set)
     if args.set and args.method is None:
         raise ValueError(f'--set must come with --method, got {" ".join(args.set)}')
-    chosen = {args.method: options} if args.method else {method: {} for method in METHODS}
+    chosen: dict[str, Any] = {args.method: options} if args.method else {m: {} for m in METHODS}
     for method, its_options in chosen.items():
         build_remover(method, **its_options)
     found = find_sources(args.source)
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
             if args.preview:
                 written = write_preview(source, args.out, chosen, num_frames=num_frames)
             else:
-                remover = build_remover(args.method, **options)
+                ((method, its_options),) = chosen.items()
+                remover = build_remover(method, **its_options)
                 written = clean_video(source, args.out, remover, num_frames=num_frames)
         except (ValueError, OSError) as error:
             num_failed += 1

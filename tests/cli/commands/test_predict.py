@@ -9,6 +9,15 @@ from mmotion.registry import PREDICTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
 WRONG_USE = {
+    'option of no predictor': (
+        ['predict', TOY, 'clip.mp4', '--predictor.no-such', '1'],
+        'unrecognized arguments: --predictor.no-such 1',
+    ),
+    'option before its config': (
+        ['predict', '--predictor.x', '1', TOY, 'clip.mp4'],
+        'CONFIG must come first where --predictor.NAME is set, got --predictor.x before it',
+    ),
+    'help of a missing config': (['predict', 'no.py', '--help'], 'config must be a file or'),
     'predict without video': (['predict', TOY], 'arguments are required: VIDEO'),
     'missing video': (['predict', TOY, 'no.mp4'], "got 'no.mp4', which is not there"),
     'folder without video': (['predict', TOY, 'empty'], "got 'empty', a folder without any"),
@@ -173,3 +182,52 @@ def test_predict_hands_the_detector_to_the_predictor(folder, capsys, checkpoint,
     assert asked == {'detector': 'rtmlib', 'model_path': 'm.onnx'}
     assert run(capsys, *command)[0] == 0
     assert asked == {'detector': None, 'model_path': None}
+
+
+@pytest.fixture
+def slow_predictor(monkeypatch):
+    """What the toy predictor was given; it has an option."""
+    given = {}
+
+    class SlowPredictor(PREDICTORS.get('ToyPredictor')):
+        """A toy.
+
+        Args:
+            config: See `Predictor`.
+            model: The toy.
+            device: Where it is.
+            pause_s: Rest after each frame.
+        """
+
+        def __init__(self, *, config, model, device='cpu', pause_s: float | None = 0.5):
+            given.update(pause_s=pause_s)
+            super().__init__(config=config, model=model, device=device)
+
+    monkeypatch.setitem(PREDICTORS.module_dict, 'ToyPredictor', SlowPredictor)
+    return given
+
+
+def test_help_of_a_config_lists_what_its_predictor_can_be_told(capsys, slow_predictor):
+    code, out, _ = run(capsys, 'predict', TOY, '--help')
+    assert code == 0
+    assert '--predictor.pause-s NUMBER|none' in out
+    assert 'Rest after each frame. Default: 0.5' in out
+    assert '--predictor.model' not in out
+    # a value of the config is the default
+    option = 'predictor.pause_s=0.25'
+    _, out, _ = run(capsys, 'predict', TOY, '--cfg-options', option, '--help')
+    assert 'Default: 0.25, by the config' in ' '.join(out.split())
+
+
+def test_options_of_the_predictor_are_set(folder, capsys, checkpoint, slow_predictor):
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint]
+    assert run(capsys, *command, '--predictor.pause-s', '2')[0] == 0
+    assert slow_predictor == {'pause_s': 2.0}
+    assert run(capsys, *command, '--predictor.pause-s', 'none')[0] == 0
+    assert slow_predictor == {'pause_s': None}
+    # also over the options of the config
+    options = ['--cfg-options', 'predictor.pause_s=3', '--predictor.pause-s=4']
+    assert run(capsys, *command, *options)[0] == 0
+    assert slow_predictor == {'pause_s': 4.0}
+    assert run(capsys, *command)[0] == 0
+    assert slow_predictor == {'pause_s': 0.5}

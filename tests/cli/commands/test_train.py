@@ -41,7 +41,7 @@ WRONG_USE = {
     ),
     'torchrun is missing': (
         ['train', TOY, '--launcher', 'pytorch'],
-        'type torchrun --nproc-per-node GPUS -m mmotion.cli in place of mmotion',
+        'type torchrun --nproc-per-node GPUS -m mmotion.cli in place',
     ),
     'unknown argument of a module': (
         ['train', TOY, '--cfg-options', 'model.widht=3'],
