@@ -21,14 +21,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_options(parser)
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
+def add_config_options(
+    parser: argparse.ArgumentParser, option: str = '--cfg-options', what: str = 'the config'
+) -> None:
     """Add the options that change values of a config."""
     parser.add_argument(
-        '--cfg-options',
+        option,
         nargs='+',
         type=_key_value,
         metavar='KEY=VALUE',
-        help='change values of the config, e.g. optim_wrapper.optimizer.lr=0.1',
+        help=f'change values of {what}, e.g. optim_wrapper.optimizer.lr=0.1',
     )
 
 

@@ -56,7 +56,7 @@ class CountingOptions:
             the mean over it and its two neighbours, which is not bound to whole frames.
         confidence_curve: Slope and offset of a logistic curve that makes of the certainty, which
             lies in [0.5, 1], how likely it is that the count is within one of the truth;
-            `tools/analysis/reliability.py` fits them. None reports the mean score instead.
+            `mmotion reliability` fits them. None reports the mean score instead.
         median_filter: Smooth rates over 5 frames within each window, as the colab does.
         tail: What happens to frames at the end that do not fill a window. 'overlap': the last
             window reaches back, and a video shorter than a window goes on with its last frame.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmotion.cli import main
 from mmotion.registry import DATASETS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.video.scan import FrameIndex
@@ -36,7 +37,7 @@ def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepare(*arguments: object) -> int:
-    return importlib.import_module('prepare').main([str(a) for a in (*arguments, *PLAIN)])
+    return main(['prepare', 'ucf-sports', *map(str, (*arguments, *PLAIN))])
 
 
 def read(path: Path) -> list[dict[str, str]]:

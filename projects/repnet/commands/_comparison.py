@@ -1,20 +1,5 @@
-r"""Compare a trained RepNet with counts that were made by eye, in ordinary videos.
+"""Counts of a RepNet beside those that were made by eye, see `mmotion evaluate-counts`."""
 
-The table of counts has a row for each stretch of a video: `file` (beside the table), `start_s`,
-`end_s`, `count`. Two protocols:
-    trimmed: each stretch is cut out and counted by itself
-    untrimmed: each video is counted whole, pauses and talk included, and compared with the sum of
-        its rows
-A video that cannot be read is left out and named at the end.
-
-Example:
-    python tools/analysis/evaluate_counts.py repnet_small videos/counts.csv \
-        --untrimmed --baselines --out results --draw
-"""
-
-import argparse
-import csv
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +8,14 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from repetition_baseline import measure_clip
-
 from mmotion.atomic import write_atomically
-from mmotion.inference import Predictor, load_model
+from mmotion.inference import Predictor
 from mmotion.video import VideoError
 from mmotion.visualization import plot_result
+from projects.repnet.commands._baselines import measure_clip
 from projects.repnet.metrics import RepetitionMetric, describe_protocol
 from projects.repnet.results import RepetitionCount
-from projects.repnet.table_data import CountedClip, join_clips, read_counts_table
+from projects.repnet.table_data import CountedClip
 
 SCORES = ('MAE', 'OBO', 'OBZ')
 # of a contact sheet
@@ -138,63 +119,3 @@ def draw_plots(comparisons: Sequence[Comparison], folder: Path) -> Path:
     with write_atomically(folder / 'sheet.png') as temporary:
         sheet.save(temporary)
     return folder / 'sheet.png'
-
-
-def main() -> int:
-    """Count by each protocol, print the tables and write them.
-
-    Returns:
-        0, or 1 if a clip was left out.
-    """
-    parser = argparse.ArgumentParser(description='Compare counts with those of a table.')
-    parser.add_argument('config')
-    parser.add_argument('table', type=Path, help='CSV with columns file, start_s, end_s, count')
-    parser.add_argument(
-        '--checkpoint', metavar='CKPT', help='weights; left out: those that ship with the config'
-    )
-    parser.add_argument('--untrimmed', action='store_true', help='count whole videos as well')
-    parser.add_argument('--baselines', action='store_true', help='count by autocorrelation as well')
-    parser.add_argument('--out', type=Path, help='folder for the tables, .md and .csv')
-    parser.add_argument('--draw', action='store_true', help='plot each clip into the folder')
-    parser.add_argument('--device', help='cpu, cuda, ...; default: a GPU if there is one')
-    args = parser.parse_args()
-    if args.draw and args.out is None:
-        parser.error('--draw must come with --out DIR, the folder for the plots')
-
-    protocols = {'trimmed': read_counts_table(args.table)}
-    if args.untrimmed:
-        protocols['untrimmed'] = join_clips(protocols['trimmed'])
-    predictor = load_model(args.config, args.checkpoint, device=args.device)
-    report, problems = [], []
-    for protocol, clips in protocols.items():
-        comparisons, left_out = compare_clips(
-            predictor, clips, model=Path(args.config).stem, baselines=args.baselines
-        )
-        problems += [f'{protocol}, {problem}' for problem in left_out]
-        report.append(f'## {protocol}: {len(comparisons)} of {len(clips)} clips')
-        if comparisons:
-            rows = [comparison.to_row() for comparison in comparisons]
-            report += [as_markdown(rows), as_markdown(score_methods(comparisons))]
-            if args.out:
-                _write_csv(rows, args.out / f'{protocol}.csv')
-            if args.draw:
-                draw_plots(comparisons, args.out / protocol)
-    if problems:
-        report += ['Left out:', '\n'.join(f'- {problem}' for problem in problems)]
-    text = '\n\n'.join(report)
-    print(text)
-    if args.out:
-        with write_atomically(args.out / 'counts.md') as temporary:
-            temporary.write_text(text + '\n', encoding='utf-8')
-    return 1 if problems else 0
-
-
-def _write_csv(rows: Sequence[dict[str, str]], path: Path) -> None:
-    with write_atomically(path) as temporary, temporary.open('w', newline='') as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

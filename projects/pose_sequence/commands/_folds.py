@@ -1,49 +1,23 @@
-"""Train and test a classifier on each fold of its training data: how far can its figure be trusted?
+"""The folds of a cross-validation: how samples are split, and a run of each fold."""
 
-Folds keep the classes alike, and never part a group, such as the sequences of one person. `--plain`
-adds the split that ignores groups, to show how much that one flatters. Oversampling repeats samples
-of the training folds alone; a test fold has each of its samples once.
-
-Files written into the work dir:
-    group/repeat_1/fold_1/: a run; `fold.json` tells what it was trained and tested on
-    cross_validation.md: the tables that are printed, and what they say in words
-    runs.csv, samples.csv: a row for each run; a row for each sample, how often it was wrong
-    cross_validation.png: box plots of the runs and of the classes
-
-Start the same command again to go on where it was stopped: a run that is done is not done again.
-
-Example:
-    python tools/analysis/cross_validate.py configs/pose_convlstm_json.py --folds 5 --oversample 20
-"""
-
-import argparse
 import csv
 import hashlib
 import json
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from fold_report import Prediction, Run, write_report
-
 from mmotion.atomic import write_atomically
-from mmotion.config import load_config
 from mmotion.registry import DATASETS
 from mmotion.training.runner import build_runner
-
-USAGE_ERROR = 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
+from projects.pose_sequence.commands._fold_report import Prediction, Run
 
 
 @dataclass(frozen=True)
@@ -257,44 +231,6 @@ def cross_validate(
     return runs
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, run the folds, print what they say.
-
-    Returns:
-        0, 2 for a wrong use, 130 after Ctrl-C.
-    """
-    args = _build_parser().parse_args(argv)
-    try:
-        config = load_config(args.config, args.cfg_options)
-        missing = [k for k in ('train_dataloader', 'test_dataloader') if not config.get(k)]
-        if missing:
-            raise ValueError(
-                f'CONFIG must train and test a classifier, got one without {", ".join(missing)}'
-            )
-        name = Path(config.filename or 'run').stem
-        work_dir = args.work_dir or Path('work_dirs') / f'{name}_cross_validation'
-        samples = list_samples(whole_training_data(config))
-        runs = cross_validate(
-            config,
-            samples,
-            work_dir,
-            num_folds=args.folds,
-            repeats=args.repeats,
-            minimum=args.oversample,
-            plain=args.plain,
-        )
-        print(write_report(runs, samples.classes, work_dir))
-    except KeyboardInterrupt:
-        print('cross_validate.py: stopped; the same command goes on', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, TypeError, OSError, LookupError, ImportError) as error:
-        if args.debug:
-            raise
-        print(f'cross_validate.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
-    return 0
-
-
 def _read_predictions(path: Path, samples: Samples, run: Run) -> Iterator[Prediction]:
     """Read what the metric has written: a row a sample, in the order of the test fold."""
     with open(path, newline='', encoding='utf-8') as file:
@@ -309,35 +245,3 @@ def _read_predictions(path: Path, samples: Samples, run: Run) -> Iterator[Predic
             predicted=row['predicted'] or '',
             score=float(row[row['class']] or 0),
         )
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description='Train and test a classifier on folds of its training data.'
-    )
-    parser.add_argument('config', metavar='CONFIG', help='a file, or the name of a bundled config')
-    add = parser.add_argument
-    add('--folds', metavar='N', type=_count, default=5, help='of a split; default: 5')
-    add('--repeats', metavar='N', type=_count, default=1, help='other splits of the same data')
-    add(
-        '--oversample',
-        metavar='N',
-        type=_count,
-        default=0,
-        help='repeat samples of a training fold until each class has N',
-    )
-    add('--plain', action='store_true', help='show the split that parts groups beside the other')
-    add('--work-dir', metavar='DIR', type=Path, help='folder of the runs and the report')
-    add('--cfg-options', metavar='KEY=VALUE', nargs='+', action=DictAction)
-    add('--debug', action='store_true', help='show tracebacks of errors')
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1 on, got {text!r}')
-    return int(text)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Group keypoint sequences by where the person stands, where nobody noted who they are.
+"""Group keypoint sequences by where the person stands, if nobody noted who they are.
 
 Sequences of one person at one place before one camera are nearly copies of each other; if some are
 trained on and others tested on, the figure says little about anybody else. Where names or tables
@@ -11,70 +11,51 @@ Written to OUT: a CSV with the columns path, label and group, which `KeypointSeq
 as its `ann_file`; labels are the folders below ROOT or the field `label` of the files.
 
 Example:
-    python tools/data/group_sequences.py data/poses data/poses/groups.csv --skeleton openpose18
+    mmotion group-sequences data/poses data/poses/groups.csv --skeleton openpose18
 """
 
 import argparse
-import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-
-# the checkout in place of this folder, so that nothing needs to be installed
-sys.path[0] = str(Path(__file__).resolve().parents[2])
-
-from mmotion.atomic import write_atomically  # noqa: E402
-from mmotion.keypoints.skeletons import SKELETONS  # noqa: E402
-from mmotion.paths import enable_projects  # noqa: E402
-
-enable_projects()
-
-from projects.pose_sequence.data import KeypointSequenceDataset  # noqa: E402
-from projects.pose_sequence.transforms import find_size  # noqa: E402
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DISTANCE = 0.1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, group, write.
-
-    Returns:
-        0, or 2 for a wrong use.
-    """
-    parser = argparse.ArgumentParser(description='Group keypoint sequences by place.')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     add = parser.add_argument
     add('root', metavar='ROOT', help='folder of keypoint files')
     add('out', metavar='OUT', type=Path, help='CSV to write')
-    add('--skeleton', choices=[*SKELETONS], help='what the points of .npy files are')
+    add('--skeleton', metavar='NAME', help='what the points of .npy files are, such as openpose18')
     add('--distance', type=float, default=DISTANCE, help=f'in sizes of the person, {DISTANCE}')
-    args = parser.parse_args(argv)
-    try:
-        data = KeypointSequenceDataset(pipeline=[], data_root=args.root, skeleton=args.skeleton)
-        sequences = [data.get_data_info(i) for i in range(len(data))]
-        groups = group_by_place(
-            [sequence['keypoints'] for sequence in sequences], distance=args.distance
-        )
-    except (ValueError, OSError) as error:
-        print(f'group_sequences.py: {error}', file=sys.stderr)
-        return 2
-    with (
-        write_atomically(args.out) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(['path', 'label', 'group'])
-        for sequence, group in zip(sequences, groups, strict=True):
-            label = data.metainfo['classes'][sequence['label']]
-            writer.writerow([sequence['name'], label, f'place_{group:03d}'])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the sequences, group them, write the table."""
+    from mmotion.tables import write_table
+    from projects.pose_sequence.data import KeypointSequenceDataset
+
+    data = KeypointSequenceDataset(pipeline=[], data_root=args.root, skeleton=args.skeleton)
+    sequences = [data.get_data_info(i) for i in range(len(data))]
+    groups = group_by_place(
+        [sequence['keypoints'] for sequence in sequences], distance=args.distance
+    )
+    classes = data.metainfo['classes']
+    rows = (
+        (sequence['name'], classes[sequence['label']], f'place_{group:03d}')
+        for sequence, group in zip(sequences, groups, strict=True)
+    )
+    write_table(args.out, ['path', 'label', 'group'], rows)
     print(f'{len(sequences)} sequences in {max(groups) + 1} groups, written to {args.out}')
     return 0
 
 
-def group_by_place(sequences: Sequence[NDArray[np.float32]], *, distance: float) -> list[int]:
+def group_by_place(sequences: 'Sequence[NDArray[np.float32]]', *, distance: float) -> list[int]:
     """Number the groups of sequences in which a person stands at one place.
 
     Args:
@@ -87,6 +68,11 @@ def group_by_place(sequences: Sequence[NDArray[np.float32]], *, distance: float)
     Raises:
         ValueError: If `distance` is not above 0.
     """
+    import numpy as np
+    from scipy.sparse.csgraph import connected_components
+
+    from projects.pose_sequence.transforms import find_size
+
     if not distance > 0:
         raise ValueError(f'distance must be above 0, got distance={distance}')
     places = np.ma.stack([np.ma.median(np.ma.masked_invalid(s), axis=0) for s in sequences])
@@ -98,7 +84,3 @@ def group_by_place(sequences: Sequence[NDArray[np.float32]], *, distance: float)
     _, groups = connected_components(together)
     order = list(dict.fromkeys(groups.tolist()))
     return [order.index(group) for group in groups]
-
-
-if __name__ == '__main__':
-    sys.exit(main())

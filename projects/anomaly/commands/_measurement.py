@@ -1,38 +1,16 @@
-r"""Let each class of a folder be the anomaly in turn: which backbone and scorer tells it apart?
+"""Scorers, each measured on videos of a class that they were not fitted to."""
 
-The videos are `ROOT/class/*`. For a class that is left out, scorers are fitted to clips of the
-other classes; then their errors of new normal clips are compared with those of the class left out.
-Clips of one group, such as the parts of one recording, are never both fitted to and measured on,
-whether normal or not. Of a class with a single group no clip can be new, so it is fitted to, or
-left out. A clip is what the `test_pipeline` of a config chooses of a video.
-
-A backbone whose weights are not there has random ones, and the table says so: what a scorer tells
-apart by these is brightness, background and motion, which is the bar to clear.
-
-Files written into the work dir:
-    <config>/embeddings/: of all clips; the same command finds them there
-    leave_classes_out.csv: a row for each measurement, which is a class and a fold
-    leave_classes_out.md: the table that is printed
-
-Example:
-    python tools/analysis/leave_classes_out.py data/ucf101 anomaly_ucf_sports_r2plus1d
-        anomaly_ucf_sports_timesformer --group-pattern 'v_\w+_g\d+'
-"""
-
-import argparse
-import csv
 import logging
 import re
-import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 from rich.console import Console
@@ -41,15 +19,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from mmotion.atomic import write_atomically
-from mmotion.config import load_config
 from mmotion.registry import DATASETS, MODELS, OPTIMIZERS
+from mmotion.tables import write_table
 from mmotion.video.files import VIDEO_SUFFIXES
 
-USAGE_ERROR = 2
 AUTOENCODER = 'autoencoder'
 # 'autoencoder' is that of the config
 SCORERS: dict[str, dict[str, Any]] = {
@@ -98,6 +71,12 @@ def find_videos(root: Path, group_pattern: str | None) -> Videos:
     Raises:
         ValueError: If there are fewer than three classes, or a name does not match.
     """
+    try:
+        re.compile(group_pattern or '')
+    except re.error as error:
+        raise ValueError(
+            f'--group-pattern must be a regular expression, got {group_pattern!r}: {error}'
+        ) from error
     paths = sorted(p for p in root.glob('*/*') if p.suffix.lower() in VIDEO_SUFFIXES)
     if len({path.parent for path in paths}) < 3:
         raise ValueError(
@@ -121,7 +100,7 @@ def find_videos(root: Path, group_pattern: str | None) -> Videos:
 def make_splits(
     classes: NDArray[np.str_], groups: NDArray[np.str_], left_out: str, *, num_folds: int, seed: int
 ) -> list[Split]:
-    """Divide videos for the measurements of one class, see the head of this file.
+    """Divide videos for the measurements of one class, see `mmotion leave-classes-out`.
 
     Args:
         classes: Names (N,).
@@ -180,7 +159,7 @@ def embed_videos(
     table = work_dir / 'clips.csv'
     numbers = {name: i for i, name in enumerate(sorted(set(videos.classes.tolist())))}
     rows = ((p, numbers[name], name) for p, name in zip(videos.paths, videos.classes, strict=True))
-    _write_csv(('PATH', 'LABEL', 'CLASS'), rows, table)
+    write_table(table, ('PATH', 'LABEL', 'CLASS'), rows)
     dataset = DATASETS.build(
         {
             'type': 'EmbeddedClips',
@@ -253,6 +232,60 @@ def measure(
     return float(roc_auc_score(truth, errors.double().numpy()))
 
 
+def measure_config(
+    config: Config,
+    videos: Videos,
+    root: Path,
+    work_dir: Path,
+    *,
+    scorers: Sequence[str],
+    num_folds: int,
+    device: str,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Measure scorers by the backbone of a config, with each class left out in turn.
+
+    Returns:
+        Rows of `leave_classes_out.csv`.
+
+    Raises:
+        ValueError: If no class can be left out.
+    """
+    stem = Path(str(config.filename)).stem
+    embeddings, usable, weights = embed_videos(
+        config, videos, root, work_dir / stem, device=device, seed=seed
+    )
+    known = videos.take(usable)
+    jobs = [
+        (left_out, fold, split)
+        for left_out in sorted(set(known.classes.tolist()))
+        for fold, split in enumerate(
+            make_splits(known.classes, known.groups, left_out, num_folds=num_folds, seed=seed),
+            start=1,
+        )
+    ]
+    if not jobs:
+        raise ValueError(
+            'a class at least must have two groups, so that some of it is new, got none; change '
+            '--group-pattern'
+        )
+    return [
+        {
+            'config': stem,
+            'weights': weights,
+            'scorer': scorer,
+            'left_out': left_out,
+            'fold': fold,
+            'trained_on': len(split.train),
+            'normal': len(split.normal),
+            'anomalies': len(split.anomalies),
+            'auroc': measure(config, scorer, embeddings, known.classes, split, seed=seed + fold),
+        }
+        for left_out, fold, split in track(jobs, stem, console=Console(stderr=True))
+        for scorer in scorers
+    ]
+
+
 def summarize(rows: Sequence[dict[str, Any]]) -> str:
     """A table of the means, with a row for each backbone and scorer, and what they rest on."""
     by_scorer: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(
@@ -279,96 +312,3 @@ def summarize(rows: Sequence[dict[str, Any]]) -> str:
         )
     )
     return f'{table}\n\nEach AUROC is the mean of its folds; in a fold there are {numbers}.'
-
-
-def run(args: argparse.Namespace) -> None:
-    """Measure all configs and scorers, and write the tables after each."""
-    root, work_dir = Path(args.root), Path(args.work_dir)
-    videos = find_videos(root, args.group_pattern)
-    rows: list[dict[str, Any]] = []
-    text = ''
-    for name in args.configs:
-        config = load_config(name, args.cfg_options)
-        stem = Path(str(config.filename)).stem
-        embeddings, usable, weights = embed_videos(
-            config, videos, root, work_dir / stem, device=args.device, seed=args.seed
-        )
-        known = videos.take(usable)
-        jobs = [
-            (left_out, fold, split)
-            for left_out in sorted(set(known.classes.tolist()))
-            for fold, split in enumerate(
-                make_splits(
-                    known.classes, known.groups, left_out, num_folds=args.folds, seed=args.seed
-                ),
-                start=1,
-            )
-        ]
-        if not jobs:
-            raise ValueError(
-                'a class at least must have two groups, so that some of it is new, got none; '
-                'change --group-pattern'
-            )
-        for left_out, fold, split in track(jobs, stem, console=Console(stderr=True)):
-            for scorer in args.scorers:
-                auroc = measure(
-                    config, scorer, embeddings, known.classes, split, seed=args.seed + fold
-                )
-                rows.append(
-                    {
-                        'config': stem,
-                        'weights': weights,
-                        'scorer': scorer,
-                        'left_out': left_out,
-                        'fold': fold,
-                        'trained_on': len(split.train),
-                        'normal': len(split.normal),
-                        'anomalies': len(split.anomalies),
-                        'auroc': auroc,
-                    }
-                )
-        _write_csv([*rows[0]], (row.values() for row in rows), work_dir / 'leave_classes_out.csv')
-        text = summarize(rows)
-        with write_atomically(work_dir / 'leave_classes_out.md') as temporary:
-            temporary.write_text(text + '\n', encoding='utf-8')
-    print(text)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    names = [AUTOENCODER, *SCORERS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('root', metavar='ROOT', help='folder with a folder for each class')
-    parser.add_argument('configs', metavar='CONFIG', nargs='+', help='one for each backbone')
-    parser.add_argument('--scorers', nargs='+', choices=names, default=names, metavar='NAME')
-    parser.add_argument('--group-pattern', metavar='REGEX', help='finds the group in a file name')
-    parser.add_argument('--folds', type=int, default=3, metavar='K', help='default: 3')
-    parser.add_argument('--seed', type=int, default=0, metavar='N')
-    parser.add_argument('--device', default='cpu', metavar='D')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='for all configs'
-    )
-    parser.add_argument('--work-dir', default='work_dirs/leave_classes_out', metavar='DIR')
-    args = parser.parse_args(argv)
-    try:
-        if args.folds < 2:
-            raise ValueError(f'--folds must be at least 2, got --folds {args.folds}')
-        run(args)
-    except (ValueError, OSError, re.error) as error:
-        print(f'leave_classes_out: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
-    return 0
-
-
-def _write_csv(header: Sequence[str], rows: Iterable[Iterable[Any]], path: Path) -> None:
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', newline='', encoding='utf-8') as file,
-    ):
-        csv.writer(file, lineterminator='\n').writerows([header, *rows])
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -8,7 +8,6 @@ folds less one as its degrees of freedom. Samples of one group are not independe
 Shape letters in this file: R runs.
 """
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from mmotion.atomic import write_atomically
+from mmotion.tables import write_table
 
 # of chance alone, below which the spread is called more than chance
 MIN_PROBABILITY = 0.05
@@ -91,7 +91,7 @@ class Run:
 
 
 def write_report(runs: Sequence[Run], classes: Sequence[str], out_dir: Path) -> str:
-    """Write the files that `cross_validate` names, and give the text.
+    """Write the files that `mmotion cross-validate` names, and give the text.
 
     Args:
         runs: All runs, with their predictions.
@@ -116,8 +116,9 @@ def write_report(runs: Sequence[Run], classes: Sequence[str], out_dir: Path) -> 
     text = '\n\n'.join(parts)
     with write_atomically(out_dir / 'cross_validation.md') as temporary:
         temporary.write_text(text + '\n', encoding='utf-8')
-    _write_csv([_describe_run(run, classes) for run in runs], out_dir / 'runs.csv')
-    _write_csv(wrong, out_dir / 'samples.csv')
+    rows = [_describe_run(run, classes) for run in runs]
+    write_table(out_dir / 'runs.csv', [*rows[0]], rows)
+    write_table(out_dir / 'samples.csv', [*wrong[0]], wrong)
     plot_runs(by_protocol, classes, out_dir / 'cross_validation.png')
     return text
 
@@ -287,13 +288,3 @@ def _homogeneity(runs: Sequence[Run], mean: float) -> float:
 def _spread(values: NDArray[np.floating]) -> float:
     """Standard deviation, of a sample; 0 of a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def _write_csv(rows: Sequence[dict[str, str]], path: Path) -> None:
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', newline='', encoding='utf-8') as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)

@@ -1,14 +1,14 @@
 """Pretraining, probes and training from scratch on tiny generated sequences."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
+from mmotion.cli import main
+from mmotion.training import runner
+from projects.pose_sequence.commands import label_efficiency as script
+
 TINY = {
     'train_cfg.max_epochs': 2,
     'model.encoder.n_steps': 2,
@@ -34,14 +34,7 @@ SIMCLR = {
 CONFIGS = ('pose_simclr_shapes', 'pose_probe_shapes', 'pose_convlstm_shapes')
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    # where Python looks when a script is run
-    monkeypatch.syspath_prepend(ANALYSIS)
-    return importlib.import_module('label_efficiency')
-
-
-def test_all_runs_are_done_once(script, tmp_path, monkeypatch, capsys):
+def test_all_runs_are_done_once(tmp_path, monkeypatch, capsys):
     pytest.importorskip('pytorch_metric_learning')
 
     def compare():
@@ -62,18 +55,18 @@ def test_all_runs_are_done_once(script, tmp_path, monkeypatch, capsys):
     assert options['train_dataloader.dataset.label_seed'] == 1
     assert Path(options['load_from']).parent == tmp_path / 'pretrain'
 
-    monkeypatch.setattr(script, 'build_runner', lambda *args, **kwargs: pytest.fail('run again'))
+    monkeypatch.setattr(runner, 'build_runner', lambda *args, **kwargs: pytest.fail('run again'))
     assert compare() == found
 
 
-def test_a_run_with_other_options_is_refused(script, tmp_path):
+def test_a_run_with_other_options_is_refused(tmp_path):
     settings = {'config': 'pose_lstm_shapes', 'options': {}, 'seed': 0}
     (tmp_path / 'result.json').write_text(json.dumps({'settings': settings, 'metrics': {}}))
     with pytest.raises(ValueError, match='work_dir must hold a run with the same options'):
         script.run_once('pose_lstm_shapes', {}, tmp_path, seed=1, metric='acc/top1')
 
 
-def test_report_has_means_spreads_and_what_is_gained(script):
+def test_report_has_means_spreads_and_what_is_gained():
     lines = script.describe(
         {'probe': [0.9, 0.8, 0.7], 'scratch': [0.6, 0.8, 0.75]}, share=0.05, metric='acc/top1'
     )
@@ -86,17 +79,16 @@ def test_report_has_means_spreads_and_what_is_gained(script):
     )
 
 
-def test_command_prints_the_report_and_writes_the_table(script, tmp_path, monkeypatch, capsys):
+def test_command_prints_the_report_and_writes_the_table(tmp_path, monkeypatch, capsys):
     def compare(pretrain, probe, scratch, *, seeds, **options):
         assert (pretrain, probe, scratch) == CONFIGS
         assert options['options'] == {'train_cfg.max_epochs': 1}
         return {'probe': [0.75] * len(seeds), 'scratch': [0.5] * len(seeds)}
 
     monkeypatch.setattr(script, 'compare', compare)
-    command = ['label_efficiency', CONFIGS[0], '--probe', CONFIGS[1], '--scratch', CONFIGS[2]]
+    command = ['label-efficiency', CONFIGS[0], '--probe', CONFIGS[1], '--scratch', CONFIGS[2]]
     options = ['--seeds', '2', '--work-dir', str(tmp_path), '--cfg-options']
-    monkeypatch.setattr(sys, 'argv', [*command, *options, 'train_cfg.max_epochs=1'])
-    script.main()
+    assert main([*command, *options, 'train_cfg.max_epochs=1']) == 0
     assert 'the probe is better by 25.0 +- 0.0 points, in 2 of 2 seeds' in capsys.readouterr().out
     rows = (tmp_path / 'label_efficiency.csv').read_text().splitlines()
     assert rows == ['method,seed,acc/top1', *(f'probe,{i},0.75000' for i in range(2))] + [
@@ -105,9 +97,7 @@ def test_command_prints_the_report_and_writes_the_table(script, tmp_path, monkey
 
 
 @pytest.mark.parametrize('wrong', [['--seeds', '0'], ['--share', '0'], ['--share', '2']])
-def test_wrong_numbers_are_refused(script, monkeypatch, capsys, wrong):
-    command = ['label_efficiency', 'a', '--probe', 'b', '--scratch', 'c', *wrong]
-    monkeypatch.setattr(sys, 'argv', command)
-    with pytest.raises(SystemExit):
-        script.main()
+def test_wrong_numbers_are_refused(capsys, wrong):
+    command = ['label-efficiency', 'a', '--probe', 'b', '--scratch', 'c', *wrong]
+    assert main(command) == 2
     assert '--seeds must be at least 1 and --share in (0, 1]' in capsys.readouterr().err

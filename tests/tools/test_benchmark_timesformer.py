@@ -14,7 +14,7 @@ ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     # where Python looks when a script is run
     monkeypatch.syspath_prepend(ANALYSIS)
-    module = importlib.import_module('benchmark')
+    module = importlib.import_module('benchmark_timesformer')
     monkeypatch.setattr(module, 'PEAK_SIZE', 64)
     return module
 
@@ -66,6 +66,6 @@ def test_memory_is_that_of_a_process_of_its_own(script, sizes) -> None:
 
 def test_the_command_prints_the_table(script, monkeypatch, capsys) -> None:
     monkeypatch.setattr(script, 'compare_timesformers', lambda sizes, **options: f'{options}')
-    monkeypatch.setattr(sys, 'argv', ['benchmark', 'timesformer', '--tiny', '--rounds', '2'])
+    monkeypatch.setattr(sys, 'argv', ['benchmark_timesformer', '--tiny', '--rounds', '2'])
     script.main()
     assert "'rounds': 2" in capsys.readouterr().out

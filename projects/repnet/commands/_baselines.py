@@ -1,21 +1,8 @@
-"""What a page of signal processing counts: the figures that a trained RepNet has to beat.
+"""The period of a video by autocorrelation, see `mmotion repetition-baseline`."""
 
-A video becomes a curve, the first principal component over time either of its frames (grey,
-24 x 24) or of the optical flow between them. The strongest peak of the curve's autocorrelation is
-the period, and the count is the duration over the period: a video repeats all through, or not at
-all. Which peak is high enough to repeat is chosen on the validation videos of a config. Videos of
-a table of counts always repeat here, so no threshold is needed.
-
-Example:
-    python tools/analysis/repetition_baseline.py repnet_shapes
-    python tools/analysis/repetition_baseline.py videos/counts.csv
-"""
-
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,13 +12,9 @@ from rich.progress import track
 from scipy.linalg import eigh
 from scipy.signal import find_peaks
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmotion.config import load_config
 from mmotion.registry import DATASETS
 from mmotion.video import VideoError, inspect_video, iterate_frames
-from projects.repnet.metrics import RepetitionMetric
 from projects.repnet.results import RepetitionCount
 from projects.repnet.table_data import CountedClip, read_counts_table
 
@@ -185,25 +168,7 @@ def measure_clip(clip: CountedClip) -> dict[str, RepetitionCount]:
     return {name: rhythm.count(fps=fps) for name, rhythm in rhythms.items()}
 
 
-def main() -> None:
-    """Measure the baselines on a config's test videos or on a table of counts."""
-    parser = argparse.ArgumentParser(description='Count by autocorrelation.')
-    parser.add_argument('source', help='a config with labelled videos, or a .csv table of counts')
-    source = parser.parse_args().source
-    samples = _count_table(source) if source.endswith('.csv') else _count_config(source)
-    metrics = {name: RepetitionMetric() for name in BASELINES}
-    num_samples = 0
-    for sample, results in samples:
-        num_samples += 1
-        for name, result in results.items():
-            metrics[name].process(None, [{**sample.to_dict(), 'pred': result}])
-    for name, metric in metrics.items():
-        print(f'\n{name}, {num_samples} videos')
-        for score, value in metric.evaluate(num_samples).items() if num_samples else ():
-            print(f'  {score}: {value:.3f}')
-
-
-def _count_table(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
+def count_table(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
     """Give the true count and the counted ones of each clip; what cannot be read is named."""
     for clip in track(read_counts_table(path), 'count'):
         try:
@@ -216,7 +181,7 @@ def _count_table(path: str) -> Iterator[tuple[BaseDataElement, dict[str, Repetit
         yield BaseDataElement(gt_count=clip.count), results
 
 
-def _count_config(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
+def count_config(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:
     """Choose the thresholds on the validation videos, then give the test videos."""
     config = load_config(path)
     found = {}
@@ -247,7 +212,3 @@ def _count_config(path: str) -> Iterator[tuple[BaseDataElement, dict[str, Repeti
                 for name, rhythm in rhythms.items()
             },
         )
-
-
-if __name__ == '__main__':
-    main()

@@ -1,4 +1,4 @@
-"""Measure what pretraining without labels is worth where only a share of the labels is known.
+"""Measure what pretraining without labels is worth where few labels are known.
 
 One run pretrains the encoder. Then, for each seed, a share of the labels is chosen, a linear probe
 is trained on the pretrained encoder, and the same network is trained from scratch, both with these
@@ -11,30 +11,63 @@ Files written into the work dir:
 Start the same command again to go on where it was stopped: a run that is done is not done again.
 
 Example:
-    python tools/analysis/label_efficiency.py pose_simclr_shapes --probe pose_probe_shapes
+    mmotion label-efficiency pose_simclr_shapes --probe pose_probe_shapes
         --scratch pose_convlstm_shapes --share 0.05 --seeds 5
 """
 
 import argparse
-import csv
 import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmotion.atomic import write_atomically
-from mmotion.checkpoint.files import find_last_checkpoint
-from mmotion.config import load_config
-from mmotion.training.runner import build_runner
+from mmotion.cli.shared_arguments import add_config_options, parse_config_options
 
+HOW_TO_GO_ON = '; the same command goes on'
 METRIC = 'acc/top1'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument('pretrain', metavar='CONFIG', help='trains the encoder without labels')
+    parser.add_argument(
+        '--probe', required=True, metavar='CONFIG', help='trains a linear layer on the encoder'
+    )
+    parser.add_argument(
+        '--scratch', required=True, metavar='CONFIG', help='trains the same network without it'
+    )
+    parser.add_argument('--share', type=float, default=0.05, help='of the labels; default: 0.05')
+    parser.add_argument('--seeds', type=int, default=5, help='how many; default: 5')
+    parser.add_argument('--metric', default=METRIC, help=f'default: {METRIC}')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/label_efficiency'))
+    add_config_options(parser, '--pretrain-options', 'the first config')
+    add_config_options(parser, what='the other two configs')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is missing, print the report and write the table."""
+    if args.seeds < 1 or not 0 < args.share <= 1:
+        raise ValueError(
+            '--seeds must be at least 1 and --share in (0, 1], got '
+            f'--seeds {args.seeds} and --share {args.share:g}'
+        )
+    seeds = range(args.seeds)
+    found = compare(
+        args.pretrain,
+        args.probe,
+        args.scratch,
+        share=args.share,
+        seeds=seeds,
+        work_dir=args.work_dir,
+        options=parse_config_options(args.cfg_options),
+        pretrain_options=parse_config_options(args.pretrain_options),
+        metric=args.metric,
+    )
+    write_table(found, seeds, args.work_dir / 'label_efficiency.csv', metric=args.metric)
+    print('\n'.join(describe(found, share=args.share, metric=args.metric)))
+    return 0
 
 
 def run_once(
@@ -70,6 +103,10 @@ def run_once(
                 f'{found["settings"]} instead of {settings}; choose another --work-dir'
             )
         return found['metrics'].get(metric)
+    from mmotion.checkpoint.files import find_last_checkpoint
+    from mmotion.config import load_config
+    from mmotion.training.runner import build_runner
+
     runner = build_runner(
         load_config(config, dict(options)),
         work_dir=work_dir,
@@ -119,6 +156,8 @@ def compare(
     Returns:
         For 'probe' and 'scratch' the metric of each seed.
     """
+    from mmotion.checkpoint.files import find_last_checkpoint
+
     run_once(pretrain, pretrain_options or {}, work_dir / 'pretrain', seed=0, metric=None)
     checkpoint = find_last_checkpoint(work_dir / 'pretrain')
     found: dict[str, list[float]] = {'probe': [], 'scratch': []}
@@ -173,64 +212,16 @@ def write_table(
     found: Mapping[str, Sequence[float]], seeds: Sequence[int], path: Path, *, metric: str
 ) -> None:
     """Write a row for each run."""
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['method', 'seed', metric])
-        for method, values in found.items():
-            writer.writerows(
-                (method, seed, f'{value:.5f}') for seed, value in zip(seeds, values, strict=True)
-            )
+    from mmotion.tables import write_table
+
+    rows = (
+        (method, seed, f'{value:.5f}')
+        for method, values in found.items()
+        for seed, value in zip(seeds, values, strict=True)
+    )
+    write_table(path, ['method', 'seed', metric], rows)
 
 
 def _spread(values: Sequence[float]) -> float:
     """Standard deviation of a sample; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def main() -> None:
-    """Run what is missing, print the report and write the table."""
-    parser = argparse.ArgumentParser(
-        description='Compare a linear probe of a pretrained encoder with training from scratch.'
-    )
-    parser.add_argument('pretrain', metavar='CONFIG', help='trains the encoder without labels')
-    parser.add_argument(
-        '--probe', required=True, metavar='CONFIG', help='trains a linear layer on the encoder'
-    )
-    parser.add_argument(
-        '--scratch', required=True, metavar='CONFIG', help='trains the same network without it'
-    )
-    parser.add_argument('--share', type=float, default=0.05, help='of the labels; default: 0.05')
-    parser.add_argument('--seeds', type=int, default=5, help='how many; default: 5')
-    parser.add_argument('--metric', default=METRIC, help=f'default: {METRIC}')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/label_efficiency'))
-    for name, what in (('--pretrain-options', 'of the first config'), ('--cfg-options', 'of both')):
-        parser.add_argument(
-            name, nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help=what
-        )
-    args = parser.parse_args()
-    if args.seeds < 1 or not 0 < args.share <= 1:
-        parser.error(
-            '--seeds must be at least 1 and --share in (0, 1], got '
-            f'--seeds {args.seeds} and --share {args.share:g}'
-        )
-    seeds = range(args.seeds)
-    found = compare(
-        args.pretrain,
-        args.probe,
-        args.scratch,
-        share=args.share,
-        seeds=seeds,
-        work_dir=args.work_dir,
-        options=args.cfg_options,
-        pretrain_options=args.pretrain_options,
-        metric=args.metric,
-    )
-    write_table(found, seeds, args.work_dir / 'label_efficiency.csv', metric=args.metric)
-    print('\n'.join(describe(found, share=args.share, metric=args.metric)))
-
-
-if __name__ == '__main__':
-    main()

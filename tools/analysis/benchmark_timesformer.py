@@ -1,12 +1,12 @@
-"""Compare the speed and memory of a model with other implementations of it, in one run.
+"""Compare the speed and memory of TimeSformer with other implementations of it, in one run.
 
 All of them take turns on the same clips, so that what else the machine does hits all alike. They do
 the same arithmetic, so their speed is also given as a share of what the machine reaches in a large
 fp32 matrix product in the same run. Weights are random; those of the others, converted to ours,
 must give the same logits.
 
-    python tools/analysis/benchmark.py timesformer
-    python tools/analysis/benchmark.py timesformer --device cuda --batch-size 8
+    mmotion benchmark timesformer
+    mmotion benchmark timesformer --device cuda --batch-size 8
 
 The implementation of Hugging Face takes part if `pip install transformers` has been run.
 """
@@ -26,12 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmengine.registry import DefaultScope
+from torch import Tensor, nn
 
 from mmotion.inference.flops import AllTokens, count_flops
 from mmotion.registry import MODELS
@@ -333,9 +329,8 @@ def describe_machine(device: str) -> str:
 
 
 def main() -> None:
-    """Print the table of a system."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description='Time a model against other implementations.')
-    parser.add_argument('system', choices=['timesformer'])
     parser.add_argument('--rounds', type=int, default=9, help='of the measurement; default: 9')
     parser.add_argument('--batch-size', type=int, default=1, help='clips in a pass; default: 1')
     parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])

@@ -1,27 +1,20 @@
 """Sequences are grouped by place: those of one recording, those of others, real ones."""
 
 import csv
-import importlib
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmotion.cli import main
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import FIGURE
 
-SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data'
-
-
-@pytest.fixture(autouse=True)
-def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
 
 def group(*arguments: object) -> int:
-    return importlib.import_module('group_sequences').main([str(a) for a in arguments])
+    return main(['group-sequences', *map(str, arguments)])
 
 
 def stand(x: float, seed: int) -> PoseVideo:

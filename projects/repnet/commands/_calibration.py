@@ -1,32 +1,13 @@
-"""Does the confidence of a RepNet mean something? Measured on the generated videos of its config.
+"""What the confidence of a RepNet means, in figures and plots, see `mmotion reliability`."""
 
-Drawn to `OUT/reliability.png`, with all numbers in `OUT/reliability.csv`:
-    reliability: the share of videos whose rounded count is at most one off (OBO) against the mean
-        confidence, in bins of equally many videos. The expected calibration error (ECE) is the mean
-        distance between the two. Beside it what a confidence could be, the option
-        `confidence_curve` of the counting: sigmoid(slope * certainty + offset), Platt scaling of
-        the mean belief in the verdict on each frame, max(p, 1 - p) for a periodicity p. Each video
-        is scaled by numbers that are fitted on the others (10 folds).
-    histogram: the confidence of videos that are counted right and wrong.
-    repeats or not: how well the mean periodicity of a video tells those with a true count of 0
-        from the others, as a ROC curve, and where the answer 'nothing repeats' lies on it.
-
-Example:
-    python tools/analysis/reliability.py repnet_small --split val --out results
-"""
-
-import argparse
-import csv
-import sys
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 from rich.progress import track
@@ -34,12 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmotion.atomic import write_atomically
-from mmotion.config import load_config
-from mmotion.inference import Predictor, load_model
+from mmotion.inference import Predictor
 from mmotion.registry import DATASETS
 
 NUM_FOLDS = 10
@@ -236,39 +213,3 @@ def _draw_roc(axes: Axes, answers: Answers) -> None:
     point = (none[repeats].mean(), none[~repeats].mean())
     axes.plot(*point, 'o', color=WRONG, label="the answer 'nothing repeats'")
     axes.legend(loc='lower right')
-
-
-def main() -> None:
-    """Count, print the figures and write them with the plots."""
-    parser = argparse.ArgumentParser(description='Measure what confidence means.')
-    parser.add_argument('config')
-    parser.add_argument(
-        '--checkpoint', metavar='CKPT', help='weights; left out: those that ship with the config'
-    )
-    parser.add_argument('--split', choices=('val', 'test'), default='val')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, e.g. val_dataloader.dataset.num_videos=500',
-    )
-    parser.add_argument('--bins', type=int, default=10)
-    parser.add_argument('--out', type=Path, default=Path('.'), help='folder for the files')
-    parser.add_argument('--device', help='cpu, cuda, ...; default: a GPU if there is one')
-    args = parser.parse_args()
-    config = load_config(args.config, args.cfg_options)
-    predictor = load_model(config, args.checkpoint, device=args.device)
-    answers = collect_answers(predictor, args.split)
-    print('\n'.join(describe(answers, args.bins)))
-    title = f'{Path(args.config).stem}, {len(answers.name)} {args.split} videos'
-    draw_reliability(answers, args.out / 'reliability.png', num_bins=args.bins, title=title)
-    path = args.out / 'reliability.csv'
-    with write_atomically(path) as temporary, temporary.open('w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in fields(answers))
-        writer.writerows(zip(*astuple(answers), strict=True))
-
-
-if __name__ == '__main__':
-    main()

@@ -1,33 +1,10 @@
-"""Turn keypoint tracks into features of each frame for a behaviour classifier, and try a baseline.
-
-Reads what `mmotion predict` wrote, a JSON file a video. Writes for each `<stem>.npz`, or .csv:
-    features: (N, 6 K): of each keypoint x and y in sizes of the picture, confidence, and the
-        covariance of its heat map (var x, var y, cov xy) in the same units
-    frames: numbers of the frames (N,)
-    names: of the features (6 K), `<keypoint>_x` and so on
-
-With --labels, a baseline learns from some videos which behaviour a frame shows, and is tested on
-the others: gradient boosting on the features of a frame and of frames around it, and their speeds.
-Its measure is that of CalMS21 (Sun et al., NeurIPS 2021 Datasets and Benchmarks): the average
-precision of each behaviour over all frames of the test videos, and their mean (MAP), beside F1;
-frames without a behaviour, 'other', are no class of the mean.
-
-Labels: a CSV with the columns video (its stem), start, end (frames, the end not included) and
-label; frames between are 'other'. Or CalMS21's JSON (calms21_task1_train.json), whose sequences are
-found by the last part of their name.
-
-Example:
-    python tools/analysis/behavior_features.py results/*.json --out features
-        --labels labels.csv --test 'mouse07*' 'mouse08*'
+"""Features of behaviour, labels, and a baseline, see `mmotion behavior-features`.
 
 Shape letters in this file: N frames of a video, K keypoints, F features, C classes.
 """
 
-import argparse
 import csv
-import fnmatch
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,10 +14,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmotion.atomic import write_atomically
+from mmotion.tables import write_table
 from projects.bkind.results import KeypointTracks
 
 OTHER = 'other'
@@ -53,7 +28,7 @@ Labels = NDArray[np.str_]
 
 
 def make_features(tracks: KeypointTracks) -> Features:
-    """Features (N, 6 K), see the head of this file."""
+    """Features (N, 6 K), see `mmotion behavior-features`."""
     size = np.array([tracks.width, tracks.height], np.float32)
     squares = np.array([size[0] ** 2, size[1] ** 2, size[0] * size[1]])
     parts = [tracks.keypoints / size, tracks.confidence[..., None], tracks.covariance / squares]
@@ -80,22 +55,22 @@ def read_tracks(path: Path) -> KeypointTracks:
 def write_features(tracks: KeypointTracks, path: Path) -> None:
     """Write the features of a video as .npz or .csv."""
     features, names = make_features(tracks), name_features(tracks)
-    with write_atomically(path) as temporary:
-        if path.suffix == '.npz':
+    if path.suffix == '.npz':
+        with write_atomically(path) as temporary:
             np.savez_compressed(temporary, features=features, frames=tracks.frames, names=names)
-            return
-        with temporary.open('w', encoding='utf-8', newline='') as file:
-            writer = csv.writer(file, lineterminator='\n')
-            writer.writerow(['frame', *names])
-            for frame, row in zip(tracks.frames.tolist(), features.tolist(), strict=True):
-                writer.writerow([frame, *(f'{value:.6g}' for value in row)])
+        return
+    rows = (
+        [frame, *(f'{value:.6g}' for value in row)]
+        for frame, row in zip(tracks.frames.tolist(), features.tolist(), strict=True)
+    )
+    write_table(path, ['frame', *names], rows)
 
 
 def read_labels(path: Path, tracks: Mapping[str, KeypointTracks]) -> dict[str, Labels]:
     """Read the behaviour in each frame of the videos that are labelled.
 
     Args:
-        path: See the head of this file.
+        path: See `mmotion behavior-features`.
         tracks: By the stem of their video.
 
     Returns:
@@ -212,31 +187,3 @@ def _read_calms21(path: Path) -> dict[str, Labels]:
             numbers = sequence['annotations']
             labels[name.split('/')[-1]] = np.array([words[number] for number in numbers])
     return labels
-
-
-def main() -> None:
-    """Write the features, and print the report if there are labels."""
-    parser = argparse.ArgumentParser(description='Features of behaviour from keypoint tracks.')
-    parser.add_argument('tracks', type=Path, nargs='+', metavar='JSON', help='by mmotion predict')
-    parser.add_argument('--out', type=Path, default=Path('features'), help='default: features')
-    parser.add_argument('--csv', action='store_true', help='write .csv instead of .npz')
-    parser.add_argument('--labels', type=Path, metavar='FILE', help='.csv, or CalMS21 .json')
-    parser.add_argument(
-        '--test', nargs='+', default=[], metavar='VIDEO', help='stems, or patterns in quotes'
-    )
-    args = parser.parse_args()
-    tracks = {path.stem: read_tracks(path) for path in args.tracks}
-    for stem, one in tracks.items():
-        write_features(one, args.out / f'{stem}{".csv" if args.csv else ".npz"}')
-    print(f'features of {len(tracks)} videos written to {args.out}')
-    if args.labels is None:
-        return
-    labels = read_labels(args.labels, tracks)
-    features = {stem: make_features(tracks[stem]) for stem in labels}
-    tested = [stem for stem in labels if any(fnmatch.fnmatch(stem, name) for name in args.test)]
-    results = try_baseline(features, labels, tested)
-    print('\n'.join(describe(results, sum(len(labels[stem]) for stem in tested))))
-
-
-if __name__ == '__main__':
-    main()
