@@ -4,7 +4,9 @@ custom_imports = dict(imports=['projects.anomaly', 'projects.timesformer'])
 
 # its backbone is trained first: mmotion train timesformer_shapes_normal
 _init = 'work_dirs/timesformer_shapes_normal/epoch_8.pth'
-_small = dict(num_frames=8, image_size=64, embed_dim=96, depth=4, num_heads=4, drop_path=0.0)
+_small = dict(
+    num_frames=8, image_size=64, vit=dict(embed_dim=96, depth=4, num_heads=4, drop_path=0.0)
+)
 model = dict(
     backbone=dict(type='TimeSformer', init=_init, **_small),
     scorer=dict(type='EmbeddingAutoencoder', dims=(96, 32, 8)),

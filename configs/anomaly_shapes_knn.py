@@ -3,7 +3,9 @@ _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_shap
 custom_imports = dict(imports=['projects.anomaly', 'projects.timesformer'])
 
 _init = 'work_dirs/timesformer_shapes_normal/epoch_8.pth'
-_small = dict(num_frames=8, image_size=64, embed_dim=96, depth=4, num_heads=4, drop_path=0.0)
+_small = dict(
+    num_frames=8, image_size=64, vit=dict(embed_dim=96, depth=4, num_heads=4, drop_path=0.0)
+)
 model = dict(
     scorer=dict(type='NearestNeighbors', k=2),
     backbone=dict(type='TimeSformer', init=_init, **_small),

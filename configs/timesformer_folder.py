@@ -2,7 +2,7 @@
 _base_ = ['_base_/default_runtime.py', '_base_/timesformer.py', '_base_/timesformer_videos.py']
 
 model = dict(
-    backbone=dict(embed_dim=384, num_heads=6, init='vit_small_patch16_224'),
+    backbone=dict(vit=dict(embed_dim=384, num_heads=6), init='vit_small_patch16_224'),
     cls_head=dict(num_classes=2, in_channels=384, label_smoothing=0.1),
 )
 _folder = dict(ann_file='', data_root='data/videos', classes=None)

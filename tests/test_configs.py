@@ -106,7 +106,7 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
     if '_base_/timesformer_videos.py' in names_of_bases(leaf):
         action_files.write_all(tmp_path)
         monkeypatch.chdir(tmp_path)
-        tiny = dict(patch_size=56, embed_dim=24, depth=2, num_heads=2, init=None)
+        tiny = dict(patch_size=56, vit=dict(embed_dim=24, depth=2, num_heads=2), init=None)
         config.model.backbone.update(tiny)
         config.model.cls_head.in_channels = 24
     if '_base_/anomaly.py' in names_of_bases(leaf):

@@ -82,7 +82,7 @@ def test_fused_attention_is_counted(script) -> None:
 
 
 def test_a_table_is_printed(script, monkeypatch, capsys) -> None:
-    options = ['--views', '10', '--cfg-options', 'model.backbone.depth=1']
+    options = ['--views', '10', '--cfg-options', 'model.backbone.vit.depth=1']
     monkeypatch.setattr(sys, 'argv', ['get_flops', 'timesformer_shapes', *options])
     script.main()
     *_, row = capsys.readouterr().out.splitlines()
