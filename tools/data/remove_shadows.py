@@ -3,7 +3,7 @@
 SOURCE is a video, a folder of pictures, or a folder with any number of both. The methods are those
 of `mmotion/transforms/shadows.py`:
 
-    hsv: keep what has the colour of the object; the ranges are given or estimated
+    hsv: keep what has the color of the object; the ranges are given or estimated
     ssim: keep what has changed in structure since the frame before
     filter: divide the brightness by that of the surroundings
     background: put the empty background in the place of its darkened copies
@@ -39,7 +39,7 @@ from mmotion.atomic import write_atomically  # noqa: E402
 from mmotion.transforms.shadows import (  # noqa: E402
     METHODS,
     NUM_FRAMES,
-    ColourMask,
+    ColorMask,
     ShadowRemover,
     build_remover,
 )
@@ -226,7 +226,7 @@ def write_preview(
 
 def describe(method: str, remover: ShadowRemover) -> str:
     """A title: the method, and the ranges that it has found or was given."""
-    if isinstance(remover, ColourMask):
+    if isinstance(remover, ColorMask):
         return f'{method} low {remover.low} high {remover.high}'
     return method
 

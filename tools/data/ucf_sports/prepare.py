@@ -45,7 +45,8 @@ enable_projects()
 
 from splitting import Clip, balance, split_groups  # noqa: E402
 
-from projects.anomaly.data import COLUMNS, KINDS, SUBSETS  # noqa: E402
+from projects.anomaly.data import COLUMNS, SUBSETS  # noqa: E402
+from projects.anomaly.transforms import KINDS  # noqa: E402
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
