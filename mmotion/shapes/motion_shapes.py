@@ -115,7 +115,7 @@ class MotionShapes:
 def _timeline(
     rng: np.random.Generator, num_frames: int, periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
+    """Sample when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
     cycles, period = np.zeros(num_frames), np.zeros(num_frames)
     if rng.random() < NO_REPETITION:
         return cycles, period
@@ -235,7 +235,7 @@ def _visible_motion(
 def _sets(
     rng: np.random.Generator, num_frames: tuple[int, int], periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw one to three sets of repetitions as people do them: like `_timeline`, any length N."""
+    """Sample one to three sets of repetitions as people do them: like `_timeline`, any length N."""
     shortest, longest = num_frames
     if rng.random() < NO_REPETITION:
         length = int(rng.integers(shortest, longest + 1))
@@ -313,7 +313,7 @@ def _overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Par
 
 
 def _look(rng: np.random.Generator, size: int) -> Look:
-    """Draw what lens, editor and codec do."""
+    """Sample what lens, editor and codec do."""
     bars = [0, 0, 0, 0]
     if rng.random() < 0.15:
         first = 2 * int(rng.integers(2))

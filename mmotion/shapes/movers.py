@@ -116,17 +116,17 @@ def smooth(rng: np.random.Generator, num_frames: int, spacing: float, *shape: in
 
 def texture(rng: np.random.Generator, size: int) -> ByteArray:
     """Cloudy noise in several sizes, sometimes with stripes, in a random palette, (h, w, 3)."""
-    grey = np.zeros((size, size), np.float32)
+    gray = np.zeros((size, size), np.float32)
     for octave in range(2, 6):
         cells = rng.standard_normal((2**octave, 2**octave)).astype(np.float32)
         cells = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)
-        grey += rng.uniform(0, 1) * 0.6**octave * 4 * cells
+        gray += rng.uniform(0, 1) * 0.6**octave * 4 * cells
     if rng.random() < 0.4:
         angle, wave = rng.uniform(0, np.pi), rng.uniform(4, 20)
         row, column = np.mgrid[:size, :size].astype(np.float32)
-        grey += 0.5 * np.sign(np.sin((np.cos(angle) * row + np.sin(angle) * column) * 6.3 / wave))
+        gray += 0.5 * np.sign(np.sin((np.cos(angle) * row + np.sin(angle) * column) * 6.3 / wave))
     low, high = rng.uniform(0, 255, (2, 3))
-    share = 1 / (1 + np.exp(-2 * rng.uniform(0.3, 1.5) * grey[..., None]))
+    share = 1 / (1 + np.exp(-2 * rng.uniform(0.3, 1.5) * gray[..., None]))
     return (low + (high - low) * share).clip(0, 254).astype(np.uint8)
 
 

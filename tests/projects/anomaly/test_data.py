@@ -169,9 +169,7 @@ def test_a_short_video_is_used_and_named_once(videos: Path, logged: list[str]) -
 @pytest.mark.parametrize(
     ('rows', 'message'),
     [
-        pytest.param(
-            ['run/a.mp4,one,run,,'], r"from 0 on, got LABEL='one' in line 2 of .*csv", id='label'
-        ),
+        pytest.param(['run/a.mp4,one,run,,'], r"got LABEL='one' in line 2 of .*csv", id='label'),
         pytest.param([',0,run,,'], "got PATH=''", id='path'),
         pytest.param(['run/a.mp4,0,,,'], "CLASS=''", id='class'),
         pytest.param(['run/a.mp4,0,run,,turn'], "got 'turn' in 'turn'; in line 2", id='augment'),
@@ -189,9 +187,7 @@ def test_wrong_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"the table of 'val' must be a file, .*prepare.py"):
         read_rows(tmp_path / 'val.csv', 'val')
     path = tmp_path / 'train.csv'
-    with pytest.raises(
-        ValueError, match=r'columns PATH, LABEL, CLASS, got .* without LABEL, CLASS'
-    ):
+    with pytest.raises(ValueError, match=r'columns PATH, LABEL, CLASS, got .* without LABEL, C'):
         read_rows(Path(write_table(path, ['a.mp4'], header='PATH')), 'train')
     # the order of the columns, and a byte order mark, do not matter
     path.write_text('\ufeffLABEL,CLASS,PATH\n3,run,a.mp4\n', encoding='utf-8')
