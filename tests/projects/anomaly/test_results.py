@@ -94,7 +94,7 @@ def test_a_result_cannot_be_changed() -> None:
         pytest.param({'threshold': np.nan}, 'threshold must be a number', id='threshold'),
         pytest.param({'false_alarm_rate': 1}, r'must lie in \(0, 1\)', id='rate'),
         pytest.param({'errors': [1.0]}, 'each with a start, an end, an error', id='lengths'),
-        pytest.param({'scores': [2.0] * 6}, r'scores must lie in \[0, 1\]', id='scores'),
+        pytest.param({'scores': [2.0] * 6}, r'must lie in \[0, 1\], got 2', id='scores'),
         pytest.param({'scores': [np.nan] * 6}, 'where there is an error', id='no score'),
         pytest.param({'errors': [[1.0]]}, 'errors must have 1 dimension,', id='axes'),
         pytest.param({'window_start_s': np.zeros(6)}, 'must be in order', id='order'),
