@@ -24,7 +24,7 @@ class Part:
     """A textured piece and where it is in each frame.
 
     Attributes:
-        sprite: Colours multiplied by opacity, and opacity, (h, w, 4).
+        sprite: Colors multiplied by opacity, and opacity, (h, w, 4).
         placement: Sprite pixels to world pixels, one affine matrix a frame, (N, 2, 3).
         on_screen: Placed in the frame instead of the world, as a logo is: the camera does not
             move it.

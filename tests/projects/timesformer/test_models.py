@@ -21,7 +21,7 @@ from projects.timesformer.models import (
     resize_times,
 )
 
-from .conftest import all_patches, class_token_groups, neighbours
+from .conftest import all_patches, class_token_groups, neighbors
 
 TINY: dict[str, Any] = dict(
     num_frames=2, image_size=32, patch_size=8, vit=dict(embed_dim=24, depth=2, num_heads=2)
@@ -67,7 +67,7 @@ def slow_class_token(model: TimeSformer, clip: Tensor) -> Tensor:
             tokens = {
                 patch: x
                 + attention(
-                    step, x, [*shared, *(old[p] for p in neighbours(step.kind, patch, size))]
+                    step, x, [*shared, *(old[p] for p in neighbors(step.kind, patch, size))]
                 )
                 for patch, x in old.items()
             }
