@@ -111,7 +111,9 @@ def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArra
     """A read-only copy of what becomes an array with so many axes."""
     array = np.array(values, dtype=dtype)
     if array.ndim != ndim:
-        raise ValueError(f'{name} must have {ndim} dimensions, got shape {array.shape}')
+        raise ValueError(
+            f'{name} must have {ndim} dimension{"s" * (ndim > 1)}, got shape {array.shape}'
+        )
     array.setflags(write=False)
     return array
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmotion.checkpoint import load_image_weights
 from projects.bkind.losses import VGG19, VGG_LAYERS, ReconstructionLoss, masked_error
 from projects.bkind.models import BKinD
 from projects.bkind.networks import (
@@ -25,7 +26,6 @@ from projects.bkind.networks import (
     HeatMapHead,
     PoseDecoder,
     enlarge,
-    read_image_weights,
 )
 
 
@@ -121,7 +121,7 @@ class ReferenceLoss(ReconstructionLoss):
         return torch.stack(errors)
 
     def _load_vgg(self) -> VGG19:
-        self.vgg = ReferenceVGG19(None if self.init is None else read_image_weights(self.init))
+        self.vgg = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
         return self.vgg
 
 
