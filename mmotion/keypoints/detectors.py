@@ -35,7 +35,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from mmotion.checkpoint import load_weights
-from mmotion.checks import check_at_least, check_choice
+from mmotion.checks import check_at_least, check_choice, choose_device
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
 
@@ -84,6 +84,7 @@ class KeypointRCNNDetector:
     skeleton = COCO17
 
     def __init__(self, *, model_path: Path | None, device: str | None, max_persons: int) -> None:
+        self.device = choose_device(device)
         # as torchvision's own builder does with these weights, but that one needs the network
         norm_layer: Any = partial(FrozenBatchNorm2d, eps=0.0)
         backbone = resnet_fpn_backbone(
@@ -101,14 +102,7 @@ class KeypointRCNNDetector:
             load_weights(self.model, model_path)
         else:
             self.model.load_state_dict(_download(weights))
-        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        try:
-            self.model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
-            ) from error
+        self.model.to(self.device).eval()
 
     @torch.inference_mode()
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
