@@ -106,17 +106,9 @@ def _load_config(args: argparse.Namespace, *required: str) -> 'Config':
     from mmotion.compat import apply_compat
 
     apply_compat()
-    from mmengine.config import DictAction
+    from mmotion.config import load_config, read_options
 
-    from mmotion.config import load_config
-
-    # mmengine's action knows how values are written; it is too slow to import for `--help`
-    reader = argparse.ArgumentParser(add_help=False)
-    reader.add_argument('--options', nargs='+', action=DictAction)
-    options = (
-        reader.parse_args(['--options', *args.cfg_options]).options if args.cfg_options else {}
-    )
-    config = load_config(args.config, options)
+    config = load_config(args.config, read_options(args.cfg_options or ()))
     missing = [key for key in required if config.get(key) is None]
     if missing:
         raise ValueError(
