@@ -16,8 +16,8 @@ _augment = [
 ]
 test_pipeline = [*_start, *_pack]
 _files = dict(type='KeypointSequenceDataset', data_root='data/poses')
-_train = dict(split='train', pipeline=[*_start, *_augment, *_pack], **_files)
-_val = dict(split='val', pipeline=test_pipeline, **_files)
+_train = dict(subset=dict(split='train'), pipeline=[*_start, *_augment, *_pack], **_files)
+_val = dict(subset=dict(split='val'), pipeline=test_pipeline, **_files)
 _loader = dict(batch_size=16, num_workers=1)
 _shuffle, _order = (dict(type='DefaultSampler', shuffle=shuffle) for shuffle in (True, False))
 train_dataloader = dict(sampler=_shuffle, dataset=_train, **_loader)

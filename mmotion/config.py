@@ -22,6 +22,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
+from mmotion.compat import find_config_read_by, options_of
 from mmotion.paths import enable_projects, find_config
 from mmotion.registry import SCOPE
 
@@ -211,8 +212,8 @@ def _locate(error: Exception, file: Path) -> tuple[Path, int | None]:
     """Find which of the files of a config was being read when an error came up, and its line."""
     source, line = file, getattr(error, 'lineno', None)
     for frame, frame_line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_name == '_file2dict':
-            source = Path(frame.f_locals['filename'])
+        if (config := find_config_read_by(frame)) is not None:
+            source = config
         elif frame.f_code.co_filename == str(source):
             line = frame_line
     return source, line
@@ -236,7 +237,7 @@ def _set_option(config: Config, parts: list[str], value: Any) -> None:
             f'cfg_options must name a key that is read after the file, got {key!r}; set the place '
             'where the config uses that variable, such as train_dataloader.dataset.pipeline'
         )
-    node: Any = config._cfg_dict
+    node: Any = options_of(config)
     for depth, part in enumerate(parts):
         index: Any = part
         if isinstance(node, list) and part.isdigit() and int(part) < len(node):

@@ -32,7 +32,7 @@ PLAN = {
     'config': 'compat paths registry',
     # what files hold, and what values are
     'checkpoint': 'atomic paths',
-    'video': 'atomic checks tables',
+    'video': 'atomic checks compat tables',
     'shapes': 'checks',
     'regions': 'checks',
     'structures': 'checks',

@@ -116,7 +116,7 @@ class MotionShapes:
 def _timeline(
     rng: np.random.Generator, num_frames: int, periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
+    """Sample when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
     cycles, period = np.zeros(num_frames), np.zeros(num_frames)
     if rng.random() < NO_REPETITION:
         return cycles, period
@@ -148,13 +148,13 @@ def _camera_path(rng: np.random.Generator, num_frames: int, size: int) -> FloatA
         return np.tile(np.eye(2, 3), (num_frames, 1, 1))
     strength = rng.uniform(0, 1)
     x, y, angle, zoom = strength * smooth(rng, num_frames, rng.uniform(25, 120), 4).T
-    centre = size / 2
+    center = size / 2
     return similarity(
-        centre + 0.07 * size * x,
-        centre + 0.07 * size * y,
+        center + 0.07 * size * x,
+        center + 0.07 * size * y,
         0.08 * angle,
         np.exp(0.08 * zoom),
-        centre,
+        center,
     )
 
 
@@ -236,7 +236,7 @@ def _visible_motion(
 def _sets(
     rng: np.random.Generator, num_frames: tuple[int, int], periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw one to three sets of repetitions as people do them: like `_timeline`, any length N."""
+    """Sample one to three sets of repetitions as people do them: like `_timeline`, any length N."""
     shortest, longest = num_frames
     if rng.random() < NO_REPETITION:
         length = int(rng.integers(shortest, longest + 1))
@@ -279,14 +279,14 @@ def _room(rng: np.random.Generator, size: int) -> ByteArray:
     room = texture(rng, int(1.5 * size))
     num_things = int(rng.integers(1, 8)) if rng.random() < 0.7 else 0
     for _ in range(num_things):
-        colour = rng.uniform(0, 255, 3)
+        color = rng.uniform(0, 255, 3)
         if rng.random() < 0.5:
             corner = rng.integers(0, len(room), 2)
             far = corner + rng.integers(4, len(room), 2)
-            cv2.rectangle(room, corner.tolist(), far.tolist(), colour.tolist(), -1)
+            cv2.rectangle(room, corner.tolist(), far.tolist(), color.tolist(), -1)
         else:
             points = rng.integers(-len(room) // 4, len(room) * 5 // 4, (4, 2)).astype(np.int32)
-            cv2.fillConvexPoly(room, cv2.convexHull(points), colour.tolist(), cv2.LINE_AA)
+            cv2.fillConvexPoly(room, cv2.convexHull(points), color.tolist(), cv2.LINE_AA)
     return room
 
 
@@ -314,16 +314,16 @@ def _overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Par
 
 
 def _look(rng: np.random.Generator, size: int) -> Look:
-    """Draw what lens, editor and codec do."""
+    """Sample what lens, editor and codec do."""
     bars = [0, 0, 0, 0]
     if rng.random() < 0.15:
         first = 2 * int(rng.integers(2))
         bars[first : first + 2] = [int(size * rng.uniform(0.05, 0.3))] * 2
-    colours = None
+    colors = None
     if rng.random() < 0.7:
         # most rooms have less colour than a palette drawn at random
         saturation = rng.uniform(0, 0.8)
-        colours = saturation * np.eye(3) + (1 - saturation) / 3
+        colors = saturation * np.eye(3) + (1 - saturation) / 3
     tones = None
     if rng.random() < 0.4:
         # gamma and contrast, a little different for each colour
@@ -334,7 +334,7 @@ def _look(rng: np.random.Generator, size: int) -> Look:
         tones = (low + (high - low) * curve).astype(np.uint8)[None]
     return Look(
         blur_px=size / 96 * rng.uniform(0.4, 1.6) if rng.random() < 0.25 else 0.0,
-        colours=colours,
+        colors=colors,
         tones=tones,
         bars=(bars[0], bars[1], bars[2], bars[3]),
         jpeg_quality=int(rng.integers(15, 80)) if rng.random() < 0.25 else None,

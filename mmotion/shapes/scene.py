@@ -41,14 +41,14 @@ class Look:
 
     Attributes:
         blur_px: Standard deviation of a Gaussian blur.
-        colours: Matrix (3, 3) that mixes the colours, as a filter does; None leaves them alone.
+        colors: Matrix (3, 3) that mixes the colours, as a filter does; None leaves them alone.
         tones: New value of each old one, a column a colour, (1, 256, 3); None leaves colours alone.
         bars: Black rows or columns at the top, bottom, left and right.
         jpeg_quality: Compress each frame by itself, in 0..100, where lower is worse; None does not.
     """
 
     blur_px: float = 0.0
-    colours: FloatArray | None = None
+    colors: FloatArray | None = None
     tones: ByteArray | None = None
     bars: tuple[int, int, int, int] = (0, 0, 0, 0)
     jpeg_quality: int | None = None
@@ -57,8 +57,8 @@ class Look:
         """Change a frame (S, S, 3), uint8."""
         if self.blur_px:
             frame = cv2.GaussianBlur(frame, (0, 0), self.blur_px)
-        if self.colours is not None:
-            frame = cv2.transform(frame, self.colours)
+        if self.colors is not None:
+            frame = cv2.transform(frame, self.colors)
         if self.tones is not None:
             frame = cv2.LUT(frame, self.tones)
         if any(self.bars):

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmotion.compat import count_epoch
 from mmotion.registry import HOOKS, LOOPS
 from mmotion.training.models import unwrap_model
 
@@ -210,7 +211,7 @@ class FitLoop(EpochBasedTrainLoop):
         device = model.data_preprocessor.device
         model.fit(torch.stack(embeddings).to(device), torch.tensor(labels, device=device))
         runner.call_hook('after_train_epoch')
-        self._epoch += 1
+        count_epoch(self)
 
 
 def _name_of(sample: BaseDataElement) -> str:

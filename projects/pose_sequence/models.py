@@ -170,10 +170,10 @@ def read_labels(data_samples: list[ActionDataSample], num_classes: int) -> Tenso
     Raises:
         ValueError: If one has no label, or a label is not below `num_classes`.
     """
-    unlabelled = [sample.get('name') for sample in data_samples if 'gt_label' not in sample]
-    if unlabelled:
+    unlabeled = [sample.get('name') for sample in data_samples if 'gt_label' not in sample]
+    if unlabeled:
         raise ValueError(
-            f'data_samples must have a gt_label each, got none for {unlabelled[0]!r}; leave '
+            f'data_samples must have a gt_label each, got none for {unlabeled[0]!r}; leave '
             'sequences without a label out of this data set'
         )
     labels = torch.cat([sample.gt_label for sample in data_samples])

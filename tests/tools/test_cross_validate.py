@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.model import BaseModel
 from PIL import Image
@@ -309,3 +310,21 @@ def test_a_class_may_be_missing_from_a_fold(report, tmp_path):
     assert '| a | 40 | 0.7500 | 0.3536 |' in text
     assert '| b | 0 | - | 0.0000 |' in text
     assert read_rows(tmp_path / 'runs.csv')[0]['b'] == 'nan'
+
+
+@pytest.mark.parametrize(
+    ('split', 'whole'),
+    [
+        pytest.param({'split': 'train'}, {'split': None}, id='flat'),
+        pytest.param(
+            {'subset': {'split': 'train', 'val_share': 0.1}},
+            {'subset': {'split': None, 'val_share': 0.1}},
+            id='options',
+        ),
+        pytest.param({}, {}, id='not split'),
+    ],
+)
+def test_folds_are_made_of_all_training_data(script, split, whole):
+    data = {'type': 'Blobs', 'group_pattern': '[a-z]+'}
+    config = Config({'train_dataloader': {'dataset': {**data, **split}}})
+    assert script.whole_training_data(config) == {**data, **whole}

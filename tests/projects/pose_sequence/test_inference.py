@@ -144,7 +144,7 @@ def test_prediction_equals_testing(tmp_path, num_steps):
         data_root=str(tmp_path / 'poses'),
         classes=list(NAMES),
         pipeline=predictor.config.test_pipeline,
-        min_det_threshold=1,
+        subset={'min_det_threshold': 1},
     )
     (tested,) = predictor.model.test_step(pseudo_collate([dataset[0]]))
     result = predictor.predict(path)

@@ -272,6 +272,6 @@ def test_bad_arguments() -> None:
         model(inputs, mode='loss')
     with pytest.raises(ValueError, match=r'0..2, got labels from 0 to 3; set num_classes'):
         model(inputs, samples, mode='loss')
-    unlabelled = ActionDataSample(metainfo=dict(name='third', length=L))
+    unlabeled = ActionDataSample(metainfo=dict(name='third', length=L))
     with pytest.raises(ValueError, match="must have a gt_label each, got none for 'third'; leave"):
-        model(inputs, [*samples[:2], unlabelled, samples[3]], mode='loss')
+        model(inputs, [*samples[:2], unlabeled, samples[3]], mode='loss')
