@@ -9,6 +9,9 @@ import argparse
 
 from mmotion.cli.scripts import describe_scripts, find_scripts, pick_script, run_script
 
+# the steps pass over what is done
+HOW_TO_GO_ON = '; the same command goes on'
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion prepare`."""
