@@ -155,6 +155,8 @@ def make_fold_config(
 def whole_training_data(config: Config) -> dict[str, Any]:
     """The config of the training data, not split into training and validation."""
     dataset = dict(config.train_dataloader.dataset)
+    if 'subset' in dataset:
+        return {**dataset, 'subset': {**dataset['subset'], 'split': None}}
     return {**dataset, 'split': None} if 'split' in dataset else dataset
 
 

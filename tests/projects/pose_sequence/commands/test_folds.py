@@ -4,10 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmotion.registry import DATASETS
-from projects.pose_sequence.commands._folds import list_samples, oversample
+from projects.pose_sequence.commands._folds import list_samples, oversample, whole_training_data
 
 
 def test_data_without_labels():
@@ -34,3 +35,21 @@ def test_oversampling_repeats_what_is_rare_in_the_training_fold_alone():
     assert np.bincount(labels[taken]).tolist() == [3, 2, 2]
     assert set(taken) == set(indices)
     assert oversample(indices[:3], labels, minimum=9, seed=0).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('split', 'whole'),
+    [
+        pytest.param({'split': 'train'}, {'split': None}, id='flat'),
+        pytest.param(
+            {'subset': {'split': 'train', 'val_share': 0.1}},
+            {'subset': {'split': None, 'val_share': 0.1}},
+            id='options',
+        ),
+        pytest.param({}, {}, id='not split'),
+    ],
+)
+def test_folds_are_made_of_all_training_data(split, whole):
+    data = {'type': 'Blobs', 'group_pattern': '[a-z]+'}
+    config = Config({'train_dataloader': {'dataset': {**data, **split}}})
+    assert whole_training_data(config) == {**data, **whole}
