@@ -111,7 +111,9 @@ def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArra
     """A read-only copy of what becomes an array with so many axes."""
     array = np.array(values, dtype=dtype)
     if array.ndim != ndim:
-        raise ValueError(f'{name} must have {ndim} dimensions, got shape {array.shape}')
+        raise ValueError(
+            f'{name} must have {ndim} dimension{"s" * (ndim > 1)}, got shape {array.shape}'
+        )
     array.setflags(write=False)
     return array
 
@@ -129,3 +131,25 @@ def make_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def choose_device(device: str | None) -> str:
+    """Check that a device is there; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: If torch cannot use it.
+    """
+    # slow to import, and a check of numbers does not need it
+    import torch
+
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        # the first line says what is wrong, the rest is advice for debugging torch
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
+        ) from error
+    return device

@@ -1,10 +1,11 @@
-"""Keep the OpenMMLab packages importable on today's Python packages.
+"""Keep the OpenMMLab packages importable on today's packages, and PyAV's versions alike.
 
 The only file that works around a dependency. One short function a problem; each looks whether the
-problem is there and does nothing where the dependency has mended it.
+problem is there and does nothing where the dependency has mended it. It is also the only file that
+uses names which mmengine keeps to itself (`_name`): one short function each, at its end.
 
 Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-yapf 0.43.0.
+yapf 0.43.0, av 17.1.0 and 18.1.0.
 """
 
 import functools
@@ -15,7 +16,8 @@ import warnings
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
 from mmotion.paths import find_config
 
@@ -147,3 +149,48 @@ def resolve_own_base_configs() -> None:
 
     resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
     Config._get_cfg_path = staticmethod(resolve_base)
+
+
+def accept_any_tags() -> dict[str, Any]:
+    """What `av.open` must be told to open a video whose tags, such as its title, are not UTF-8.
+
+    PyAV 19 opens it by itself, and no longer knows the argument.
+    """
+    import av
+
+    return {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """The dict behind an `mmengine.config.Config`, which itself is none."""
+    return config._cfg_dict
+
+
+def find_config_read_by(frame: FrameType) -> Path | None:
+    """The file that this frame of a traceback reads, if it is mmengine's reader of configs."""
+    return Path(frame.f_locals['filename']) if frame.f_code.co_name == '_file2dict' else None
+
+
+def rename_run(runner: Any, timestamp: str) -> None:
+    """Give a runner another `timestamp`, by which it names its logger and its folder of logs."""
+    runner._timestamp = timestamp
+
+
+def is_resumed(runner: Any) -> bool:
+    """Whether a runner goes on with a training (`resume=True`) instead of loading weights."""
+    return runner._resume
+
+
+def has_train_loop(runner: Any) -> bool:
+    """Whether a runner has begun to train; its public `train_loop` would build the loop."""
+    return runner._train_loop is not None and not isinstance(runner._train_loop, dict)
+
+
+def note_loaded(runner: Any) -> None:
+    """Tell a runner that its weights are loaded, so that `train` and `test` do not load again."""
+    runner._has_loaded = True
+
+
+def count_epoch(train_loop: Any) -> None:
+    """Tell a loop of mmengine, whose `run_epoch` is another one, that an epoch is done."""
+    train_loop._epoch += 1

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from mmotion.checks import (
     check_at_least,
@@ -14,6 +15,7 @@ from mmotion.checks import (
     check_score,
     check_scores,
     check_segment,
+    choose_device,
     freeze_array,
     make_plain,
 )
@@ -110,3 +112,12 @@ def test_plain_values_are_json_types():
     plain = make_plain({'a': np.array([1.0, math.nan]), 'b': (Part(math.inf),), 'c': np.int64(3)})
     assert plain == {'a': [1.0, None], 'b': [{'value': None}], 'c': 3}
     assert type(plain['c']) is int
+
+
+@pytest.mark.parametrize('has_gpu', [False, True])
+def test_a_device_is_a_gpu_if_there_is_one_and_must_be_there(monkeypatch, has_gpu):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
+    assert choose_device(None) == ('cuda' if has_gpu else 'cpu')
+    assert choose_device('cpu') == 'cpu'
+    with pytest.raises(ValueError, match=r"device must be 'cpu' or a GPU, got device='tpu9': \w"):
+        choose_device('tpu9')

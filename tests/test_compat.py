@@ -3,21 +3,42 @@
 An import happens once a process, so the cases that import run in processes of their own.
 """
 
+import ast
+import functools
+import importlib
 import importlib.util
+import inspect
 import pickle
 import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
 from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmotion import compat
+from mmotion.video.scan import scan_video
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+SOURCES = [
+    file
+    for folder in ('mmotion', 'projects', 'tools')
+    for file in sorted((CHECKOUT / folder).rglob('*.py'))
+    if file != CHECKOUT / 'mmotion' / 'compat.py'
+]
+FOREIGN = ('mmengine', 'mmcv', 'mmaction')
+# what compat.py uses of that which mmengine keeps to itself
+PRIVATE_NAMES: dict[type, set[str]] = {
+    Config: {'_cfg_dict', '_file2dict', '_get_cfg_path'},
+    EpochBasedTrainLoop: {'_epoch'},
+    Runner: {'_has_loaded', '_resume', '_timestamp', '_train_loop'},
+}
 WITH_ALL = 'from mmotion import compat\ncompat.apply_compat()\n'
 IMPORT_EVERYTHING = """
 from mmaction import datasets, engine, evaluation, models, visualization
@@ -201,3 +222,115 @@ class TestOwnBaseConfigs:
         compat.resolve_own_base_configs()
         assert Config._get_cfg_path('mmaction::x.py', '') == ('mmaction::x.py', 'mended')
         assert Config._get_cfg_path('_base_/x.py', '') == ('_base_/x.py', 'mended')
+
+
+class TestTags:
+    @pytest.fixture
+    def video(self, tmp_path: Path) -> Path:
+        """A video with a title in Latin-1."""
+        with av.open(str(tmp_path / 'video.mkv'), 'w') as container:
+            container.metadata['title'] = 'Caf@'
+            stream = container.add_stream('mpeg4', rate=30)
+            stream.width, stream.height = 64, 48
+            container.mux(stream.encode(av.VideoFrame(64, 48, 'yuv420p')))
+            container.mux(stream.encode(None))
+        path = tmp_path / 'latin.mkv'
+        content = (tmp_path / 'video.mkv').read_bytes()
+        assert b'Caf@' in content
+        path.write_bytes(content.replace(b'Caf@', 'Café'.encode('latin-1')))
+        return path
+
+    @pytest.mark.skipif(not compat.accept_any_tags(), reason='PyAV 19 opens it by itself')
+    def test_fails_without_the_remedy(self, video):
+        with pytest.raises(UnicodeDecodeError):
+            av.open(str(video))
+
+    def test_opens_with_the_remedy(self, video):
+        assert scan_video(video).info.num_frames == 1
+
+    @pytest.mark.parametrize(
+        ('version', 'told'), [('17.1.0', True), ('18.1.0', True), ('19.0.2', False)]
+    )
+    def test_a_version_without_the_argument_is_not_told(self, version, told, monkeypatch):
+        monkeypatch.setattr(av, '__version__', version)
+        assert bool(compat.accept_any_tags()) == told
+
+
+def is_private(name: str) -> bool:
+    """Whether a name starts with a single underscore, and is more than that."""
+    return re.match(r'_[a-zA-Z]', name) is not None
+
+
+def names_in(source: str) -> set[str]:
+    """Private names that a module defines for itself, in any class or function."""
+    defined = re.findall(r'(?:def |class |self\.|cls\.)(_[a-zA-Z]\w*)', source)
+    return {*defined, *re.findall(r'^\s*(_[a-zA-Z]\w*)(?:: [^=\n]+)? = ', source, re.MULTILINE)}
+
+
+@functools.cache
+def foreign_names() -> frozenset[str]:
+    """Private names of mmengine, mmcv and MMAction2."""
+    found = set()
+    for package in FOREIGN:
+        folder = Path(importlib.import_module(package).__path__[0])
+        for file in folder.rglob('*.py'):
+            found |= names_in(file.read_text(encoding='utf-8'))
+    return frozenset(found)
+
+
+def private_uses(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
+    """Give private attributes and imports: on what, the name, and the line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            yield ast.unparse(node.value), node.attr, node.lineno
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if any(node.value in names for names in PRIVATE_NAMES.values()):
+                yield '', node.value, node.lineno
+        elif isinstance(node, ast.ImportFrom) and (node.module or '').startswith(FOREIGN):
+            for alias in node.names:
+                if is_private(alias.name):
+                    yield str(node.module), alias.name, node.lineno
+
+
+@pytest.mark.parametrize('file', SOURCES, ids=lambda file: file.relative_to(CHECKOUT).as_posix())
+def test_what_mmengine_keeps_to_itself_is_used_in_compat_alone(file):
+    source = file.read_text(encoding='utf-8')
+    known = set().union(*PRIVATE_NAMES.values())
+    for owner, name, line in private_uses(ast.parse(source)):
+        # a name of our own may be one of theirs by chance
+        is_ours = name in names_in(source) and name not in known
+        is_of_torch = (owner, name) == ('tensor', '_version')
+        assert is_ours or is_of_torch or name not in foreign_names(), f'line {line}: {owner}.{name}'
+
+
+@functools.cache
+def private_names_of(cls: type) -> frozenset[str]:
+    """Private names of a class: what its body defines, and what its methods set on it."""
+    names = {*vars(cls), *names_in(inspect.getsource(cls))} - {'_abc_impl'}
+    return frozenset(filter(is_private, names))
+
+
+@pytest.mark.parametrize(
+    'file',
+    [file for file in SOURCES if file.relative_to(CHECKOUT).parts[0] != 'tools'],
+    ids=lambda file: file.relative_to(CHECKOUT).as_posix(),
+)
+def test_no_class_shares_a_private_name_with_its_base_in_mmengine(file):
+    name = '.'.join(file.relative_to(CHECKOUT).with_suffix('').parts)
+    module = importlib.import_module(name.removesuffix('.__init__'))
+    for cls in vars(module).values():
+        if inspect.isclass(cls) and cls.__module__ == module.__name__:
+            bases = [base for base in cls.__mro__ if base.__module__.startswith(FOREIGN)]
+            theirs = frozenset().union(*map(private_names_of, bases))
+            assert not private_names_of(cls) & theirs, cls
+
+
+@pytest.mark.parametrize('cls', PRIVATE_NAMES, ids=lambda cls: cls.__name__)
+def test_compat_uses_private_names_that_mmengine_still_has(cls):
+    assert private_names_of(cls) >= PRIVATE_NAMES[cls]
+
+
+def test_the_private_names_that_compat_uses_are_listed():
+    source = inspect.getsource(compat)
+    used = {name for _, name, _ in private_uses(ast.parse(source))} - {'_newer', '_ylib2to3'}
+    assert used == set().union(*PRIVATE_NAMES.values())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.analysis.draw_imports import find_circle, join_rooms, read_imports
+
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted(ROOT.glob('mmotion/**/*.py'))
 SYSTEMS = sorted(path.parent for path in ROOT.glob('projects/*/__init__.py'))
@@ -16,6 +18,37 @@ TOOLS = sorted(ROOT.glob('tools/**/*.py'))
 TESTS = sorted(ROOT.glob('tests/**/*.py'))
 MAX_LINES = 500
 MAX_FILES_OF_A_SYSTEM = 12
+MAX_ROOMS = 20
+MAX_LINES_OF_A_FACE = 40
+
+# the plan of mmotion/: what each room may import, from the bricks up to the command line
+PLAN = {
+    # bricks
+    'atomic': '',
+    'checks': '',
+    'paths': '',
+    'tables': 'atomic',
+    'compat': 'paths',
+    'registry': 'compat paths',
+    'config': 'compat paths registry',
+    # what files hold, and what values are
+    'checkpoint': 'atomic paths',
+    'video': 'atomic checks compat tables',
+    'shapes': 'checks',
+    'regions': 'checks',
+    'structures': 'checks',
+    # what is made of them
+    'visualization': 'atomic checks regions structures video',
+    'metrics': 'atomic registry tables visualization',
+    'transforms': 'checks registry video',
+    'keypoints': 'atomic checkpoint checks tables video visualization',
+    # what a user runs
+    'inference': 'atomic checkpoint checks config regions registry structures transforms video '
+    'visualization',
+    'training': 'atomic checkpoint checks compat config registry transforms visualization',
+    'cli': 'atomic checkpoint checks compat config inference keypoints paths regions registry '
+    'tables training transforms video visualization',
+}
 
 
 def for_each(files: list[Path]) -> pytest.MarkDecorator:
@@ -63,6 +96,28 @@ def registered_names(file: Path) -> Iterator[str]:
             'register_module' in ast.unparse(decorator) for decorator in node.decorator_list
         ):
             yield node.name
+
+
+def test_the_core_is_as_planned():
+    for room, imported in join_rooms(read_imports()).items():
+        # the front door imports what it is asked for, when it is asked
+        assert imported <= set(PLAN[room].split()) | {''} if room else not imported, room
+
+
+def test_no_circle_of_files_or_of_rooms():
+    imports = read_imports()
+    assert not find_circle(imports)
+    assert not find_circle({room: set(names.split()) for room, names in PLAN.items()})
+
+
+def test_there_are_few_rooms():
+    rooms = [path for path in (ROOT / 'mmotion').iterdir() if path.name != '__pycache__']
+    assert len(rooms) <= MAX_ROOMS
+
+
+@for_each(sorted(ROOT.glob('mmotion/*/**/__init__.py')))
+def test_a_package_has_a_short_face(file):
+    assert len(file.read_text().splitlines()) < MAX_LINES_OF_A_FACE
 
 
 @for_each(SYSTEM_FILES)

@@ -1,4 +1,4 @@
-# BKinD on a CPU, what its configs share: loaders, and an optimizer for networks of random weights.
+# BKinD without a GPU, what its configs share: loaders, the optimizer of a small network.
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,
@@ -10,11 +10,7 @@ val_dataloader = dict(
     num_workers=1,
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-)
+test_dataloader = val_dataloader
 
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01, fused=True))
 param_scheduler = [dict(type='CosineAnnealingLR', eta_min=1e-6, convert_to_iter_based=True)]

@@ -45,10 +45,10 @@ def write_mmaction_pickle(videos: Sequence[PoseVideo], path: str | Path) -> None
     Raises:
         ValueError: If a video has no label, or two have one source.
     """
-    unlabelled = [video.source for video in videos if 'label' not in video.labels]
-    if unlabelled:
+    unlabeled = [video.source for video in videos if 'label' not in video.labels]
+    if unlabeled:
         raise ValueError(
-            f"labels['label'] must be given for each video, got none for {unlabelled[0]}"
+            f"labels['label'] must be given for each video, got none for {unlabeled[0]}"
         )
     sources = [video.source for video in videos]
     if len(set(sources)) < len(sources):

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from mmotion.checks import check_at_least, check_choice
+
 from .movers import SPRITE_SIZE, bar, blob_or_figure, person, similarity, smooth, sprite, texture
 from .scene import ByteArray, FloatArray, Look, Part, Scene
 
@@ -46,7 +48,7 @@ class MotionShapes:
         in_the_wild: Show what ordinary videos of people have besides: people, close and far,
             standing and lying, in turns left and right, resting between cycles or tiring; half of
             the videos with parts that do not repeat, at most 40 repetitions; cuts to other scenes,
-            furniture, letterboxes, logos, soft focus, shaking cameras, odd colours, compression,
+            furniture, letterboxes, logos, soft focus, shaking cameras, odd colors, compression,
             and frames shown twice.
 
     Raises:
@@ -65,10 +67,8 @@ class MotionShapes:
     in_the_wild: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise ValueError(f'split must be one of {list(SPLITS)}, got split={self.split!r}')
-        if self.size < 16:
-            raise ValueError(f'size must be at least 16 pixels, got size={self.size}')
+        check_choice('split', self.split, SPLITS)
+        check_at_least('size', self.size, 16)
         if not 16 <= self.num_frames[0] <= self.num_frames[1]:
             raise ValueError(
                 'num_frames must be a range (shortest, longest) from 16 up, '
@@ -82,8 +82,7 @@ class MotionShapes:
 
     def __getitem__(self, index: int) -> Scene:
         """Describe the scene with this number, any number from 0 up; nothing is drawn yet."""
-        if index < 0:
-            raise ValueError(f'index must be at least 0, got index={index}')
+        check_at_least('index', index, 0)
         rng = np.random.default_rng([SPLITS[self.split], index])
         if self.in_the_wild:
             return _wild_scene(rng, self.size, self.num_frames, self.periods)
@@ -116,7 +115,7 @@ class MotionShapes:
 def _timeline(
     rng: np.random.Generator, num_frames: int, periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
+    """Sample when and how fast a video repeats: cycles done (N,) and the period in frames (N,)."""
     cycles, period = np.zeros(num_frames), np.zeros(num_frames)
     if rng.random() < NO_REPETITION:
         return cycles, period
@@ -148,13 +147,13 @@ def _camera_path(rng: np.random.Generator, num_frames: int, size: int) -> FloatA
         return np.tile(np.eye(2, 3), (num_frames, 1, 1))
     strength = rng.uniform(0, 1)
     x, y, angle, zoom = strength * smooth(rng, num_frames, rng.uniform(25, 120), 4).T
-    centre = size / 2
+    center = size / 2
     return similarity(
-        centre + 0.07 * size * x,
-        centre + 0.07 * size * y,
+        center + 0.07 * size * x,
+        center + 0.07 * size * y,
         0.08 * angle,
         np.exp(0.08 * zoom),
-        centre,
+        center,
     )
 
 
@@ -236,7 +235,7 @@ def _visible_motion(
 def _sets(
     rng: np.random.Generator, num_frames: tuple[int, int], periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw one to three sets of repetitions as people do them: like `_timeline`, any length N."""
+    """Sample one to three sets of repetitions as people do them: like `_timeline`, any length N."""
     shortest, longest = num_frames
     if rng.random() < NO_REPETITION:
         length = int(rng.integers(shortest, longest + 1))
@@ -279,14 +278,14 @@ def _room(rng: np.random.Generator, size: int) -> ByteArray:
     room = texture(rng, int(1.5 * size))
     num_things = int(rng.integers(1, 8)) if rng.random() < 0.7 else 0
     for _ in range(num_things):
-        colour = rng.uniform(0, 255, 3)
+        color = rng.uniform(0, 255, 3)
         if rng.random() < 0.5:
             corner = rng.integers(0, len(room), 2)
             far = corner + rng.integers(4, len(room), 2)
-            cv2.rectangle(room, corner.tolist(), far.tolist(), colour.tolist(), -1)
+            cv2.rectangle(room, corner.tolist(), far.tolist(), color.tolist(), -1)
         else:
             points = rng.integers(-len(room) // 4, len(room) * 5 // 4, (4, 2)).astype(np.int32)
-            cv2.fillConvexPoly(room, cv2.convexHull(points), colour.tolist(), cv2.LINE_AA)
+            cv2.fillConvexPoly(room, cv2.convexHull(points), color.tolist(), cv2.LINE_AA)
     return room
 
 
@@ -314,19 +313,19 @@ def _overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Par
 
 
 def _look(rng: np.random.Generator, size: int) -> Look:
-    """Draw what lens, editor and codec do."""
+    """Sample what lens, editor and codec do."""
     bars = [0, 0, 0, 0]
     if rng.random() < 0.15:
         first = 2 * int(rng.integers(2))
         bars[first : first + 2] = [int(size * rng.uniform(0.05, 0.3))] * 2
-    colours = None
+    colors = None
     if rng.random() < 0.7:
-        # most rooms have less colour than a palette drawn at random
+        # most rooms have less color than a palette drawn at random
         saturation = rng.uniform(0, 0.8)
-        colours = saturation * np.eye(3) + (1 - saturation) / 3
+        colors = saturation * np.eye(3) + (1 - saturation) / 3
     tones = None
     if rng.random() < 0.4:
-        # gamma and contrast, a little different for each colour
+        # gamma and contrast, a little different for each color
         gamma = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))
         low = rng.uniform(0, 60)
         high = rng.uniform(140, 255)
@@ -334,7 +333,7 @@ def _look(rng: np.random.Generator, size: int) -> Look:
         tones = (low + (high - low) * curve).astype(np.uint8)[None]
     return Look(
         blur_px=size / 96 * rng.uniform(0.4, 1.6) if rng.random() < 0.25 else 0.0,
-        colours=colours,
+        colors=colors,
         tones=tones,
         bars=(bars[0], bars[1], bars[2], bars[3]),
         jpeg_quality=int(rng.integers(15, 80)) if rng.random() < 0.25 else None,

@@ -51,12 +51,12 @@ def blob_or_figure(
     if not num_joints and rng.random() < 0.15:
         angle = angle + 2 * np.pi * cycles * rng.choice([-1, 1])
     growth = np.exp(rng.uniform(0.1, 0.4) * pose[:, 3:5])
-    centre = SPRITE_SIZE / 2
+    center = SPRITE_SIZE / 2
     if not num_joints:
-        body = similarity(x, y, angle, extent / SPRITE_SIZE, centre)
+        body = similarity(x, y, angle, extent / SPRITE_SIZE, center)
         stretch = np.zeros((len(x), 2, 3))
         stretch[:, 0, 0], stretch[:, 1, 1] = growth.T
-        stretch[:, :, 2] = centre * (1 - growth)
+        stretch[:, :, 2] = center * (1 - growth)
         return (Part(sprite(rng, _outline(rng)), compose(body, stretch)),)
     return _figure(rng, x, y, angle - rng.uniform(0, 2 * np.pi), extent * growth[:, 0], pose[:, 5:])
 
@@ -94,15 +94,15 @@ def person(
 
 
 def similarity(
-    x: FloatArray, y: FloatArray, angle: FloatArray, scale: FloatArray | float, centre: float
+    x: FloatArray, y: FloatArray, angle: FloatArray, scale: FloatArray | float, center: float
 ) -> FloatArray:
-    """Matrices (N, 2, 3) that turn and scale around (centre, centre) and put it at (x, y)."""
+    """Matrices (N, 2, 3) that turn and scale around (center, center) and put it at (x, y)."""
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     matrix = np.empty((len(x), 2, 3))
     matrix[:, 0, 0], matrix[:, 0, 1] = cos, -sin
     matrix[:, 1, 0], matrix[:, 1, 1] = sin, cos
-    matrix[:, 0, 2] = x - centre * (cos - sin)
-    matrix[:, 1, 2] = y - centre * (sin + cos)
+    matrix[:, 0, 2] = x - center * (cos - sin)
+    matrix[:, 1, 2] = y - center * (sin + cos)
     return matrix
 
 
@@ -116,17 +116,17 @@ def smooth(rng: np.random.Generator, num_frames: int, spacing: float, *shape: in
 
 def texture(rng: np.random.Generator, size: int) -> ByteArray:
     """Cloudy noise in several sizes, sometimes with stripes, in a random palette, (h, w, 3)."""
-    grey = np.zeros((size, size), np.float32)
+    gray = np.zeros((size, size), np.float32)
     for octave in range(2, 6):
         cells = rng.standard_normal((2**octave, 2**octave)).astype(np.float32)
         cells = cv2.resize(cells, (size, size), interpolation=cv2.INTER_CUBIC)
-        grey += rng.uniform(0, 1) * 0.6**octave * 4 * cells
+        gray += rng.uniform(0, 1) * 0.6**octave * 4 * cells
     if rng.random() < 0.4:
         angle, wave = rng.uniform(0, np.pi), rng.uniform(4, 20)
         row, column = np.mgrid[:size, :size].astype(np.float32)
-        grey += 0.5 * np.sign(np.sin((np.cos(angle) * row + np.sin(angle) * column) * 6.3 / wave))
+        gray += 0.5 * np.sign(np.sin((np.cos(angle) * row + np.sin(angle) * column) * 6.3 / wave))
     low, high = rng.uniform(0, 255, (2, 3))
-    share = 1 / (1 + np.exp(-2 * rng.uniform(0.3, 1.5) * grey[..., None]))
+    share = 1 / (1 + np.exp(-2 * rng.uniform(0.3, 1.5) * gray[..., None]))
     return (low + (high - low) * share).clip(0, 254).astype(np.uint8)
 
 
@@ -135,9 +135,9 @@ def sprite(rng: np.random.Generator, outline: FloatArray) -> ByteArray:
     mask = np.zeros((4 * SPRITE_SIZE, 4 * SPRITE_SIZE), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline * 4 * SPRITE_SIZE).astype(np.int32)], 255)
     mask = cv2.resize(mask, (SPRITE_SIZE, SPRITE_SIZE), interpolation=cv2.INTER_AREA)
-    colour = texture(rng, SPRITE_SIZE)
-    colour = (colour.astype(np.uint16) * mask[..., None] // 256).astype(np.uint8)
-    return np.dstack([colour, mask]).astype(np.uint8)
+    color = texture(rng, SPRITE_SIZE)
+    color = (color.astype(np.uint16) * mask[..., None] // 256).astype(np.uint8)
+    return np.dstack([color, mask]).astype(np.uint8)
 
 
 def bar(width: float) -> FloatArray:
@@ -172,9 +172,9 @@ def _figure(
     joints: FloatArray,
 ) -> tuple[Part, ...]:
     """A body with limbs; every second limb may hang on the one before it, (N, J) joint angles."""
-    centre = SPRITE_SIZE / 2
+    center = SPRITE_SIZE / 2
     upright = angle - angle.mean() if rng.random() < 0.7 else angle
-    torso = similarity(x, y, upright, 0.7 * extent / SPRITE_SIZE, centre)
+    torso = similarity(x, y, upright, 0.7 * extent / SPRITE_SIZE, center)
     parts = [Part(sprite(rng, bar(rng.uniform(0.3, 0.7))), torso)]
     swing = rng.uniform(0.5, 1.4)
     anchor_x, anchor_y, parent_angle = x, y, upright

@@ -24,7 +24,7 @@ class Part:
     """A textured piece and where it is in each frame.
 
     Attributes:
-        sprite: Colours multiplied by opacity, and opacity, (h, w, 4).
+        sprite: Colors multiplied by opacity, and opacity, (h, w, 4).
         placement: Sprite pixels to world pixels, one affine matrix a frame, (N, 2, 3).
         on_screen: Placed in the frame instead of the world, as a logo is: the camera does not
             move it.
@@ -41,14 +41,14 @@ class Look:
 
     Attributes:
         blur_px: Standard deviation of a Gaussian blur.
-        colours: Matrix (3, 3) that mixes the colours, as a filter does; None leaves them alone.
-        tones: New value of each old one, a column a colour, (1, 256, 3); None leaves colours alone.
+        colors: Matrix (3, 3) that mixes the colors, as a filter does; None leaves them alone.
+        tones: New value of each old one, a column a color, (1, 256, 3); None leaves colors alone.
         bars: Black rows or columns at the top, bottom, left and right.
         jpeg_quality: Compress each frame by itself, in 0..100, where lower is worse; None does not.
     """
 
     blur_px: float = 0.0
-    colours: FloatArray | None = None
+    colors: FloatArray | None = None
     tones: ByteArray | None = None
     bars: tuple[int, int, int, int] = (0, 0, 0, 0)
     jpeg_quality: int | None = None
@@ -57,8 +57,8 @@ class Look:
         """Change a frame (S, S, 3), uint8."""
         if self.blur_px:
             frame = cv2.GaussianBlur(frame, (0, 0), self.blur_px)
-        if self.colours is not None:
-            frame = cv2.transform(frame, self.colours)
+        if self.colors is not None:
+            frame = cv2.transform(frame, self.colors)
         if self.tones is not None:
             frame = cv2.LUT(frame, self.tones)
         if any(self.bars):
@@ -138,7 +138,7 @@ class Scene:
     def frames(self) -> Iterator[ByteArray]:
         """Draw one frame (S, S, 3) after the other."""
         shape = (self.size, self.size)
-        # a background's centre lies at the centre of the world
+        # a background's center lies at the center of the world
         shift = (self.size - np.array(self.backgrounds[0].shape[1::-1])) / 2
         backdrop = compose(self.camera, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]))
         stencils = [_Stencil(part, self.camera, self.size) for part in self.parts]

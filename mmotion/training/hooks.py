@@ -6,13 +6,14 @@ are added by options of `mmotion test`.
 
 import random
 import re
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import simplejson
 import torch
-from mmengine.dist import collect_results, get_dist_info, get_rank, is_main_process
+from mmengine.dist import collect_results, get_dist_info, get_rank
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -76,61 +77,92 @@ class CheckpointHook(MMEngineCheckpointHook):
     another one, instead of ending the run after its first epoch. Takes the same arguments.
     """
 
-    _default_greater_keys = (*MMEngineCheckpointHook._default_greater_keys, 'OBO', 'OBZ', 'F1')
-    _default_less_keys = (*MMEngineCheckpointHook._default_less_keys, 'MAE', 'error')
+    def __init__(
+        self,
+        *args: Any,
+        greater_keys: Sequence[str] | None = None,
+        less_keys: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        known = MMEngineCheckpointHook()
+        super().__init__(
+            *args,
+            greater_keys=greater_keys or (*(known.greater_keys or ()), 'OBO', 'OBZ', 'F1'),
+            less_keys=less_keys or (*(known.less_keys or ()), 'MAE', 'error'),
+            **kwargs,
+        )
+        # until training begins, as in a run that only validates, there is nothing to remove
+        self.file_backend = _LateRemoval(None)
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        outdated = None
-        is_full = self.max_keep_ckpts > 0 and len(self.keep_ckpt_ids) == self.max_keep_ckpts
-        if is_full and self.keep_ckpt_ids[-1] != step:
-            # mmengine deletes what it finds in a full list
-            outdated = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
-        super()._save_checkpoint_with_step(runner, step, meta)
-        if outdated is not None:
-            self._remove(self.file_backend.join_path(self.out_dir, outdated))
+    def before_train(self, runner: Runner) -> None:
+        """Find where checkpoints go."""
+        super().before_train(runner)
+        self.file_backend = _LateRemoval(self.file_backend)
 
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if not self.save_best:
-            return
-        if self.key_indicators == ['auto'] and metrics:
-            first = next(iter(metrics))
-            try:
-                self._init_rule(self.rules, [first])
-            except ValueError:
-                self.save_best = None
-                runner.logger.warning(
-                    f'no best checkpoint is kept: it is not known whether {first} must rise or '
-                    "fall; set default_hooks.checkpoint.save_best and .rule ('greater', 'less')"
-                )
-                return
-        wanted = [key for key in self.key_indicators if key != 'auto']
-        for key in wanted:
-            if key not in metrics:
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Save a checkpoint, then remove what it replaces."""
+        super().after_train_epoch(runner)
+        self._remove_replaced()
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """Save a checkpoint where iterations count, then remove what it replaces."""
+        super().after_train_iter(runner, *args, **kwargs)
+        self._remove_replaced()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Save a checkpoint if it is the best one, then remove what it replaces.
+
+        Raises:
+            ValueError: If `save_best` names no metric.
+        """
+        if self.save_best and metrics:
+            self._check_metrics(runner, list(metrics))
+        super().after_val_epoch(runner, metrics)
+        self._remove_replaced()
+
+    def _check_metrics(self, runner: Runner, names: list[str]) -> None:
+        """See that the metrics of `save_best` are there and can be compared."""
+        for key in self.key_indicators:
+            if key != 'auto' and key not in names:
                 raise ValueError(
                     f'save_best must name a metric, got save_best={key!r} and the metrics '
-                    f'{", ".join(metrics)}'
+                    f'{", ".join(names)}'
                 )
-        if len(self.key_indicators) > 1:
-            previous = dict(self.best_ckpt_path_dict)
-            # mmengine deletes what it finds here
-            self.best_ckpt_path_dict = dict.fromkeys(previous)
-            super()._save_best_checkpoint(runner, metrics)
-            for key, path in previous.items():
-                self.best_ckpt_path_dict[key] = self._keep_one(path, self.best_ckpt_path_dict[key])
-        else:
-            path, self.best_ckpt_path = self.best_ckpt_path, None
-            super()._save_best_checkpoint(runner, metrics)
-            self.best_ckpt_path = self._keep_one(path, self.best_ckpt_path)
+        is_asked = self.key_indicators == ['auto'] and self.rules == [None]
+        known = [key.lower() for key in (*(self.greater_keys or ()), *(self.less_keys or ()))]
+        if is_asked and not any(key in names[0].lower() for key in known):
+            self.save_best = None
+            runner.logger.warning(
+                f'no best checkpoint is kept: it is not known whether {names[0]} must rise or '
+                "fall; set default_hooks.checkpoint.save_best and .rule ('greater', 'less')"
+            )
 
-    def _keep_one(self, previous: str | None, current: str | None) -> str | None:
-        """Return the best checkpoint, and remove the one that it replaces."""
-        if previous and current and previous != current:
-            self._remove(previous)
-        return current or previous
+    def _remove_replaced(self) -> None:
+        best = [getattr(self, 'best_ckpt_path', None)]
+        best += getattr(self, 'best_ckpt_path_dict', {}).values()
+        self.file_backend.remove_all(keep=best)
 
-    def _remove(self, path: str) -> None:
-        if is_main_process() and self.file_backend.isfile(path):
-            self.file_backend.remove(path)
+
+class _LateRemoval:
+    """A file backend of mmengine that removes files when it is told to, not when it is asked."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.waiting: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def remove(self, path: str) -> None:
+        """Note a file that nobody needs any more."""
+        self.waiting.append(path)
+
+    def remove_all(self, *, keep: Container[str | None]) -> None:
+        """Remove the noted files that are not needed after all, as they were written again."""
+        for path in self.waiting:
+            if path not in keep and self.backend.isfile(path):
+                self.backend.remove(path)
+        self.waiting.clear()
 
 
 @HOOKS.register_module()

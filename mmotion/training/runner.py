@@ -21,7 +21,7 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, CheckpointLoader
+from mmengine.runner import CheckpointLoader
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -37,6 +37,7 @@ from mmotion.checkpoint.files import (
     check_checkpoint_file,
     find_last_checkpoint,
 )
+from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
 from mmotion.training import hooks  # noqa: F401
@@ -82,10 +83,11 @@ class Runner(MMEngineRunner):
         logger and loss history.
         """
         super().setup_env(env_cfg)
-        second, number = self._timestamp, 2
-        while self._timestamp in _timestamps:
-            self._timestamp, number = f'{second}_{number}', number + 1
-        _timestamps.add(self._timestamp)
+        second, number = self.timestamp, 2
+        while self.timestamp in _timestamps:
+            rename_run(self, f'{second}_{number}')
+            number += 1
+        _timestamps.add(self.timestamp)
 
     def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None):
         """Register the hooks of the config, and the two that resuming needs."""
@@ -132,21 +134,21 @@ class Runner(MMEngineRunner):
             CheckpointError: If it cannot be read or does not fit the model.
         """
         checkpoint = CheckpointLoader.load_checkpoint(str(filename), map_location)
-        if self._resume and not all(key in checkpoint for key in _RESUMED):
+        if is_resumed(self) and not all(key in checkpoint for key in _RESUMED):
             raise CheckpointError(
                 f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, got {filename} with '
                 f'{", ".join(map(str, checkpoint))}; start from its weights by load_from instead'
             )
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = unwrap_model(self.model)
-        fine_tuning = isinstance(self._train_loop, BaseLoop) and not self._resume
+        fine_tuning = has_train_loop(self) and not is_resumed(self)
         load_state_dict(
             model,
             find_state_dict(checkpoint, source=filename),
             source=filename,
             strict=strict or not fine_tuning,
         )
-        self._has_loaded = True
+        note_loaded(self)
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
 

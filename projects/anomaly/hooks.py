@@ -13,6 +13,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmotion.checks import check_range
+from mmotion.compat import count_epoch
 from mmotion.registry import HOOKS, LOOPS
 from mmotion.training.models import unwrap_model
 
@@ -132,8 +134,7 @@ class CollapseHook(Hook):
     """
 
     def __init__(self, *, warn_below: float = 0.5) -> None:
-        if not 0 < warn_below < 1:
-            raise ValueError(f'warn_below must lie in (0, 1), got warn_below={warn_below}')
+        check_range('warn_below', warn_below, 0, 1, ends='()')
         self.warn_below = warn_below
         self._values: list[float] = []
 
@@ -210,7 +211,7 @@ class FitLoop(EpochBasedTrainLoop):
         device = model.data_preprocessor.device
         model.fit(torch.stack(embeddings).to(device), torch.tensor(labels, device=device))
         runner.call_hook('after_train_epoch')
-        self._epoch += 1
+        count_epoch(self)
 
 
 def _name_of(sample: BaseDataElement) -> str:

@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmotion.checks import (
-    TOLERANCE,
     check_at_least,
     check_fps,
+    check_range,
     check_score,
+    check_scores,
     check_segment,
     freeze_array,
     make_plain,
@@ -132,10 +133,7 @@ class AnomalyScores(WindowedResult):
         check_at_least('start_s', self.start_s, 0)
         if math.isnan(self.threshold):
             raise ValueError(f'threshold must be a number, got threshold={self.threshold}')
-        if not 0 < self.false_alarm_rate < 1:
-            raise ValueError(
-                f'false_alarm_rate must lie in (0, 1), got false_alarm_rate={self.false_alarm_rate}'
-            )
+        check_range('false_alarm_rate', self.false_alarm_rate, 0, 1, ends='()')
         lengths = {
             name: len(getattr(self, name))
             for name in ('window_start_s', 'window_end_s', 'errors', 'scores')
@@ -146,12 +144,7 @@ class AnomalyScores(WindowedResult):
                 f'score, got {", ".join(f"{name}={n}" for name, n in lengths.items())}'
             )
         check_windows(self.window_start_s, self.window_end_s, start_s=self.start_s)
-        known = self.scores[~np.isnan(self.errors)]
-        if not ((known >= 0) & (known <= 1 + TOLERANCE)).all():
-            raise ValueError(
-                f'scores must lie in [0, 1] where there is an error, got {known.min()} to '
-                f'{known.max()}'
-            )
+        check_scores('scores where there is an error', self.scores[~np.isnan(self.errors)])
 
     @property
     def score(self) -> float:
@@ -236,7 +229,7 @@ class RunningAnomaly:
 
 
 @make_painter.register
-def _(result: AnomalyScores) -> Painter:
+def paint_anomaly(result: AnomalyScores) -> Painter:
     """The score of the moment as a bar, with a frame around an alarm, and the alarms over time."""
     spans = [(alarm.start_s, alarm.end_s, '', ALARM) for alarm in result.segments]
     is_alarm = result.is_alarm
@@ -278,7 +271,7 @@ def _(result: AnomalyScores) -> Painter:
 
 
 @make_caption.register
-def _(result: AnomalyScores, index: int) -> Caption:
+def caption_anomaly(result: AnomalyScores, index: int) -> Caption:
     """The score of the moment."""
     window = result.window_at(index)
     score = result.scores[window]
@@ -287,7 +280,7 @@ def _(result: AnomalyScores, index: int) -> Caption:
 
 
 @plot_result.register
-def _(
+def plot_anomaly(
     result: AnomalyScores, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """Score and error over time; `truth` is 1 for a video that has an anomaly, 0 for another."""
@@ -312,7 +305,7 @@ def _(
 
 
 @plot_row.register
-def _(result: AnomalyScores, axes: Axes) -> str:
+def plot_anomaly_row(result: AnomalyScores, axes: Axes) -> str:
     """The score over time, with alarms shaded."""
     axes.stairs(result.scores, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
     axes.axhline(1 - result.false_alarm_rate, color=PLOT_ALARM, lw=1, ls='--')

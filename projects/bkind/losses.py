@@ -16,7 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .networks import gaussian_maps, read_image_weights
+from mmotion.checkpoint import load_image_weights
+
+from .networks import gaussian_maps
 
 TARGETS = ('ssim', 'difference')
 RECONSTRUCTIONS = ('perceptual', 'mse')
@@ -264,7 +266,7 @@ class ReconstructionLoss(nn.Module):
             self._load_vgg()
 
     def _load_vgg(self) -> 'VGG19':
-        state = None if self.init is None else read_image_weights(self.init)
+        state = None if self.init is None else load_image_weights(self.init)
         self.vgg = VGG19(state)
         return self.vgg
 

@@ -23,8 +23,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from mmotion.checkpoint import find_state_dict, load_checkpoint_file, load_state_dict
-from mmotion.checkpoint.files import CheckpointError
+from mmotion.checkpoint import load_image_weights, load_state_dict
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)
@@ -249,7 +248,7 @@ class KeypointEncoder(nn.Module):
         """
         if self.init is not None:
             names = self.network.state_dict().keys()
-            state = read_image_weights(self.init)
+            state = load_image_weights(self.init)
             # all but the classifier
             state = {name: value for name, value in state.items() if name in names}
             load_state_dict(self.network, state, source=self.init)
@@ -354,26 +353,6 @@ def convolve_enlarged(x: Tensor, weight: Tensor) -> Tensor:
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
     """Maps (B, C, rows, columns) to (B, C, *size), the corner cells onto each other."""
     return F.interpolate(x, tuple(size), mode='bilinear', align_corners=True)
-
-
-def read_image_weights(source: str) -> dict[str, Tensor]:
-    """Weights of an image classifier.
-
-    Args:
-        source: A model name of timm, such as 'vgg19.tv_in1k', or a file.
-
-    Raises:
-        CheckpointError: If they cannot be had.
-    """
-    if not timm.is_model(source):
-        return find_state_dict(load_checkpoint_file(source), source=source)
-    try:
-        return timm.create_model(source, pretrained=True).state_dict()
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f'init must name weights that timm can fetch, got {source} ({error}); '
-            'fetch them by other means and give the file'
-        ) from error
 
 
 def _conv_norm_relu(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -11,6 +11,7 @@ field `group` of the file's `labels`, the video that the file was made from.
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,40 @@ from .sequence_files import (
     split_groups,
     take_main_track,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceSubset:
+    """Which of the sequences that there are a data set has.
+
+    Attributes:
+        split: 'train' or 'val' divides the groups, with the classes alike in both; None takes all.
+        val_share: Share of the sequences in 'val', about, as groups stay together.
+        min_det_threshold: Steps with a person that a sequence must have.
+
+    Raises:
+        ValueError: If the split is unknown, or there is no such share.
+    """
+
+    split: str | None = None
+    val_share: float = 0.2
+    min_det_threshold: int = 8
+
+    def __post_init__(self) -> None:
+        if self.split not in (None, 'train', 'val'):
+            raise ValueError(f"split must be 'train', 'val' or None, got split={self.split!r}")
+        if not 0 < self.val_share <= 0.5:
+            raise ValueError(f'val_share must be in (0, 0.5], got val_share={self.val_share}')
+
+    def choose(self, sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Keep the sequences of the split, in their order."""
+        if self.split is None:
+            return sequences
+        labels, groups = zip(*((s['label'], s['group']) for s in sequences), strict=True)
+        is_val = split_groups(labels, groups, val_share=self.val_share)
+        chosen = np.flatnonzero(is_val == (self.split == 'val'))
+        print_log(f'{self.split} has {len(chosen)} of these sequences', logger='current')
+        return [sequences[i] for i in chosen]
 
 
 @DATASETS.register_module()
@@ -48,9 +83,7 @@ class KeypointSequenceDataset(BaseDataset):
             files; None takes that of the first file.
         group_pattern: Regular expression that finds the group in a name, by its first parenthesis
             if it has one: 'person([0-9]+)'.
-        split: 'train' or 'val' divides the groups, with the classes alike in both; None takes all.
-        val_share: Share of the sequences in 'val', about, as groups stay together.
-        min_det_threshold: Steps with a person that a sequence must have.
+        subset: Options of a `SequenceSubset`.
         test_mode: Whether the sequences are for testing.
 
     Raises:
@@ -68,36 +101,24 @@ class KeypointSequenceDataset(BaseDataset):
         classes: Sequence[str] | None = None,
         skeleton: str | None = None,
         group_pattern: str | None = None,
-        split: str | None = None,
-        val_share: float = 0.2,
-        min_det_threshold: int = 8,
+        subset: dict[str, Any] | None = None,
         test_mode: bool = False,
     ) -> None:
-        if split not in (None, 'train', 'val'):
-            raise ValueError(f"split must be 'train', 'val' or None, got split={split!r}")
-        if not 0 < val_share <= 0.5:
-            raise ValueError(f'val_share must be in (0, 0.5], got val_share={val_share}')
         if skeleton is not None and skeleton not in SKELETONS:
             raise ValueError(
                 f'skeleton must be one of {", ".join(SKELETONS)}, got skeleton={skeleton!r}'
             )
         self.skeleton = None if skeleton is None else SKELETONS[skeleton]
-        self.min_det_threshold = min_det_threshold
+        self.subset = SequenceSubset(**(subset or {}))
         self._origin = ann_file or data_root
         files = list_sequences(data_root, ann_file)
         if group_pattern is not None:
             files = _find_groups(files, group_pattern)
-        sequences = self._read(files, is_labelled=classes is None or len(classes) > 0)
+        sequences = self._read(files, is_labeled=classes is None or len(classes) > 0)
         names = _list_classes(sequences) if classes is None else [*classes]
         for sequence in sequences:
             sequence['label'] = self._find_label(sequence, names) if names else -1
-        if split is not None:
-            labels, groups = zip(*((s['label'], s['group']) for s in sequences), strict=True)
-            is_val = split_groups(labels, groups, val_share=val_share)
-            chosen = np.flatnonzero(is_val == (split == 'val'))
-            print_log(f'{split} has {len(chosen)} of these sequences', logger='current')
-            sequences = [sequences[i] for i in chosen]
-        self._sequences = sequences
+        self._sequences = self.subset.choose(sequences)
         super().__init__(pipeline=[*pipeline], metainfo={'classes': names}, test_mode=test_mode)
         # mmengine holds them in one array, which the data workers share
         self._sequences = []
@@ -110,7 +131,7 @@ class KeypointSequenceDataset(BaseDataset):
         """A sequence as the pipeline gets it."""
         return {**super().get_data_info(idx), 'skeleton': self.skeleton}
 
-    def _read(self, files: list[SequenceFile], *, is_labelled: bool) -> list[dict[str, Any]]:
+    def _read(self, files: list[SequenceFile], *, is_labeled: bool) -> list[dict[str, Any]]:
         """Read the files that are usable, with their labels by name, and log how many are.
 
         Raises:
@@ -127,7 +148,7 @@ class KeypointSequenceDataset(BaseDataset):
             try:
                 video = read_sequence(file.path, self.skeleton)
                 label = file.label or video.labels.get('label')
-                if is_labelled and label is None:
+                if is_labeled and label is None:
                     raise ValueError(
                         f'{file.path}: labels.label must be given, got nothing; classes=() takes '
                         'sequences without'
@@ -139,7 +160,7 @@ class KeypointSequenceDataset(BaseDataset):
             sequence = take_main_track(video)
             del sequence['skeleton']
             seen = ~np.isnan(sequence['keypoints']).all(axis=(1, 2))
-            if seen.sum() < self.min_det_threshold:
+            if seen.sum() < self.subset.min_det_threshold:
                 short.append(file.name)
                 continue
             group = file.group or video.labels.get('group') or video.source
@@ -158,8 +179,8 @@ class KeypointSequenceDataset(BaseDataset):
         text = f'{len(sequences):,} of {num_files:,} sequences of {self._origin} are used'
         if short:
             text += (
-                f'; {len(short):,} left out with a person in fewer than {self.min_det_threshold} '
-                f'steps, the first is {short[0]}'
+                f'; {len(short):,} left out with a person in fewer than '
+                f'{self.subset.min_det_threshold} steps, the first is {short[0]}'
             )
         if broken:
             text += f'; {len(broken):,} left out that cannot be used, the first: {broken[0]}'

@@ -183,7 +183,7 @@ class ConvLSTMCell(nn.Module):
             raise ValueError(f'filter_size must be two odd numbers, got {filter_size=}')
         rows, columns = filter_size
         padding = rows // 2, columns // 2
-        # four results each, for the input gate, forget gate, cell and output gate
+        # four results each, in torch's order: input gate, forget gate, cell, output gate
         self.read = nn.Conv2d(in_channels, 4 * num_filters, filter_size, padding=padding)
         self.recur = nn.Conv2d(
             num_filters, 4 * num_filters, filter_size, padding=padding, bias=False
@@ -204,9 +204,9 @@ class ConvLSTMCell(nn.Module):
             New hidden state and cell state.
         """
         gates = read + self.recur(hidden)
-        take, keep, new, show = gates.chunk(4, dim=1)
-        cell = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
-        return show.sigmoid() * cell.tanh(), cell
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
+        return output_gate.sigmoid() * cell.tanh(), cell
 
 
 @MODELS.register_module()

@@ -148,9 +148,9 @@ class FigureActivities(Dataset):
         self.num_sequences = num_sequences
         self.pipeline = Compose(pipeline)
         self.num_steps = tuple(num_steps)
-        self.people = [draw_figure(split, number) for number in range(num_people)]
+        self.people = [sample_figure(split, number) for number in range(num_people)]
         self.metainfo = dict(self.METAINFO)
-        chosen = choose_labelled(num_sequences, share=label_share, seed=label_seed)
+        chosen = choose_labeled(num_sequences, share=label_share, seed=label_seed)
         self._sequences = [self._make_sequence(number) for number in chosen.tolist()]
 
     def __len__(self) -> int:
@@ -172,7 +172,7 @@ class FigureActivities(Dataset):
         label = number % len(ACTIVITIES)
         person = int(rng.integers(len(self.people)))
         num_steps = int(rng.integers(self.num_steps[0], self.num_steps[1] + 1))
-        phases = draw_phases(label, rng, num_steps)
+        phases = sample_phases(label, rng, num_steps)
         body = pose_body(self.people[person], phases)
         keypoints, scores = detect(look_at(body, self.people[person], rng), rng)
         return {
@@ -188,11 +188,11 @@ class FigureActivities(Dataset):
         }
 
 
-def choose_labelled(num_sequences: int, *, share: float, seed: int) -> NDArray[np.int64]:
+def choose_labeled(num_sequences: int, *, share: float, seed: int) -> NDArray[np.int64]:
     """Choose the numbers of a share of the sequences, as many of each activity, in order.
 
     Example:
-        >>> choose_labelled(48, share=0.2, seed=0) % 8
+        >>> choose_labeled(48, share=0.2, seed=0) % 8
         array([0, 1, 2, 3, 4, 5, 6, 7])
     """
     numbers = np.arange(num_sequences)
@@ -209,8 +209,8 @@ def choose_labelled(num_sequences: int, *, share: float, seed: int) -> NDArray[n
     return np.array([part[i] for i in range(longest) for part in chosen if i < len(part)])
 
 
-def draw_figure(split: str, number: int) -> Figure:
-    """Draw a person of a split."""
+def sample_figure(split: str, number: int) -> Figure:
+    """Sample a person of a split."""
     rng = np.random.default_rng([SPLITS[split], number, 1])
     # both arms, both legs, and the trunk differ as a whole
     parts = rng.uniform(*LIMB_RANGE[split], 3) * rng.choice([-1, 1], 3)
@@ -227,8 +227,8 @@ def draw_figure(split: str, number: int) -> Figure:
     )
 
 
-def draw_phases(label: int, rng: np.random.Generator, num_steps: int) -> FloatArray:
-    """Draw the phase of knees, torso, legs and arms in each step, in cycles (T, 4).
+def sample_phases(label: int, rng: np.random.Generator, num_steps: int) -> FloatArray:
+    """Sample the phase of knees, torso, legs and arms in each step, in cycles (T, 4).
 
     That of the activity goes on, but for pauses; the others wander.
     """

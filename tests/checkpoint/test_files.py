@@ -62,7 +62,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, make, message):
         check_checkpoint_file(path)
 
 
-def test_a_missing_file_is_answered_with_its_neighbours(tmp_path):
+def test_a_missing_file_is_answered_with_its_neighbors(tmp_path):
     torch.save(WEIGHTS, tmp_path / 'epoch_12.pth')
     with pytest.raises(CheckpointError, match=r'did you mean epoch_12\.pth\?'):
         check_checkpoint_file(tmp_path / 'epoch_21.pth')

@@ -15,16 +15,16 @@ from mmotion.registry import DATASETS
 from tests.pose_videos import assert_equal, make_video
 
 
-def labelled(seed: int, label: str, split: str = 'train', **fields: Any) -> Any:
+def labeled(seed: int, label: str, split: str = 'train', **fields: Any) -> Any:
     labels = {'label': label, 'split': split, 'group': f'g{seed}'}
     return make_video(seed=seed, labels=labels, **fields)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     videos = [
-        labelled(1, 'squat', nobody=(0, 4)),
-        labelled(2, 'jump', people=2, split='val'),
-        labelled(3, 'squat', split='train extra', nobody=range(12)),
+        labeled(1, 'squat', nobody=(0, 4)),
+        labeled(2, 'jump', people=2, split='val'),
+        labeled(3, 'squat', split='train extra', nobody=range(12)),
     ]
     write_mmaction_pickle(videos, tmp_path / 'poses.pkl')
     found = read_mmaction_pickle(tmp_path / 'poses.pkl')
@@ -34,7 +34,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_other_skeletons_are_told_by_the_file_or_the_caller(tmp_path: Path) -> None:
     path = tmp_path / 'poses.pkl'
-    write_mmaction_pickle([labelled(1, 'squat', skeleton=MEDIAPIPE33)], path)
+    write_mmaction_pickle([labeled(1, 'squat', skeleton=MEDIAPIPE33)], path)
     assert read_mmaction_pickle(path)[0].skeleton == MEDIAPIPE33
     annotation = foreign(num_points=18)
     path.write_bytes(pickle.dumps([annotation]))
@@ -44,7 +44,7 @@ def test_other_skeletons_are_told_by_the_file_or_the_caller(tmp_path: Path) -> N
 
 
 def test_people_without_tracks_stay_people_without_tracks(tmp_path: Path) -> None:
-    untracked = labelled(1, 'squat', people=2, track=False, nobody=(3,))
+    untracked = labeled(1, 'squat', people=2, track=False, nobody=(3,))
     write_mmaction_pickle([untracked], tmp_path / 'poses.pkl')
     found = read_mmaction_pickle(tmp_path / 'poses.pkl')[0]
     assert found.tracks == ()
@@ -52,7 +52,7 @@ def test_people_without_tracks_stay_people_without_tracks(tmp_path: Path) -> Non
 
 
 def test_mmaction_trains_on_what_is_written(tmp_path: Path) -> None:
-    videos = [labelled(i, 'jump' if i % 2 else 'squat', people=1 + i % 2) for i in range(4)]
+    videos = [labeled(i, 'jump' if i % 2 else 'squat', people=1 + i % 2) for i in range(4)]
     write_mmaction_pickle(videos, tmp_path / 'poses.pkl')
     data = DATASETS.build(
         {
@@ -152,7 +152,7 @@ def test_what_cannot_be_written_for_mmaction(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"labels\['label'\] must be given .* got none for video3"):
         write_mmaction_pickle([make_video(seed=3)], path)
     with pytest.raises(ValueError, match='got 2 videos with 1 sources'):
-        write_mmaction_pickle([labelled(1, 'a'), labelled(1, 'b')], path)
+        write_mmaction_pickle([labeled(1, 'a'), labeled(1, 'b')], path)
     assert not path.exists()
     with pytest.raises(FileNotFoundError, match=r'got .*poses\.pkl, which is none'):
         read_mmaction_pickle(path)

@@ -56,10 +56,10 @@ class BrightSquares:
         return people
 
 
-def paint(*centres: float) -> np.ndarray:
+def paint(*centers: float) -> np.ndarray:
     """A picture with a square for each person, the first one in front."""
     image = np.zeros((48, 96, 3), np.uint8)
-    for x, (low, high) in reversed(list(zip(centres, LEVELS, strict=False))):
+    for x, (low, high) in reversed(list(zip(centers, LEVELS, strict=False))):
         image[10:40, max(round(x) - 8, 0) : round(x) + 8] = (low + high) // 2
     return image
 
@@ -68,7 +68,7 @@ def film(path: Path, *, people: int = 1) -> Path:
     """One person walks to the right, a second one to the left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     places = [(10 + 3 * t, 86 - 3 * t)[:people] for t in range(NUM_FRAMES)]
-    return encode(path, [paint(*centres) for centres in places])
+    return encode(path, [paint(*centers) for centers in places])
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_every_nth_frame_is_looked_at_in_batches(tmp_path):
     assert detector.batches == [2, 2, 1]
     assert (poses.width, poses.height, poses.num_frames, poses.fps) == (96, 48, NUM_FRAMES, 30)
     assert (poses.detector, poses.source) == ('bright_squares', str(tmp_path / 'a.mp4'))
-    centres = poses.main_track()[0][:, 0, 0]
-    np.testing.assert_allclose(centres, 10 + 3 * poses.frame_indices, atol=1)
+    centers = poses.main_track()[0][:, 0, 0]
+    np.testing.assert_allclose(centers, 10 + 3 * poses.frame_indices, atol=1)
 
 
 def test_a_part_of_a_video(tmp_path):

@@ -98,6 +98,22 @@ def test_a_best_checkpoint_that_is_not_beaten_stays(tmp_path, monkeypatch):
     assert best == ['best_toy_mae_loss_epoch_1.pth']
 
 
+def test_a_best_checkpoint_that_is_written_again_stays(tmp_path, monkeypatch):
+    runner = build_runner(toy(train_cfg__max_epochs=1), work_dir=tmp_path)
+    scores = iter([3.0, 2.0])
+    monkeypatch.setattr(
+        runner.val_loop.evaluator, 'evaluate', lambda size: {'toy/mae_loss': next(scores)}
+    )
+    runner.train()
+    runner.val_loop.run()
+    assert [path.name for path in tmp_path.glob('best*.pth')] == ['best_toy_mae_loss_epoch_1.pth']
+
+
+def test_a_run_that_only_validates_removes_nothing(tmp_path):
+    config = toy(default_hooks__checkpoint__save_best=None)
+    assert build_runner(config, work_dir=tmp_path).val().keys() == {'toy/mae_loss'}
+
+
 @pytest.mark.parametrize(
     ('metric', 'best'),
     [

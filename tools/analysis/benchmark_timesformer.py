@@ -107,9 +107,7 @@ def build_ours(sizes: Sizes) -> nn.Module:
     backbone = TimeSformer(
         num_frames=sizes.num_frames,
         image_size=sizes.image_size,
-        embed_dim=sizes.embed_dim,
-        depth=sizes.depth,
-        num_heads=sizes.num_heads,
+        vit=dict(embed_dim=sizes.embed_dim, depth=sizes.depth, num_heads=sizes.num_heads),
     )
     head = TimeSformerHead(num_classes=NUM_CLASSES, in_channels=sizes.embed_dim)
     return Classifier(backbone, head)

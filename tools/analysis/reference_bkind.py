@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmotion.checkpoint import load_image_weights
 from projects.bkind.losses import VGG19, VGG_LAYERS, ReconstructionLoss, masked_error
 from projects.bkind.models import BKinD
 from projects.bkind.networks import (
@@ -25,7 +26,6 @@ from projects.bkind.networks import (
     HeatMapHead,
     PoseDecoder,
     enlarge,
-    read_image_weights,
 )
 
 
@@ -58,7 +58,7 @@ class ReferencePoseDecoder(PoseDecoder):
     @classmethod
     def like(cls, decoder: PoseDecoder) -> 'ReferencePoseDecoder':
         """One of the same size and with the same weights."""
-        laterals = [next(lateral.children()) for lateral in decoder.laterals]
+        laterals: list[Any] = [next(lateral.children()) for lateral in decoder.laterals]
         made = cls(
             channels=[conv.in_channels for conv in reversed(laterals)],
             num_keypoints=decoder.predict.conv.out_channels,
@@ -90,7 +90,7 @@ class ReferenceBlock(DecoderBlock):
     @classmethod
     def like(cls, block: nn.Module) -> 'ReferenceBlock':
         """One of the same size and with the same weights."""
-        conv = block.conv1
+        conv: Any = block.conv1
         made = cls(in_channels=conv.in_channels, out_channels=conv.out_channels)
         made.load_state_dict(block.state_dict())
         return made
@@ -121,7 +121,7 @@ class ReferenceLoss(ReconstructionLoss):
         return torch.stack(errors)
 
     def _load_vgg(self) -> VGG19:
-        self.vgg = ReferenceVGG19(None if self.init is None else read_image_weights(self.init))
+        self.vgg = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
         return self.vgg
 
 

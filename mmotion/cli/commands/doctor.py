@@ -7,8 +7,20 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 
 INSTALL_AGAIN = 'pip install --force-reinstall mmotion'
+# each fills the folder cv2
+OPENCVS = (
+    'opencv-python',
+    'opencv-contrib-python',
+    'opencv-python-headless',
+    'opencv-contrib-python-headless',
+)
+KEEP_ONE_OPENCV = (
+    f'pip uninstall --yes {" ".join(OPENCVS)} && '
+    'pip install "opencv-contrib-python-headless>=4.7,<5.1"'
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ def check_installation() -> list[Check]:
             _torchvision,
             'install torch and torchvision of one release: pip install --upgrade torch torchvision',
         ),
+        _run('opencv', _opencv, KEEP_ONE_OPENCV),
         _run('mmengine', lambda: _version('mmengine'), 'pip install "mmengine>=0.10.7"'),
         _run('mmcv', lambda: _version('mmcv'), 'pip install mmcv-lite==2.1.0'),
         _run('mmaction', _mmaction, 'pip install mmaction2==1.2.0 importlib_metadata'),
@@ -111,6 +124,25 @@ def _mmaction() -> str:
 
     register_all_modules(init_default_scope=False)
     return f'{_version("mmaction")} ({len(MODELS)} models)'
+
+
+def _opencv() -> str:
+    import cv2
+
+    found = {name: version for name in OPENCVS if (version := _find_version(name))}
+    listed = ', '.join(f'{name} {version}' for name, version in found.items())
+    if len(set(found.values())) > 1:
+        raise RuntimeError(f'cv2 must come from one package, got {cv2.__version__} of {listed}')
+    if len(found) > 1:
+        listed += '; they share their files, so remove all or none'
+    return f'{cv2.__version__} ({listed})' if found else cv2.__version__
+
+
+def _find_version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _av() -> str:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    from mmotion.transforms.shadow_removal import clean_video, write_preview
+    from mmotion.cli.shadow_removal import clean_video, write_preview
     from mmotion.transforms.shadows import METHODS, NUM_FRAMES, build_remover
     from mmotion.video.sources import FrameSource, find_sources
 

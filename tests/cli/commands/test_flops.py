@@ -4,7 +4,7 @@ from mmotion.cli import main
 
 
 def test_a_table_is_printed(capsys) -> None:
-    options = ['--views', '10', '--cfg-options', 'model.backbone.depth=1']
+    options = ['--views', '10', '--cfg-options', 'model.backbone.vit.depth=1']
     assert main(['flops', 'timesformer_shapes', *options]) == 0
     *_, row = capsys.readouterr().out.splitlines()
     name, shape, parameters, gflops, tflops, _ = row.split()

@@ -9,7 +9,7 @@ import pytest
 
 from mmotion.regions import Region, RegionResults
 from mmotion.visualization import draw_result, make_caption, make_painter, plot_result
-from projects.anomaly.scores import ALARM, Alarm, AnomalyScores, RunningAnomaly
+from projects.anomaly.results import ALARM, Alarm, AnomalyScores, RunningAnomaly
 
 
 def make_scores(**changes: Any) -> AnomalyScores:
@@ -94,9 +94,9 @@ def test_a_result_cannot_be_changed() -> None:
         pytest.param({'threshold': np.nan}, 'threshold must be a number', id='threshold'),
         pytest.param({'false_alarm_rate': 1}, r'must lie in \(0, 1\)', id='rate'),
         pytest.param({'errors': [1.0]}, 'each with a start, an end, an error', id='lengths'),
-        pytest.param({'scores': [2.0] * 6}, r'scores must lie in \[0, 1\]', id='scores'),
+        pytest.param({'scores': [2.0] * 6}, r'must lie in \[0, 1\], got 2', id='scores'),
         pytest.param({'scores': [np.nan] * 6}, 'where there is an error', id='no score'),
-        pytest.param({'errors': [[1.0]]}, 'errors must have 1 dimensions', id='axes'),
+        pytest.param({'errors': [[1.0]]}, 'errors must have 1 dimension,', id='axes'),
         pytest.param({'window_start_s': np.zeros(6)}, 'must be in order', id='order'),
     ],
 )

@@ -1,10 +1,25 @@
-"""Generated figures: joints are where the picture shows them, and nothing simple tells them."""
+"""Generated figures: joints are where the picture shows them, and nothing simple tells them.
+
+Annotated frames: read one by one, and divided for a regression.
+"""
+
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from projects.bkind.labeled_data import BONES, JOINTS, FramePairsShapes, figure_scene
+from projects.bkind.labeled_data import (
+    BONES,
+    JOINTS,
+    AnnotatedFrames,
+    FramePairsShapes,
+    RegressionFrames,
+    figure_scene,
+)
+from tests.moving_boxes import HEIGHT, WIDTH, draw_frames, write_video
+
+PACK = [{'type': 'ResizePair', 'size': 32}, {'type': 'PackPair'}]
 
 
 def make(**options) -> FramePairsShapes:
@@ -98,3 +113,59 @@ def test_wrong_options_are_refused(options, message) -> None:
 def test_wrong_numbers_are_refused() -> None:
     with pytest.raises(IndexError, match=r'index must lie in 0..164, got index=165'):
         make()[165]
+
+
+def test_annotated_frames_of_a_video_are_read(tmp_path: Path) -> None:
+    write_video(tmp_path / 'a.mp4', 12)
+    (tmp_path / 'a.csv').write_text('frame,nose_x,nose_y\n7,10,20\n3,,\n')
+    frames = AnnotatedFrames(
+        annotations=str(tmp_path / 'a.csv'), video=str(tmp_path / 'a.mp4'), pipeline=PACK
+    )
+    assert (len(frames), frames.metainfo) == (2, {'joints': ('nose',)})
+    sample = frames[0]
+    known = sample['data_samples']
+    assert sample['inputs'].shape == (1, 3, 32, 32)
+    assert (known.name, known.frame, known.frame_size) == ('a.mp4_000007', 7, (WIDTH, HEIGHT))
+    assert known.gt_joints.tolist() == [[10, 20]]
+    assert frames[1]['data_samples'].gt_joints.isnan().all()
+    whole = AnnotatedFrames(
+        annotations=str(tmp_path / 'a.csv'), video=str(tmp_path / 'a.mp4'), pipeline=[]
+    )
+    assert np.abs(whole[0]['imgs'][0] - 1.0 * draw_frames(8)[7]).mean() < 5
+    with pytest.raises(ValueError, match='must have paths of images, got the frame number 7'):
+        AnnotatedFrames(annotations=str(tmp_path / 'a.csv'), pipeline=PACK)
+
+
+def test_annotated_images_are_read(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / 'one.png'), draw_frames(1)[0][..., ::-1])
+    (tmp_path / 'two.png').write_bytes(b'no picture')
+    (tmp_path / 'a.csv').write_text('image,nose_x,nose_y\none.png,10,20\ntwo.png,1,2\n')
+    frames = AnnotatedFrames(annotations=str(tmp_path / 'a.csv'), pipeline=[])
+    np.testing.assert_array_equal(frames[0]['imgs'][0], draw_frames(1)[0])
+    assert (frames[0]['name'], frames[0]['frame']) == ('one.png', 0)
+    with pytest.raises(ValueError, match=r'must be a picture, got .*two\.png'):
+        frames[1]
+    with pytest.raises(ValueError, match=r"must have numbers of frames, got 'one\.png'; leave"):
+        AnnotatedFrames(annotations=str(tmp_path / 'a.csv'), video='a.mp4', pipeline=[])
+
+
+def test_a_regression_has_frames_to_fit_and_to_test() -> None:
+    shapes = {'type': 'FramePairsShapes', 'num_videos': 1, 'num_frames': 14, 'pipeline': PACK}
+    fitted, tested = ({**shapes, 'split': split} for split in ('train', 'test'))
+    frames = RegressionFrames(fitted=fitted, tested=tested, max_frames=4)
+    assert frames.metainfo == {'joints': JOINTS}
+    samples = [frames[i]['data_samples'] for i in range(len(frames))]
+    assert [sample.part for sample in samples] == ['fitted'] * 4 + ['tested'] * 4
+    assert [sample.name for sample in samples[3:5]] == ['train_000000_000008', 'test_000000_000000']
+    assert samples[0].frame_size == (64, 64)
+    with pytest.raises(ValueError, match='max_frames must be at least 1, got max_frames=0'):
+        RegressionFrames(fitted=fitted, tested=tested, max_frames=0)
+
+
+def test_a_regression_needs_the_same_points(tmp_path: Path) -> None:
+    shapes = {'type': 'FramePairsShapes', 'split': 'train', 'num_videos': 1, 'pipeline': PACK}
+    cv2.imwrite(str(tmp_path / 'one.png'), draw_frames(1)[0])
+    (tmp_path / 'a.csv').write_text('image,nose_x,nose_y\none.png,10,20\n')
+    other = {'type': 'AnnotatedFrames', 'annotations': str(tmp_path / 'a.csv'), 'pipeline': PACK}
+    with pytest.raises(ValueError, match=r"must know the same points, got \('hip', .*\('nose',\)"):
+        RegressionFrames(fitted=shapes, tested=other)

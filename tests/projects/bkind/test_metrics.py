@@ -1,6 +1,8 @@
 """The measures: the protocol against its golden file and closed forms, and what is measured."""
 
 import json
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +11,11 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 
-from mmotion.registry import DATASETS
+from mmotion.checkpoint import save_checkpoint_file
+from mmotion.cli import main
+from mmotion.config import load_config
+from mmotion.inference import load_model
+from mmotion.registry import DATASETS, MODELS
 from mmotion.video.writer import VideoWriter
 from projects.bkind import metrics
 from projects.bkind.results import KeypointTracks
@@ -248,3 +254,146 @@ def test_both_networks_are_of_one_config(monkeypatch):
     assert list(metrics.load_predictors(config, None, 'cpu')) == ['trained', 'untrained']
     assert calls[0][0][0].shipped_weights is None
     assert calls[1] == ((config, None), {'device': 'cpu'})
+
+
+def make_samples(keypoints, points, **fields):
+    """Data samples of coordinates in [-1, 1], which are those of 3 x 3 pixels around the middle."""
+    return [
+        {'keypoints': torch.tensor(one), 'gt_joints': other + 1, 'frame_size': (3, 3), **fields}
+        for one, other in zip(keypoints, points, strict=True)
+    ]
+
+
+def test_the_metric_is_the_protocol_of_the_reference(golden_root, monkeypatch):
+    golden = np.load(golden_root / 'bkind_regression_eval.npz')
+    metric = metrics.KeypointRegressionMetric()
+    metric.process(None, make_samples(golden['in.pred'], golden['in.gt'], part='fitted'))
+    tested = make_samples(golden['in.test_pred'], golden['in.test_gt'], part='tested')
+    metric.process(None, tested)
+    lines: list[str] = []
+    monkeypatch.setattr(metrics, 'print_log', lambda text, **_: lines.extend(text.splitlines()))
+    found = metric.evaluate(len(golden['in.gt']) + len(tested))
+    error = 100 * golden['out.distance'].mean()
+    assert found['regression/percent_mse'] == pytest.approx(error, abs=1e-3)
+    distances = np.linalg.norm((golden['out.regressed'] - golden['in.test_gt']) / 2, axis=-1)
+    assert found['regression/pck_0.05'] == pytest.approx((distances <= 0.05).mean(), abs=1e-9)
+    how = f'fitted on {len(golden["in.gt"]):,} frames, tested on {len(tested):,} others'
+    # the protocol stands beside each number
+    assert [how in line for line in lines[1:4]] == [True] * 3
+    assert lines[1].split()[:2] == ['%-MSE:', f'{error:.2f}']
+
+
+def test_without_frames_to_fit_blocks_are_tested_on_the_others(monkeypatch):
+    rng = np.random.default_rng(0)
+    keypoints, points = rng.uniform(-1, 1, (23, 2, 2)), rng.uniform(-1, 1, (23, 1, 2))
+    points[4] = np.nan
+    metric = metrics.KeypointRegressionMetric(num_folds=4)
+    metric.dataset_meta = {'joints': ('nose',)}
+    metric.process(None, make_samples(keypoints, points))
+    lines: list[str] = []
+    monkeypatch.setattr(metrics, 'print_log', lambda text, **_: lines.append(text))
+    found = metric.evaluate(23)
+    examples = metrics.Examples({'m': keypoints}, points, ('nose',))
+    wanted = metrics.summarize(metrics.evaluate_blocks(examples, 4)['m'])
+    assert list(found.values()) == pytest.approx(wanted)
+    assert '23 frames, each of 4 blocks tested on the others; 2 keypoints to 1 points' in lines[0]
+    assert f'%-MSE of nose {wanted[0]:.2f}' in lines[0]
+
+
+def test_what_the_metric_cannot_measure_is_refused():
+    with pytest.raises(ValueError, match='num_folds must be at least 2, got num_folds=1'):
+        metrics.KeypointRegressionMetric(num_folds=1)
+    sample = {'keypoints': torch.zeros(1, 2), 'name': 'a'}
+    with pytest.raises(ValueError, match=r'gt_joints and frame_size .* the fields keypoints, n'):
+        metrics.KeypointRegressionMetric().process(None, [sample])
+
+
+def test_pairs_that_are_fitted_have_no_part_in_the_error():
+    metric = metrics.ReconstructionMetric()
+    metric.process(None, [{'recon_error': 0.1, 'part': 'fitted'}, {'recon_error': 0.3}])
+    assert metric.evaluate(2) == {'pairs/recon_error': pytest.approx(0.3)}
+
+
+def write_config(path, *, dataset, evaluator):
+    """`bkind_shapes` with few frames and another test set."""
+    config = load_config('bkind_shapes')
+    config.test_dataloader.update(batch_size=4, num_workers=0)
+    config.test_dataloader.dataset = dataset
+    # few numbers to fit, so that rounding hardly shows
+    config.model.num_keypoints = 2
+    config.test_evaluator = evaluator
+    config.work_dir = str(path.parent / 'run')
+    config.dump(path)
+    return config
+
+
+def save_weights(config, path):
+    """Those of a network whose keypoints are not all in the middle, where rounding is all."""
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    torch.nn.init.constant_(model.encoder.pose.predict.norm.weight, 1e5)
+    save_checkpoint_file({'state_dict': model.state_dict()}, path)
+
+
+def test_mmotion_test_prints_what_the_script_prints(tmp_path, capfd):
+    config = load_config('bkind_shapes')
+    dataset = config.test_dataloader.dataset
+    dataset.max_frames = 20
+    for part in (dataset.fitted, dataset.tested):
+        part.update(num_videos=2, num_frames=17)
+    file, weights = tmp_path / 'few.py', tmp_path / 'weights.pth'
+    config = write_config(file, dataset=dataset, evaluator=config.test_evaluator)
+    save_weights(config, weights)
+    assert main(['test', str(file), str(weights)]) == 0
+    printed = ''.join(capfd.readouterr())
+
+    predictors = {'m': load_model(config, str(weights), device='cpu')}
+    examples = [
+        metrics.collect_known(part, predictors, 20) for part in (dataset.fitted, dataset.tested)
+    ]
+    error, pck, _ = metrics.summarize(metrics.evaluate_split(*examples)['m'])
+    how = 'fitted on 20 frames, tested on 20 others; 2 keypoints to 7 points, no bias'
+    assert re.search(rf'%-MSE: +{error:.2f} +{how}', printed), printed
+    assert re.search(rf'PCK@0\.05: +{pck:.3f} +{how}', printed)
+    assert re.search(r'%-MSE of hip \d+\.\d\d, neck', printed)
+    assert 'painted difference, 20 pairs' in printed
+
+
+def test_the_config_of_the_readme_tests_annotated_frames(tmp_path):
+    root = Path(__file__).resolve().parents[3]
+    readme = (root / 'projects/bkind/README.md').read_text(encoding='utf-8')
+    (text,) = re.findall(r'```python\n(# configs/mouse\.py.*?)```', readme, re.DOTALL)
+    file = tmp_path / 'mouse.py'
+    file.write_text(text.replace("['bkind_", f"['{root}/configs/bkind_"))
+    config = load_config(file)
+    assert {*config.test_dataloader.dataset} == {'type', 'annotations', 'pipeline'}
+    assert config.test_evaluator == {'type': 'KeypointRegressionMetric'}
+    assert config.val_evaluator == {'type': 'ReconstructionMetric'}
+
+
+def test_mmotion_test_measures_annotated_frames(tmp_path, capfd):
+    places = [(10 + 2 * n, 20 + n) for n in range(30)]
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for place in places:
+            writer.write(draw_frame(*place))
+    write_annotations(tmp_path / 'a.csv', range(30), places)
+    dataset = dict(
+        type='AnnotatedFrames',
+        annotations=str(tmp_path / 'a.csv'),
+        video=str(tmp_path / 'clip.mp4'),
+        pipeline=[dict(type='ResizePair', size=64), dict(type='PackPair')],
+    )
+    file, weights = tmp_path / 'mouse.py', tmp_path / 'weights.pth'
+    config = write_config(file, dataset=dataset, evaluator=dict(type='KeypointRegressionMetric'))
+    save_weights(config, weights)
+    assert main(['test', str(file), str(weights)]) == 0
+    printed = ''.join(capfd.readouterr())
+    predictors = {'m': load_model(config, str(weights), device='cpu')}
+    examples = metrics.collect_annotated(
+        tmp_path / 'a.csv', tmp_path / 'clip.mp4', predictors, gap=2
+    )
+    error, *_ = metrics.summarize(metrics.evaluate_blocks(examples, 5)['m'])
+    found = re.search(r'%-MSE: +([\d.]+) +30 frames, each of 5 blocks tested on the oth', printed)
+    assert found, printed
+    # the one reads coordinates in pixels, the other from -1 to 1: float32 and a map of little rank
+    assert float(found[1]) == pytest.approx(error, rel=0.01)

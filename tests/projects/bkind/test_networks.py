@@ -16,7 +16,6 @@ from projects.bkind.networks import (
     convolve_enlarged,
     find_moments,
     gaussian_maps,
-    read_image_weights,
     spatial_softmax,
 )
 from tools.analysis.reference_bkind import ReferenceBlock, ReferencePoseDecoder
@@ -120,15 +119,6 @@ def test_weights_of_a_classifier_are_loaded_when_training_starts(tmp_path):
     save_checkpoint_file({'state_dict': source}, tmp_path / 'image.pth')
     with pytest.raises(CheckpointError, match=r'conv1\.weight'):
         encoder.init_weights()
-
-
-def test_weights_that_cannot_be_fetched_are_named(monkeypatch):
-    def fail(*args, **kwargs):
-        raise OSError('no network')
-
-    monkeypatch.setattr('timm.create_model', fail)
-    with pytest.raises(CheckpointError, match=r'got resnet18 \(no network\); fetch them'):
-        read_image_weights('resnet18')
 
 
 def slow_decoder(decoder, features, points):

@@ -74,15 +74,17 @@ def test_the_order_of_a_list_does_not_matter(pose_folder: Path, tmp_path: Path) 
     for seed in range(3):
         random.Random(seed).shuffle(rows)
         (tmp_path / 'all.csv').write_text('\n'.join(['path,label,group', *rows]))
-        data = load(pose_folder, ann_file=str(tmp_path / 'all.csv'), split='val')
+        data = load(pose_folder, ann_file=str(tmp_path / 'all.csv'), subset={'split': 'val'})
         found.append([infos(data, key) for key in ('name', 'label', 'group')])
     assert found[0] == found[1] == found[2]
     assert len(set(found[0][2])) == 1
 
 
 def test_splits_share_no_person_and_leave_nothing_out(pose_folder: Path) -> None:
-    options = {'group_pattern': PERSON, 'val_share': 0.25}
-    parts = {split: load(pose_folder, split=split, **options) for split in ('train', 'val')}
+    parts = {
+        split: load(pose_folder, group_pattern=PERSON, subset={'split': split, 'val_share': 0.25})
+        for split in ('train', 'val')
+    }
     persons = {split: set(infos(data, 'group')) for split, data in parts.items()}
     assert persons['train'] | persons['val'] == {'ann', 'bob', 'cid', 'dan'}
     assert not persons['train'] & persons['val'] and len(persons['val']) == 1
@@ -132,7 +134,7 @@ def test_classes_fix_the_numbers_and_refuse_other_labels(pose_folder: Path) -> N
         load(pose_folder, classes=['jump', 'run'])
 
 
-def test_unlabelled_sequences_are_taken_when_asked_for(tmp_path: Path) -> None:
+def test_unlabeled_sequences_are_taken_when_asked_for(tmp_path: Path) -> None:
     write_poses(make_video(10), tmp_path / 'a.json')
     with pytest.raises(
         ValueError, match=r'0 of 1 sequences .*labels.label must be given, got nothing'
@@ -163,7 +165,7 @@ def test_what_cannot_be_used_is_counted_and_nothing_else_is_lost(
     assert '2 left out with a person in fewer than 8 steps, the first is run/yan_0.json' in line
     assert '3 left out that cannot be used, the first: ' in line
     assert 'ann_0.json: the file must be JSON' in line
-    assert 'run/yan_1.json' in infos(load(pose_folder, min_det_threshold=7), 'name')
+    assert 'run/yan_1.json' in infos(load(pose_folder, subset={'min_det_threshold': 7}), 'name')
 
 
 def test_frames_without_anybody_stay_steps(tmp_path: Path) -> None:
@@ -176,8 +178,12 @@ def test_frames_without_anybody_stay_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        pytest.param({'split': 'test'}, "split must be 'train', 'val' or None, got", id='split'),
-        pytest.param({'val_share': 0.8}, r'val_share must be in \(0, 0.5\], got', id='share'),
+        pytest.param(
+            {'subset': {'split': 'test'}}, "split must be 'train', 'val' or None, got", id='split'
+        ),
+        pytest.param(
+            {'subset': {'val_share': 0.8}}, r'val_share must be in \(0, 0.5\], got', id='share'
+        ),
         pytest.param(
             {'skeleton': 'coco'}, "skeleton must be one of coco17, .* got .*'coco'", id='skeleton'
         ),
@@ -189,7 +195,9 @@ def test_frames_without_anybody_stay_steps(tmp_path: Path) -> None:
         ),
         pytest.param({'group_pattern': 'zoe'}, "nothing in 'jump/ann_0.json'", id='no-match'),
         pytest.param(
-            {'min_det_threshold': 11}, 'fewer than 11 steps, the first is jump', id='too-short'
+            {'subset': {'min_det_threshold': 11}},
+            'fewer than 11 steps, the first is jump',
+            id='too-short',
         ),
     ],
 )

@@ -15,10 +15,10 @@ from projects.pose_sequence.shapes_data import (
     ACTIVITIES,
     LENGTHS,
     FigureActivities,
-    choose_labelled,
-    draw_figure,
-    draw_phases,
+    choose_labeled,
     pose_body,
+    sample_figure,
+    sample_phases,
 )
 
 each_activity = pytest.mark.parametrize('label', range(len(ACTIVITIES)), ids=ACTIVITIES)
@@ -73,8 +73,8 @@ def test_classes_are_balanced_and_named() -> None:
 
 
 def test_splits_have_other_people_seen_from_other_sides() -> None:
-    train = [draw_figure('train', i) for i in range(60)]
-    test = [draw_figure('test', i) for i in range(60)]
+    train = [sample_figure('train', i) for i in range(60)]
+    test = [sample_figure('test', i) for i in range(60)]
     turns = [np.degrees([abs(figure.turn) for figure in split]) for split in (train, test)]
     assert turns[0].max() < 40 < turns[1].min()
     apart = [
@@ -97,17 +97,17 @@ def test_a_share_of_the_labels_is_a_balanced_part_that_is_repeated(share) -> Non
     assert set(names) <= {everything[i]['name'] for i in range(160)}
 
 
-def test_the_seed_chooses_what_is_labelled() -> None:
-    chosen = [choose_labelled(400, share=0.05, seed=seed).tolist() for seed in (0, 0, 1)]
+def test_the_seed_chooses_what_is_labeled() -> None:
+    chosen = [choose_labeled(400, share=0.05, seed=seed).tolist() for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1] != chosen[2]
     # one of each activity, even of too small a share
-    assert choose_labelled(400, share=1e-6, seed=3).shape == (8,)
+    assert choose_labeled(400, share=1e-6, seed=3).shape == (8,)
 
 
 @each_activity
 def test_every_phase_is_anywhere_in_every_step(label) -> None:
     rng = np.random.default_rng(0)
-    phases = np.array([draw_phases(label, rng, 40)[[0, 17, 39]] for _ in range(300)])
+    phases = np.array([sample_phases(label, rng, 40)[[0, 17, 39]] for _ in range(300)])
     assert phases.min() >= 0
     assert all(kstest(column, 'uniform').pvalue > 1e-3 for column in phases.reshape(300, 12).T)
 
@@ -116,7 +116,7 @@ def test_every_phase_is_anywhere_in_every_step(label) -> None:
 def test_one_phase_goes_on_and_the_others_get_nowhere(label) -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
-        steps = np.diff(draw_phases(label, rng, 64), axis=0)
+        steps = np.diff(sample_phases(label, rng, 64), axis=0)
         gone = ((steps + 0.5) % 1 - 0.5).sum(0)
         acting, backwards = divmod(label, 2)
         assert (-gone if backwards else gone)[acting] > 1.5
@@ -126,7 +126,7 @@ def test_one_phase_goes_on_and_the_others_get_nowhere(label) -> None:
 def body_of(label: int, seed: int) -> np.ndarray:
     """Points (64, 15, 3) without noise."""
     rng = np.random.default_rng(seed)
-    return pose_body(draw_figure('test', seed), draw_phases(label, rng, 64))
+    return pose_body(sample_figure('test', seed), sample_phases(label, rng, 64))
 
 
 @each_activity

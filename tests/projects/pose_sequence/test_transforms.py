@@ -73,7 +73,7 @@ def test_place_and_size_are_normalized_away(make_sample: Maker) -> None:
         assert find_size(one) == pytest.approx(1, abs=1e-4)
 
 
-def test_only_the_centre_of_each_step_hides_where_a_person_goes(make_sample: Maker) -> None:
+def test_only_the_center_of_each_step_hides_where_a_person_goes(make_sample: Maker) -> None:
     sample = make_sample()
     sample['keypoints'][..., 0] += 10 * np.arange(20, dtype=np.float32)[:, None]
     whole = apply(sample, 'NormalizePose')['keypoints'][..., 0].mean(1)

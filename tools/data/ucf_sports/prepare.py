@@ -35,7 +35,8 @@ from mmotion.video import VideoError, VideoWriter, read_frames
 from mmotion.video.decode import choose_decoder
 from mmotion.video.files import VIDEO_SUFFIXES
 from mmotion.video.scan import scan_video
-from projects.anomaly.data import COLUMNS, KINDS, SUBSETS
+from projects.anomaly.data import COLUMNS, SUBSETS
+from projects.anomaly.transforms import KINDS
 
 # the folders of UCF Sports, https://www.crcv.ucf.edu/data/UCF_Sports_Action.php
 UCF_SPORTS = frozenset(

@@ -1,12 +1,20 @@
-"""Tiny copies of the data that the configs of frame pairs name, and networks that are quick."""
+"""What the configs need to take a step in a test: tiny videos, and networks that are quick."""
 
 from pathlib import Path
-from typing import Any
+
+from mmengine.config import Config
 
 from tests.moving_boxes import write_pictures, write_video
 
 CAMERA = 'Walking-1/imageSequence/54138969'
 SIZE = 64
+
+
+def prepare(config: Config, root: Path) -> None:
+    """Write tiny data below `root`, and make a network for real videos small."""
+    if config.train_dataloader.dataset.type == 'FramePairs':
+        write_all(root)
+        shrink(config)
 
 
 def write_all(root: Path) -> None:
@@ -19,7 +27,7 @@ def write_all(root: Path) -> None:
         write_pictures(root / 'data' / 'h36m' / subject / CAMERA, 44)
 
 
-def shrink(config: Any) -> None:
+def shrink(config: Config) -> None:
     """Let a config of real videos take a small network of random weights and small frames."""
     config.model.encoder = dict(name='resnet18')
     config.model.losses = dict(kind='mse')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmotion.transforms.shadow_removal import clean_frames, clean_video
+from mmotion.cli.shadow_removal import clean_frames, clean_video
 from mmotion.transforms.shadows import build_remover
 from mmotion.video import inspect_video
 from mmotion.video.sources import FrameSource

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
-from mmotion.transforms.shadows import ColourMask, ShadowRemover, build_remover
+from mmotion.transforms.shadows import ColorMask, ShadowRemover, build_remover
 from mmotion.video.sources import FrameSource
 from mmotion.video.writer import VideoWriter
 from mmotion.visualization.drawing import WHITE, write_text
@@ -126,7 +126,7 @@ def write_preview(
 
 def describe(method: str, remover: ShadowRemover) -> str:
     """A title: the method, and the ranges that it has found or was given."""
-    if isinstance(remover, ColourMask):
+    if isinstance(remover, ColorMask):
         return f'{method} low {remover.low} high {remover.high}'
     return method
 

@@ -1,14 +1,29 @@
-"""Make tiny copies of the data and backbones that the anomaly configs name."""
+"""What the configs need to take a step in a test: tiny copies of their data and backbones."""
 
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
+from projects.anomaly.models import AnomalyDetector
 from tests.video_files import encode
 
 ROOTS = ('ucf_sports', 'anomaly')
 SUBSETS = ('train', 'val', 'test', 'anomaly')
 SIZE = 64
+
+
+def prepare(config: Config, root: Path) -> None:
+    """Write tiny data below `root`, and let the config take a small backbone without weights."""
+    write_all(root)
+    shrink(config)
+
+
+def take_step(model: AnomalyDetector, batch: dict) -> None:
+    """Fit a scorer that is not trained by steps."""
+    embeddings = model.embed(model.data_preprocessor(batch)['inputs'])
+    model.fit(embeddings, torch.zeros(len(embeddings), dtype=torch.long))
+    assert torch.isfinite(model.scorer.error(embeddings)).all()
 
 
 def write_all(root: Path) -> None:
@@ -30,7 +45,7 @@ def shrink(config: Config) -> None:
     """Make the backbone of a config small, without weights, and its clips too."""
     backbone = config.model.backbone
     if backbone.type == 'TimeSformer':
-        backbone.update(init=None, depth=1, image_size=SIZE)
+        backbone.update(init=None, image_size=SIZE, vit={**backbone.get('vit', {}), 'depth': 1})
     else:
         backbone.weights = None
     if backbone.type == 'SlowFast':
