@@ -266,7 +266,7 @@ def read_rows(path: Path, subset: str) -> list[dict[str, Any]]:
         path,
         COLUMNS[:3],
         what=f'the table of {subset!r}',
-        remedy='mmotion prepare ucf-sports makes it',
+        remedy='"mmotion prepare ucf-sports" makes it',
     ):
         clip = _read_clip(row, subset)
         if clip['name'] in clips:
@@ -329,7 +329,7 @@ def _check_disjoint(rows: Sequence[dict[str, Any]]) -> None:
             raise ValueError(
                 f'a recording must be in one of train, val and test, got {row["video"]} in '
                 f'{subsets[row["video"]]} and {subset}; split by recording, as '
-                'mmotion prepare ucf-sports does'
+                '"mmotion prepare ucf-sports" does'
             )
 
 

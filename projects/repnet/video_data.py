@@ -179,7 +179,7 @@ class CountixDataset(AnnotatedVideos):
         clip_frames: int | None = None,
     ) -> None:
         super().__init__(
-            read_countix_csv(ann_file, get_by='the authors of Countix publish it'),
+            read_countix_csv(ann_file, get_by='see mmotion prepare countix download --help'),
             data_root=data_root,
             pipeline=pipeline,
             get_by=f'mmotion prepare countix download {ann_file} {data_root}',

@@ -124,7 +124,7 @@ def test_no_video_at_all_names_the_command_that_gets_them(
 
 
 def test_no_table_says_where_it_is_to_be_had(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r'none\.csv; get it: the authors of Countix'):
+    with pytest.raises(FileNotFoundError, match=r'none\.csv; get it: see mmotion prepare countix'):
         CountixDataset(ann_file=str(tmp_path / 'none.csv'), data_root='', pipeline=[])
 
 
