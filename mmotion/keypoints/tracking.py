@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mmotion.keypoints.poses import Person
 
@@ -88,6 +87,9 @@ class PoseTracker:
         Returns:
             The same, in the same order, with `track` set.
         """
+        # slow to import, and keypoint files, which describe tracks, need none of it
+        from scipy.optimize import linear_sum_assignment
+
         boxes = np.array([find_box(person) for person in people]).reshape(-1, 4)
         expected = np.array([track.expect() for track in self._tracks]).reshape(-1, 4)
         overlap = measure_iou(_enlarge(expected), _enlarge(boxes))

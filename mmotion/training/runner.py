@@ -42,7 +42,6 @@ from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
 from mmotion.training import hooks  # noqa: F401
 from mmotion.training.models import unwrap_model
-from mmotion.transforms import samplers  # noqa: F401
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 # launcher: what starts it, our script for it, where it tells rank, world size and local rank
