@@ -10,22 +10,30 @@ VIDEO ?=
 BIN := .venv/bin
 # changes whenever the environment must be brought up to date
 INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
+# all four fill the folder cv2: to take one away breaks another
+OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
 .PHONY: install demo lint pytest test test-slow clean
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml setup.py requirements/runtime.txt requirements/dev.txt
+# openmmlab.txt without its requirements: they would bring two OpenCVs, and decord, which has no
+# wheel for ARM
+$(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] < (3, 14) else \
 	    "python must be 3.10 to 3.13, got %d.%d from $(PYTHON); run make PYTHON=python3.12" % v[:2])'
 	@echo 'Installing mmotion into .venv: about two minutes and 7 GB of disk, most of it PyTorch'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check $(if $(MAKE_TERMOUT),,--quiet) \
-	    --editable '.[dev]'
+	@$(PIP) uninstall --yes -qq $(OPENCVS)
+	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
+	@$(PIP_INSTALL) -r requirements/runtime.txt -r requirements/headless.txt -r requirements/dev.txt
+	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python tools/demo.py --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
+	$(BIN)/mmotion tool demo --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,13 +1,13 @@
 """Which packages a wheel holds; everything else about the project is in pyproject.toml.
 
-`projects/` and `configs/` lie beside `mmotion/` in a checkout. A wheel carries them as
-`mmotion/bundle/projects` and `mmotion/bundle/configs`, so that site-packages gets the single
-name `mmotion`; `mmotion.paths` finds them in either place.
+`projects/`, `configs/` and `tools/` lie beside `mmotion/` in a checkout. A wheel carries them as
+`mmotion/bundle/projects` and so on, so that site-packages gets the single name `mmotion`;
+`mmotion.paths` finds them in either place.
 """
 
 from setuptools import find_namespace_packages, find_packages, setup
 
-BUNDLED = ('projects', 'configs')
+BUNDLED = ('projects', 'configs', 'tools')
 
 
 def list_bundled_packages(folder: str) -> list[str]:

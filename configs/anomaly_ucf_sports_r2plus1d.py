@@ -1,4 +1,4 @@
-# Anomalies in UCF Sports by a frozen R(2+1)D-18; one GPU, minutes; not measured here.
+# Anomalies in UCF Sports by a frozen R(2+1)D-18; one GPU, minutes; not measured.
 _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
 
 # weights of Kinetics-400 by torchvision, which are downloaded once
@@ -7,5 +7,4 @@ model = dict(
     scorer=dict(type='EmbeddingAutoencoder', dims=(512, 256, 128)),
     data_preprocessor=dict(mean=[110.2, 100.64, 96.0], std=[58.15, 56.47, 55.33]),
 )
-train_cfg = dict(by_epoch=True, max_epochs=50, val_interval=10)
 default_hooks = dict(checkpoint=dict(interval=10, save_best=None))

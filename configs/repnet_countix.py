@@ -1,4 +1,4 @@
-# RepNet on Countix and made repetitions, 400,000 steps as in the paper; one GPU; not measured yet.
+# RepNet on Countix and made repetitions, 400,000 steps as in the paper; one GPU; not measured.
 _base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_videos.py']
 
 model = dict(encoder=dict(type='TimmEncoder', name='resnet50', pretrained=True))
@@ -8,10 +8,8 @@ _countix = dict(type='CountixDataset', ann_file='data/countix/countix_train.csv'
 _made = dict(type='SyntheticRepetitionDataset', num_clips=90_000, **_clips)
 # an epoch: Countix 20 times, and as many made clips
 _datasets = [dict(type='RepeatDataset', dataset=_countix, times=20), _made]
-train_dataloader = dict(
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ConcatDataset', datasets=_datasets),
-)
+_both = dict(type='ConcatDataset', datasets=_datasets)
+train_dataloader = dict(dataset=_both, sampler=dict(type='DefaultSampler', shuffle=True))
 _val = dict(ann_file='data/countix/countix_val.csv', data_root='data/countix/val')
 _test = dict(ann_file='data/countix/countix_test.csv', data_root='data/countix/test')
 val_dataloader = dict(dataset=dict(type='CountixDataset', **_val))

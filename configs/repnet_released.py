@@ -1,4 +1,4 @@
-# RepNet as released by its authors in 2020: count with converted weights; not for training.
+# RepNet with the weights of its authors, converted: to count, not to train; a CPU; not measured.
 _base_ = ['_base_/default_runtime.py', '_base_/repnet.py']
 
 model = dict(encoder=dict(type='KerasResNet50V2Encoder'))

@@ -1,11 +1,11 @@
-"""Keep the OpenMMLab packages importable on today's Python packages, and reach into mmengine.
+"""Keep the OpenMMLab packages importable on today's packages, and PyAV's versions alike.
 
 The only file that works around a dependency. One short function a problem; each looks whether the
 problem is there and does nothing where the dependency has mended it. It is also the only file that
 uses names which mmengine keeps to itself (`_name`): one short function each, at its end.
 
 Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-yapf 0.43.0.
+yapf 0.43.0, av 17.1.0 and 18.1.0.
 """
 
 import functools
@@ -149,6 +149,16 @@ def resolve_own_base_configs() -> None:
 
     resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
     Config._get_cfg_path = staticmethod(resolve_base)
+
+
+def accept_any_tags() -> dict[str, Any]:
+    """What `av.open` must be told to open a video whose tags, such as its title, are not UTF-8.
+
+    PyAV 19 opens it by itself, and no longer knows the argument.
+    """
+    import av
+
+    return {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
 
 
 def options_of(config: Any) -> dict[str, Any]:

@@ -5,13 +5,17 @@ Beyond mmengine, an unknown top-level key is an error, an option must lead somew
 names the file and the line.
 """
 
+import argparse
+import ast
+import contextlib
 import difflib
 import importlib
 import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,8 @@ PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
 OWN_KEYS = frozenset({'custom_imports', 'predictor', 'shipped_weights', 'test_pipeline'})
 KNOWN_KEYS = RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | OWN_KEYS
 
+WORDS = {'true': True, 'false': False}
+
 
 def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
     """Read a config, apply options to it, check its keys and import its modules.
@@ -43,7 +49,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     Args:
         path: Path of a config, or the bare name of a bundled one such as 'repnet_shapes'.
         cfg_options: Values by dotted key, {'optim_wrapper.optimizer.lr': 0.1}. A number in a key
-            is an index into a list; a dict as the value is merged.
+            is an index into a list; a dict as the value is merged, and its keys may hold dots.
 
     Returns:
         The config with `default_scope` set, without the helper variables (`_name`).
@@ -57,7 +63,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     file = find_config(path)
     config = _read(file)
     for key, value in (cfg_options or {}).items():
-        _set_option(config, key, value)
+        _set_option(config, key.split('.'), value)
     for key in [key for key in config if key.startswith('_')]:
         config.pop(key)
     _check_keys(config, file)
@@ -67,6 +73,104 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         sys.path.append(str(folder))
     _import_modules(config.get('custom_imports'), file)
     return config
+
+
+def read_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Read the options of a command line for `load_config`.
+
+    Values are written as mmengine's `DictAction` reads them: `0.1`, `true`, `None`, `a,b`,
+    `[(1, 2), c]`. Differs from it: there are dicts, and a comma within brackets and a space within
+    text stay where they are (`DictAction` recurses until Python stops it, and drops the space).
+
+    Args:
+        texts: `KEY=VALUE` each; a dict as the value in Python's notation, `{'key': value}`.
+
+    Returns:
+        Values by dotted key.
+
+    Raises:
+        ValueError: If one is not `KEY=VALUE`, a bracket is not closed, or a dict is not Python.
+
+    Example:
+        >>> read_options(['a.lr=0.1', 'b=[(1, 2), c]', "boxes={'mouse.mp4': [0, 0, 64, 64]}"])
+        {'a.lr': 0.1, 'b': [(1, 2), 'c'], 'boxes': {'mouse.mp4': [0, 0, 64, 64]}}
+    """
+    options = {}
+    for text in texts:
+        key, separator, value = text.partition('=')
+        if not (key and separator):
+            raise ValueError(f'an option must be KEY=VALUE, got {text!r}')
+        try:
+            options[key] = _read_value(value)
+        except (SyntaxError, TypeError, ValueError) as error:
+            raise ValueError(
+                "the value of an option must close its brackets, and a dict be {'key': value} with "
+                f'its text in quotes, got {text!r}'
+            ) from error
+    return options
+
+
+class OptionsAction(argparse.Action):
+    """Collect `KEY=VALUE KEY=VALUE ...` into a dict, by `read_options`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the options to those that were given before."""
+        try:
+            options = read_options(values or ())
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **options})
+
+
+def _read_value(text: str) -> Any:
+    text = text.strip().strip('\'"')
+    if text.startswith(('{', 'dict(')):
+        value = ast.literal_eval(text)
+        if not isinstance(value, dict):
+            raise TypeError('a set')
+        return value
+    if text.startswith(('(', '[')):
+        end = _find_end(text)
+        if end is None:
+            raise ValueError(f'{text[0]} is not closed')
+        if end == len(text) - 1:
+            items = [_read_value(item) for item in _split(text[1:-1])]
+            return tuple(items) if text[0] == '(' else items
+    items = _split(text)
+    if text and items != [text]:
+        return [_read_value(item) for item in items]
+    for convert in (int, float):
+        with contextlib.suppress(ValueError):
+            return convert(text)
+    return WORDS.get(text.lower(), None if text == 'None' else text)
+
+
+def _depths(text: str) -> Iterator[int]:
+    """How many brackets are open behind each character."""
+    return accumulate((char in '([{') - (char in ')]}') for char in text)
+
+
+def _find_end(text: str) -> int | None:
+    """Find the character that closes the bracket at the start."""
+    return next((i for i, depth in enumerate(_depths(text)) if depth == 0), None)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas outside of brackets; what is behind the last one may be left out."""
+    commas = [
+        i
+        for i, (char, depth) in enumerate(zip(text, _depths(text), strict=True))
+        if char == ',' and depth == 0
+    ]
+    starts = [0, *(i + 1 for i in commas)]
+    items = [text[start:end] for start, end in zip(starts, [*commas, len(text)], strict=True)]
+    return items if items[-1].strip() else items[:-1]
 
 
 def _read(file: Path) -> Config:
@@ -115,13 +219,19 @@ def _locate(error: Exception, file: Path) -> tuple[Path, int | None]:
     return source, line
 
 
-def _set_option(config: Config, key: str, value: Any) -> None:
-    """Set one value by its dotted key; missing dicts on the way are created."""
+def _set_option(config: Config, parts: list[str], value: Any) -> None:
+    """Set one value by the keys that lead to it; missing dicts on the way are created."""
+    key = '.'.join(parts)
     if isinstance(value, Mapping) and value:
         for name, nested in value.items():
-            _set_option(config, f'{key}.{name}', nested)
+            if not isinstance(name, str):
+                raise ValueError(
+                    f'keys of a dict in cfg_options must be text, got {name!r} for {key!r}; put '
+                    'it in quotes'
+                )
+            # a name is one key, whatever dots it has: {'mouse.mp4': [0, 0, 64, 64]}
+            _set_option(config, [*parts, name], nested)
         return
-    parts = key.split('.')
     if parts[0].startswith('_') or parts[0] in PIPELINE_KEYS:
         raise ValueError(
             f'cfg_options must name a key that is read after the file, got {key!r}; set the place '

@@ -1,4 +1,4 @@
-"""Make tiny folders of real-video data sets: the tables and videos that RepNet's configs name."""
+"""Write videos and tables of repetitions, as the real data sets have them."""
 
 import csv
 import shutil
@@ -42,22 +42,3 @@ def write_countix(root: Path, splits: Sequence[str] = ('train', 'val', 'test')) 
             (root / split).mkdir(exist_ok=True)
             shutil.copy(source, root / split / f'{name}_000007_000010.mp4')
     return root
-
-
-def write_all(root: Path) -> None:
-    """Write what every config of real videos needs, at the places that they name, below a root."""
-    write_countix(root / 'data' / 'countix')
-    source = write_video(root / 'data' / 'videos' / 'any.mp4')
-    header = 'name,count,L1,L2,L3,L4,start_frame,end_frame'
-    names = {
-        'repcount/annotation': ('train.csv', 'valid.csv', 'test.csv'),
-        'ucfrep': ('new_train.csv', 'new_val.csv'),
-    }
-    for folder, tables in names.items():
-        columns = header if folder == 'ucfrep' else header.removesuffix(',start_frame,end_frame')
-        row = ['clip.avi', 2, 1, 31, 31, 61, 1, 80][: columns.count(',') + 1]
-        for table in tables:
-            write_table(root / 'data' / folder / table, columns, [row])
-    for folder in ('repcount/video', 'ucf101'):
-        (root / 'data' / folder).mkdir()
-        shutil.copy(source, root / 'data' / folder / 'clip.mp4')

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmotion import compat
+from mmotion.video.scan import scan_video
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SOURCES = [
@@ -220,6 +222,38 @@ class TestOwnBaseConfigs:
         compat.resolve_own_base_configs()
         assert Config._get_cfg_path('mmaction::x.py', '') == ('mmaction::x.py', 'mended')
         assert Config._get_cfg_path('_base_/x.py', '') == ('_base_/x.py', 'mended')
+
+
+class TestTags:
+    @pytest.fixture
+    def video(self, tmp_path: Path) -> Path:
+        """A video with a title in Latin-1."""
+        with av.open(str(tmp_path / 'video.mkv'), 'w') as container:
+            container.metadata['title'] = 'Caf@'
+            stream = container.add_stream('mpeg4', rate=30)
+            stream.width, stream.height = 64, 48
+            container.mux(stream.encode(av.VideoFrame(64, 48, 'yuv420p')))
+            container.mux(stream.encode(None))
+        path = tmp_path / 'latin.mkv'
+        content = (tmp_path / 'video.mkv').read_bytes()
+        assert b'Caf@' in content
+        path.write_bytes(content.replace(b'Caf@', 'Café'.encode('latin-1')))
+        return path
+
+    @pytest.mark.skipif(not compat.accept_any_tags(), reason='PyAV 19 opens it by itself')
+    def test_fails_without_the_remedy(self, video):
+        with pytest.raises(UnicodeDecodeError):
+            av.open(str(video))
+
+    def test_opens_with_the_remedy(self, video):
+        assert scan_video(video).info.num_frames == 1
+
+    @pytest.mark.parametrize(
+        ('version', 'told'), [('17.1.0', True), ('18.1.0', True), ('19.0.2', False)]
+    )
+    def test_a_version_without_the_argument_is_not_told(self, version, told, monkeypatch):
+        monkeypatch.setattr(av, '__version__', version)
+        assert bool(compat.accept_any_tags()) == told
 
 
 def is_private(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Reading configs: what is found, what is changed, and what is refused with which words."""
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmotion.config import load_config
+from mmotion.config import OptionsAction, load_config, read_options
 
 RUNTIME = "_base_ = 'mmotion::_base_/default_runtime.py'\n"
 
@@ -82,6 +83,9 @@ MODEL = 'model = dict(lr=0.1, layers=[dict(width=1), dict(width=2)], size=(1, 2)
         pytest.param({'model.layers.0': 7}, dict(layers=[7, dict(width=2)]), id='item of a list'),
         pytest.param({'model': dict(lr=2, x=dict(y=1))}, dict(lr=2, x=dict(y=1)), id='merged dict'),
         pytest.param({'model.clip': {}}, dict(clip={}), id='empty dict'),
+        pytest.param(
+            {'model.clip': {'a.mp4': {'x': 1}}}, dict(clip={'a.mp4': dict(x=1)}), id='dots in a key'
+        ),
     ],
 )
 def test_options(write, options, expected):
@@ -106,6 +110,9 @@ def test_options(write, options, expected):
         pytest.param({'modle.lr': 1}, r"got 'modle' \(did you mean 'model'\?\)", id='misspelt'),
         pytest.param({'_size': 1}, r"got '_size'; set the place where", id='helper'),
         pytest.param(
+            {'model': {1: 2}}, r"must be text, got 1 for 'model'; put", id='key is no text'
+        ),
+        pytest.param(
             {'train_pipeline.0.x': 1}, r'train_dataloader.dataset.pipeline', id='pipeline'
         ),
     ],
@@ -113,6 +120,65 @@ def test_options(write, options, expected):
 def test_an_option_that_would_be_ignored_is_refused(write, options, message):
     with pytest.raises(ValueError, match=message):
         load_config(write(MODEL), options)
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        pytest.param('1', 1, id='int'),
+        pytest.param('1e-3', 0.001, id='float'),
+        pytest.param('False', False, id='bool'),
+        pytest.param('None', None, id='None'),
+        pytest.param('', '', id='nothing'),
+        pytest.param("'a'", 'a', id='quotes'),
+        pytest.param('x=y', 'x=y', id='equals sign'),
+        pytest.param('1,b', [1, 'b'], id='list without brackets'),
+        pytest.param('[(1, 2), [a, b], c]', [(1, 2), ['a', 'b'], 'c'], id='nested lists'),
+        pytest.param('(1,)', (1,), id='tuple of one'),
+        pytest.param('[]', [], id='empty list'),
+        pytest.param('my videos/a', 'my videos/a', id='space'),
+        pytest.param('[ab]c,d', ['[ab]c', 'd'], id='text that starts with a bracket'),
+        # mmengine's DictAction ends in a RecursionError for each of these
+        pytest.param("{'a.mp4': [1, 2]}", {'a.mp4': [1, 2]}, id='dict'),
+        pytest.param('mouse(001,002)', 'mouse(001,002)', id='comma within brackets'),
+        # and takes these for text
+        pytest.param("{'a': 1}", {'a': 1}, id='small dict'),
+        pytest.param("[{'a': 1, 'b': {}}, 2]", [{'a': 1, 'b': {}}, 2], id='dict in a list'),
+    ],
+)
+def test_a_value_of_the_command_line(text, expected):
+    value = read_options([f'model.x={text}'])['model.x']
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        pytest.param('model', "must be KEY=VALUE, got 'model'", id='no value'),
+        pytest.param('=1', "must be KEY=VALUE, got '=1'", id='no key'),
+        pytest.param('x=[1,2', r"must close its brackets.*got 'x=\[1,2'", id='open bracket'),
+        pytest.param('x={a: 1}', r"a dict be \{'key': value\}.*got 'x=\{a: 1\}'", id='not Python'),
+        pytest.param('x={1, 2}', r"a dict be \{'key': value\}", id='set'),
+        pytest.param('x=[dict(a=1)]', r"a dict be \{'key': value\}", id='dict()'),
+    ],
+)
+def test_a_value_of_the_command_line_that_cannot_be_read(text, message, capsys):
+    with pytest.raises(ValueError, match=message):
+        read_options([text])
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
+    with pytest.raises(SystemExit, match='2'):
+        parser.parse_args(['--cfg-options', text])
+    assert 'error: argument --cfg-options: ' in capsys.readouterr().err
+
+
+def test_options_of_a_command_line_add_up():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
+    assert parser.parse_args([]).cfg_options is None
+    given = ['--cfg-options', 'a=1', 'b=2', '--cfg-options', "b={'c': 3}"]
+    assert parser.parse_args(given).cfg_options == dict(a=1, b=dict(c=3))
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,12 @@ def test_installed_wheel_lists_the_bundled_configs(
     assert {line.split()[0] for line in listed.splitlines()} == configs
 
 
+def test_installed_wheel_passes_the_doctor(environment: Environment, tmp_path: Path) -> None:
+    report = environment.run('mmotion', 'doctor', cwd=tmp_path)
+
+    assert 'ok      opencv' in report
+
+
 def test_installed_wheel_imports_projects_from_the_bundle(
     environment: Environment, tmp_path: Path
 ) -> None:

@@ -5,7 +5,13 @@ model = dict(
     type='AnomalyDetector',
     # of normal clips
     false_alarm_rate=0.05,
-    data_preprocessor=dict(type='EmbeddingPreprocessor', format_shape='NCTHW'),
+    # of TimeSformer and SlowFast: 0.45 and 0.225 of values in [0, 1]
+    data_preprocessor=dict(
+        type='EmbeddingPreprocessor',
+        mean=[114.75, 114.75, 114.75],
+        std=[57.375, 57.375, 57.375],
+        format_shape='NCTHW',
+    ),
 )
 predictor = dict(type='AnomalyPredictor')
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import choose_device
+from mmotion.checks import check_at_least, check_choice, choose_device
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
 
@@ -330,10 +330,8 @@ def build_detector(
         ImportError: If the package of the detector is not installed.
         OSError: If a model cannot be downloaded.
     """
-    if name not in DETECTORS:
-        raise ValueError(f'detector must be one of {", ".join(DETECTORS)}, got detector={name!r}')
-    if max_persons < 1:
-        raise ValueError(f'max_persons must be at least 1, got max_persons={max_persons}')
+    check_choice('detector', name, DETECTORS)
+    check_at_least('max_persons', max_persons, 1)
     if model_path is not None and not Path(model_path).expanduser().exists():
         raise FileNotFoundError(
             f'model_path must be a file that is there, got {os.fspath(model_path)!r}; correct '

@@ -22,6 +22,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from mmotion.compat import accept_any_tags
+
 # frames per second of a stream that names no rate; FFmpeg assumes the same
 _DEFAULT_FPS = 25.0
 # a file was cut off if it lacks more than both of what its header announces; headers round, and
@@ -123,8 +125,8 @@ def open_video(path: Path) -> Iterator[av.VideoStream]:
         VideoError: If FFmpeg cannot read the file, or it holds no video.
     """
     try:
-        # absolute, as FFmpeg takes 'a:b.mp4' for a protocol; replace, for tags in Latin-1
-        container = av.open(str(path.absolute()), metadata_errors='replace')
+        # absolute, as FFmpeg takes 'a:b.mp4' for a protocol
+        container = av.open(str(path.absolute()), **accept_any_tags())
     except av.FFmpegError as error:
         raise VideoError(
             f'a video must be a file that FFmpeg can read, got path={path} ({error.strerror}); '

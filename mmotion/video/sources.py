@@ -182,10 +182,11 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
         raise VideoError(
             f'a picture must be readable, got path={path} ({error.strerror}); copy it again'
         ) from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if len(content) else None
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
         raise VideoError(
             f'a picture must be one that OpenCV reads, got path={path}; it is damaged, copy it '
             'again'
         )
-    return np.asarray(image, np.uint8)
+    # IMREAD_COLOR_RGB is younger than the oldest OpenCV that is supported
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

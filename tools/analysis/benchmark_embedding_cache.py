@@ -9,14 +9,13 @@ Files written into the work dir: published/, cold/, warm/, the runs; embeddings/
 folder is emptied first.
 
 Example:
-    python tools/analysis/benchmark_embedding_cache.py anomaly_folder
+    mmotion benchmark embedding-cache anomaly_folder
 """
 
 import argparse
 import copy
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +25,6 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.config import load_config
 from mmotion.training.runner import build_runner

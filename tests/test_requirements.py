@@ -1,0 +1,43 @@
+"""`make install` takes OpenMMLab's packages without their requirements; ours must name the rest."""
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+REQUIREMENTS = Path(__file__).resolve().parents[1] / 'requirements'
+# two OpenCVs in one folder, and a reader of videos that is not used and has no wheel for ARM
+LEFT_OUT = {'opencv-python', 'opencv-contrib-python', 'decord'}
+
+
+def read(name: str) -> dict[str, Requirement]:
+    lines = (REQUIREMENTS / f'{name}.txt').read_text(encoding='utf-8').splitlines()
+    required = [Requirement(line) for line in lines if line and not line.startswith('#')]
+    return {requirement.name.lower().replace('_', '-'): requirement for requirement in required}
+
+
+@pytest.mark.parametrize('package', sorted(read('openmmlab')))
+def test_what_openmmlab_requires_is_required_here(package: str):
+    required = {
+        requirement.name.lower().replace('_', '-')
+        for line in metadata.requires(package) or []
+        if 'extra' not in str((requirement := Requirement(line)).marker)
+    }
+    ours = read('runtime').keys() | read('openmmlab').keys() | LEFT_OUT
+    assert required
+    assert required <= ours
+
+
+def test_the_opencvs_of_a_wheel_are_one_version():
+    ranges = {str(requirement.specifier) for requirement in read('opencv').values()}
+    ranges.add(str(read('headless')['opencv-contrib-python-headless'].specifier))
+    assert read('opencv').keys() == {'opencv-python', 'opencv-contrib-python'}
+    assert len(ranges) == 1
+
+
+def test_the_oldest_versions_are_in_range():
+    ours = read('runtime') | read('openmmlab') | read('opencv') | read('headless')
+    for name, pin in read('oldest').items():
+        (version,) = (specifier.version for specifier in pin.specifier)
+        assert ours[name].specifier.contains(version), name
