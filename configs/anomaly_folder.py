@@ -1,7 +1,7 @@
 # Anomalies in your own videos, data/anomaly, by a frozen R(2+1)D-18; a CPU or GPU; not measured.
 _base_ = 'anomaly_ucf_sports_r2plus1d.py'
 
-# made of a folder root/class/*.mp4 by tools/data/ucf_sports/prepare.py
+# made of a folder root/class/*.mp4 by mmotion prepare ucf-sports
 _root = 'data/anomaly'
 _tables = {subset: f'{_root}/{subset}.csv' for subset in ('train', 'val', 'test', 'anomaly')}
 _train, _val = (dict(data_root=_root, ann_files={key: _tables[key]}) for key in ('train', 'val'))

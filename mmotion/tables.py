@@ -10,6 +10,7 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class Row:
     """A row of a table, which knows where it stands.
 
     Attributes:
-        values: Text of each column, without spaces around it; '' where a column is blank.
+        values: Text of every column, without spaces around it; '' where the row has none.
         line: Number of its (last) line, from 1 on.
         path: The table.
     """
@@ -112,7 +113,8 @@ def read_table(
                 cells = [cell.strip() for cell in cells]
                 if not any(cells):
                     continue
-                row = Row(dict(zip(header, cells, strict=False)), reader.line_num, path)
+                values = dict(zip_longest(header, cells[: len(header)], fillvalue=''))
+                row = Row(values, reader.line_num, path)
                 if len(cells) < needed or any(cells[len(header) :]):
                     raise ValueError(
                         f'a row must have a value for each of {len(header)} columns, got '

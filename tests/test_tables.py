@@ -16,6 +16,9 @@ def test_columns_come_in_any_order_and_others_are_passed_over(table: Path) -> No
     assert (first.text('file'), first.number('count'), first.text('note')) == ('a.mp4', 3, 'a, b')
     assert (second.whole('count'), second.text('note'), second.text('gone')) == (4, '', '')
     assert second.where == f'line 5 of {table}'
+    table.write_text('file,count,note\na.mp4,3\n')
+    (row,) = read_table(table, ['file', 'count'])
+    assert row.values == {'file': 'a.mp4', 'count': '3', 'note': ''}
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ the checkout; that they are in a wheel as well is the work of `setup.py`.
 
 import ast
 import difflib
-import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from mmotion.paths import enable_projects, find_root
 
@@ -81,15 +81,18 @@ def run_script(file: Path, arguments: Sequence[str], *, prog: str) -> int:
         Its exit code.
     """
     enable_projects()
-    before = sys.argv, sys.path[:]
-    sys.argv = [prog, *arguments]
+    before = sys.argv, sys.path[:], sys.modules['__main__']
+    # as runpy does, which would take away `prog`; worker processes find their functions in it
+    script = ModuleType('__main__')
+    script.__file__ = str(file)
+    sys.argv, sys.modules['__main__'] = [prog, *arguments], script
     sys.path.insert(0, str(file.parent))
     try:
-        runpy.run_path(str(file), run_name='__main__')
+        exec(compile(file.read_bytes(), str(file), 'exec'), vars(script))
     except SystemExit as stop:
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
-        sys.argv, sys.path[:] = before
+        sys.argv, sys.path[:], sys.modules['__main__'] = before
     return 0

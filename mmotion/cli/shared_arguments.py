@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,9 +65,9 @@ def read_config(config: str, cfg_options: list[str] | None, *required: str) -> '
         FileNotFoundError: If there is no such config.
         ValueError: If it cannot be read, or lacks one of those keys.
     """
-    from mmotion.config import load_config
+    from mmotion.config import load_config, read_options
 
-    loaded = load_config(config, parse_config_options(cfg_options))
+    loaded = load_config(config, read_options(cfg_options or ()))
     missing = [key for key in required if loaded.get(key) is None]
     if missing:
         raise ValueError(
@@ -75,19 +75,6 @@ def read_config(config: str, cfg_options: list[str] | None, *required: str) -> '
             f'{loaded.filename} without {", ".join(missing)}'
         )
     return loaded
-
-
-def parse_config_options(words: list[str] | None) -> dict[str, Any]:
-    """Turn `a.b=1` into {'a.b': 1}, by mmengine's rules of how values are written."""
-    from mmotion.compat import apply_compat
-
-    apply_compat()
-    # too slow to import for `--help`
-    from mmengine.config import DictAction
-
-    reader = argparse.ArgumentParser(add_help=False)
-    reader.add_argument('--options', nargs='+', action=DictAction)
-    return reader.parse_args(['--options', *words]).options if words else {}
 
 
 def set_local_rank(args: argparse.Namespace) -> None:

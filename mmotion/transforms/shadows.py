@@ -1,7 +1,7 @@
 """Take the shadow out of pictures of something that moves, in four ways.
 
 A shadow moves with what casts it, so that a method that looks for motion finds both. No way suits
-all videos; `tools/data/remove_shadows.py --preview` shows them side by side.
+all videos; `mmotion remove-shadows --preview` shows them side by side.
 
 hsv: keeps what has the color of the object and blackens the rest. For an object of one color that
     is brighter than the background. Ranges of hue, saturation and value are given, or estimated.

@@ -178,7 +178,7 @@ class RemoveShadows(BaseTransform):
 
     What 'background', and 'hsv' without given ranges, must know of a video they learn from frames
     that are spread over it, when its first pair comes. In prediction, where single frames come in,
-    neither these nor 'ssim' can work: there use `tools/data/remove_shadows.py` beforehand.
+    neither these nor 'ssim' can work: there use `mmotion remove-shadows` beforehand.
 
     Args:
         method: 'hsv', 'ssim', 'filter' or 'background'.
@@ -228,7 +228,7 @@ class RemoveShadows(BaseTransform):
                 if not video:
                     raise ValueError(
                         f'method={self.method!r} must know the whole video, got single frames; '
-                        'remove its shadows beforehand: python tools/data/remove_shadows.py'
+                        'remove its shadows beforehand: mmotion remove-shadows'
                     )
                 remover.fit(FrameSource(Path(video), video).sample(self.num_frames))
             if len(self._removers) == MAX_REMOVERS:

@@ -3,8 +3,8 @@
 Two kinds, CSV with a header; further columns are not read:
     Countix: `video_id,kinetics_start,kinetics_end,repetition_start,repetition_end,count`; a row is
         a stretch whose repetitions were counted, in seconds of the whole YouTube video. The files
-        of the videos are those of tools/data/countix, trimmed to the Kinetics interval and named
-        `<video_id>_<kinetics_start>_<kinetics_end>.mp4`, six digits each.
+        of the videos are those of `mmotion prepare countix`, trimmed to the Kinetics interval and
+        named `<video_id>_<kinetics_start>_<kinetics_end>.mp4`, six digits each.
     Cycles (RepCount-A, UCFRep): a row is a video, with `name` (or `video_id`), `count` (or
         `counts`), and in `L1,L2,L3,...` the first frame and the end of each cycle in turn, blank
         where there are no more; UCFRep also has `start_frame,end_frame` of the part that counts.

@@ -157,9 +157,9 @@ class CountixDataset(AnnotatedVideos):
     cannot be decoded are replaced by the one before them.
 
     Args:
-        ann_file: An official table, or `available.csv` of tools/data/countix/check.py.
+        ann_file: An official table, or `available.csv` of `mmotion prepare countix check`.
         data_root: Folder of the videos, trimmed to the Kinetics interval, as
-            tools/data/countix/download.py stores them.
+            `mmotion prepare countix download` stores them.
         pipeline: Transforms for each video.
         size: Width and height of the frames in pixels.
         clip_frames: Frames in a clip, for training; None gives whole intervals, for testing.
@@ -179,10 +179,10 @@ class CountixDataset(AnnotatedVideos):
         clip_frames: int | None = None,
     ) -> None:
         super().__init__(
-            read_countix_csv(ann_file, get_by='see tools/data/countix/README.md'),
+            read_countix_csv(ann_file, get_by='see mmotion prepare countix download --help'),
             data_root=data_root,
             pipeline=pipeline,
-            get_by=f'python tools/data/countix/download.py {ann_file} {data_root}',
+            get_by=f'mmotion prepare countix download {ann_file} {data_root}',
             size=size,
             clip_frames=clip_frames,
         )

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -36,3 +38,40 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / 'no_module.py').write_text("custom_imports = dict(imports=['not_there'])")
     (tmp_path / 'empty').mkdir()
     return tmp_path
+
+
+SCRIPT = '''"""Do {name}."""
+
+import sys
+import neighbour
+
+def main():
+    print(sys.argv, neighbour.WORD)
+    if sys.argv[1:] == ['broken']:
+        raise ValueError('a wrong word')
+    sys.exit('no more' if sys.argv[1:] == ['stop'] else len(sys.argv[1:]) - 1)
+
+if __name__ == '__main__':
+    main()
+'''
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A root with scripts: of two data sets, two benchmarks, and a door, which is none."""
+    root = tmp_path / 'root' / 'tools'
+    for name in (
+        'data/big_set/get.py', 'data/big_set/check.py', 'data/small_set/prepare.py',
+        'analysis/benchmark_one.py', 'analysis/benchmark_two_ways.py', 'demo.py',
+    ):  # fmt: skip
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(SCRIPT.format(name=file.stem))
+        (file.parent / 'neighbour.py').write_text(f'WORD = {file.parent.name!r}')
+    (root / 'train.py').write_text(
+        '"""`python tools/train.py ...`: the same as `mmotion train`."""\n'
+        "if __name__ == '__main__':\n    pass\n"
+    )
+    monkeypatch.setattr('mmotion.cli.scripts.find_root', lambda: root.parent)
+    yield root
+    sys.modules.pop('neighbour', None)

@@ -2,7 +2,6 @@ import argparse
 
 import pytest
 
-from mmotion.cli import shared_arguments
 from mmotion.cli.commands import predict, train
 
 
@@ -39,11 +38,3 @@ def test_resume(words, resume):
 def test_regions_may_be_named_twice():
     args = parse(predict, 'c', 'a.mp4', '--regions', '1,2,3,4', '--regions', 'b=1,2,3,4')
     assert args.regions == ['1,2,3,4', 'b=1,2,3,4']
-
-
-def test_values_are_read_as_a_config_has_them():
-    words = ['a.b=1', "c='x'", 'd=[1,2]', 'e=None']
-    assert shared_arguments.parse_config_options(words) == {
-        'a.b': 1, 'c': 'x', 'd': [1, 2], 'e': None,
-    }  # fmt: skip
-    assert shared_arguments.parse_config_options(None) == {}

@@ -47,9 +47,9 @@ def test_the_official_files_are_read_whole(data_root, split, num_rows, num_video
         pytest.param([HEADER], 'CSV must have a row at least, got none in .*; ', id='no_row'),
         pytest.param([], 'CSV must have the columns', id='empty_file'),
         pytest.param(
-            [HEADER, ROW[:-2]], 'each row must have one value a column, .* line 2', id='gap'
+            [HEADER, ROW[:-2]], 'a row must have a value for each of 7 columns, .* line 2', id='gap'
         ),
-        pytest.param([HEADER, ROW + ',1'], 'each row must have one value a column', id='too_many'),
+        pytest.param([HEADER, ROW + ',1'], 'got 8 values in line 2', id='too_many'),
         pytest.param(
             [HEADER, ROW.replace('aaaaaaaaaaa', '../aaaaaaaa')],
             "video_id must be the 11 characters of a YouTube id, got '../aaaaaaaa' in line 2 of",
@@ -57,22 +57,28 @@ def test_the_official_files_are_read_whole(data_root, split, num_rows, num_video
         ),
         pytest.param(
             [HEADER, ROW, ROW.replace('5,15', 'x,15')],
-            "kinetics_start must be a whole number from 0 on, got 'x' in line 3 of .*; correct it",
+            "must be a whole number from 0 on, got kinetics_start='x' in line 3 of .*; correct it",
             id='no_number',
         ),
         pytest.param(
-            [HEADER, ROW.replace(',5,', ',-5,')], "kinetics_start must .* got '-5'", id='negative'
+            [HEADER, ROW.replace(',5,', ',-5,')],
+            "kinetics_start must .* got kinetics_start='-5'",
+            id='negative',
         ),
         pytest.param(
-            [HEADER, ROW.replace('14.5', 'nan')], "repetition_end must .* got 'nan'", id='nan'
+            [HEADER, ROW.replace('14.5', 'nan')],
+            "repetition_end must .* got repetition_end='nan'",
+            id='nan',
         ),
         pytest.param(
             [HEADER, ROW.replace(',5,', ',5.5,')],
-            "kinetics_start must be a whole number from 0 on, got '5.5'",
+            "kinetics_start must be a whole number from 0 on, got kinetics_start='5.5'",
             id='part_of_a_second',
         ),
         pytest.param(
-            [HEADER, ROW[:-1] + '4.5'], "count must be a whole number .* got '4.5'", id='count'
+            [HEADER, ROW[:-1] + '4.5'],
+            "count must be a whole number .* got count='4.5'",
+            id='count',
         ),
         pytest.param(
             [HEADER, ROW.replace('5,15', '15,5')],
@@ -102,7 +108,7 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
     (row,) = importlib.import_module('countix_table').read_countix(path)
     assert row.video.file_name(trimmed=True) == 'aaaaaaaaaaa_000005_000015.mp4'
     path.write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(ValueError, match='CSV must be a table in UTF-8, got '):
+    with pytest.raises(ValueError, match='CSV must be a CSV file in UTF-8, got '):
         importlib.import_module('countix_table').read_countix(path)
 
 

@@ -175,7 +175,7 @@ def test_a_good_collection_exits_with_0(root: Path, tmp_path: Path) -> None:
         pytest.param(['none.txt', 'o.txt', '--to', 'list'], 'must be a file, got', id='source'),
         pytest.param(['{root}', 'o', '--to', 'list', '--videos', '.'], 'leave it out', id='root'),
         pytest.param(
-            ['{root}', 'o', '--to', 'list', '--without', '{bad}'], 'the column path', id='table'
+            ['{root}', 'o', '--to', 'list', '--without', '{bad}'], 'the columns path', id='table'
         ),
         pytest.param(
             ['{bad}', 'o.csv', '--to', 'kinetics'],

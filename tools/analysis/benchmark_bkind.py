@@ -18,16 +18,11 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from benchmark import describe_machine, time_in_turn
+from benchmark_timesformer import describe_machine, time_in_turn
 from reference_bkind import ReferenceBKinD
+from torch import Tensor
 
 from mmotion.training.memory import keep_freed_memory
 from projects.bkind.models import TURNS, BKinD

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mmotion.atomic import write_atomically
-from mmotion.cli.shared_arguments import add_config_options, parse_config_options
+from mmotion.cli.shared_arguments import add_config_options
 
 HOW_TO_GO_ON = '; the same command goes on'
 METRIC = 'acc/top1'
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
             '--seeds must be at least 1 and --share in (0, 1], got '
             f'--seeds {args.seeds} and --share {args.share:g}'
         )
+    from mmotion.config import read_options
+
     seeds = range(args.seeds)
     found = compare(
         args.pretrain,
@@ -61,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         share=args.share,
         seeds=seeds,
         work_dir=args.work_dir,
-        options=parse_config_options(args.cfg_options),
-        pretrain_options=parse_config_options(args.pretrain_options),
+        options=read_options(args.cfg_options or ()),
+        pretrain_options=read_options(args.pretrain_options or ()),
         metric=args.metric,
     )
     write_table(found, seeds, args.work_dir / 'label_efficiency.csv', metric=args.metric)

@@ -118,13 +118,13 @@ def test_no_video_at_all_names_the_command_that_gets_them(
     make_countix: Callable, tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / 'val')
-    command = f'python tools/data/countix/download.py {tmp_path}/countix_val.csv {tmp_path}/val'
+    command = f'mmotion prepare countix download {tmp_path}/countix_val.csv {tmp_path}/val'
     with pytest.raises(FileNotFoundError, match=f'2 missing, 0 broken; get them: {command}'):
         make_countix()
 
 
 def test_no_table_says_where_it_is_to_be_had(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r'none\.csv; get it: see tools/data/countix'):
+    with pytest.raises(FileNotFoundError, match=r'none\.csv; get it: see mmotion prepare countix'):
         CountixDataset(ann_file=str(tmp_path / 'none.csv'), data_root='', pipeline=[])
 
 
@@ -267,5 +267,5 @@ def test_countix_without_data_names_the_command(
     shutil.rmtree(tmp_path / 'data' / 'countix' / 'train')
     assert main(['train', 'repnet_countix', '--work-dir', 'run', '--cfg-options', *TINY]) == 2
     error = capsys.readouterr().err
-    assert 'python tools/data/countix/download.py data/countix/countix_train.csv' in error
+    assert 'mmotion prepare countix download data/countix/countix_train.csv' in error
     assert 'Traceback' not in error

@@ -108,7 +108,8 @@ def _report(rows: Sequence[CountixRow], out_dir: Path) -> int:
 
     good = [row for row, (_, problem) in zip(rows, problems, strict=True) if not problem]
     target = out_dir / 'available.csv'
-    write_table(target, list(rows[0].values), [row.values for row in good])
+    columns = dict.fromkeys(name for row in rows for name in row.values)
+    write_table(target, [*columns], [row.values for row in good])
     num_files = sum(not item.problem for item in checked.values())
     print(
         f'{len(good):,} of {len(rows):,} videos available, in {num_files:,} of {len(checked):,} '

@@ -11,15 +11,13 @@ file, or the one that it would have; `seconds`, how long the file is.
 Data: Dwibedi et al., Counting Out Time, CVPR 2020, section 4, https://arxiv.org/abs/2006.15418
 """
 
-import csv
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from mmotion.tables import write_table
+from mmotion.tables import Row, read_table, write_table
 
 _COLUMNS = (
     'video_id',
@@ -73,7 +71,7 @@ class CountixRow:
         repetition_end_s: Where the repetitions end, in seconds of the whole video.
     """
 
-    values: dict[str, str]
+    values: Mapping[str, str]
     video: CountixVideo
     repetition_end_s: float
 
@@ -114,8 +112,13 @@ class Manifest:
         self.outcomes: dict[str, Outcome] = {}
         if path.is_file():
             names = [field.name for field in fields(Outcome)]
-            for _, values in _read_table(path, names, 'delete it, the videos stay'):
-                self.outcomes[values['file']] = Outcome(**{name: values[name] for name in names})
+            remedy = 'delete it, the videos stay'
+            for row in read_table(
+                path, names, what='the manifest', remedy=remedy, may_be_empty=True
+            ):
+                self.outcomes[row.text('file')] = Outcome(
+                    **{name: row.text(name) for name in names}
+                )
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Add rows, or replace those of the same files."""
@@ -135,16 +138,8 @@ def read_countix(path: Path) -> list[CountixRow]:
         ValueError: If a column is missing, there is no row, or a row is not as described; the
             message names the line.
     """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'CSV must be a file, got {path}; the official ones are countix_train.csv, '
-            'countix_val.csv and countix_test.csv'
-        )
-    lines = _read_table(path, _COLUMNS, 'take the official file')
-    rows = [_parse_row(values, f'line {line} of {path}') for line, values in lines]
-    if not rows:
-        raise ValueError(f'CSV must have a row at least, got none in {path}; download it again')
-    return rows
+    remedy = 'take the official file, such as countix_val.csv'
+    return [_parse_row(row) for row in read_table(path, _COLUMNS, what='CSV', remedy=remedy)]
 
 
 def describe_kinds(failures: Iterable[Outcome]) -> str:
@@ -158,70 +153,27 @@ def describe_kinds(failures: Iterable[Outcome]) -> str:
     return ', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())
 
 
-def _read_table(
-    path: Path, columns: Sequence[str], remedy: str
-) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows of a CSV that has these columns, each with the number of its line."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark before the first column
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            rows = [(reader.line_num, values) for values in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
+def _parse_row(row: Row) -> CountixRow:
+    video_id = row.text('video_id')
+    if not re.fullmatch(r'[\w-]{11}', video_id, re.ASCII):
         raise ValueError(
-            f'CSV must be a table in UTF-8, got {error} in {path}; {remedy}'
-        ) from error
-    if missing:
-        raise ValueError(
-            f'CSV must have the columns {", ".join(columns)}, got {path} without '
-            f'{", ".join(missing)}; {remedy}'
-        )
-    for line, values in rows:
-        if None in values or None in values.values():
-            raise ValueError(
-                f'each row must have one value a column, got another number in line {line} of '
-                f'{path}; {remedy}'
-            )
-    return rows
-
-
-def _parse_row(values: dict[str, str], where: str) -> CountixRow:
-    if not re.fullmatch(r'[\w-]{11}', values['video_id'], re.ASCII):
-        raise ValueError(
-            f'video_id must be the 11 characters of a YouTube id, got {values["video_id"]!r} '
-            f'in {where}; correct it'
+            f'video_id must be the 11 characters of a YouTube id, got {video_id!r} in {row.where}; '
+            'correct it'
         )
     start_s, end_s, _ = (
-        _parse_number(values, name, where, whole=True)
-        for name in ('kinetics_start', 'kinetics_end', 'count')
+        row.whole(name, at_least=0) for name in ('kinetics_start', 'kinetics_end', 'count')
     )
     first_s, last_s = (
-        _parse_number(values, name, where) for name in ('repetition_start', 'repetition_end')
+        row.number(name, at_least=0) for name in ('repetition_start', 'repetition_end')
     )
     if not (start_s < end_s and first_s < last_s):
         raise ValueError(
-            f'an interval must begin before it ends, got {start_s:g} to {end_s:g} s with the '
-            f'repetitions from {first_s:g} to {last_s:g} s in {where}; correct it'
+            f'an interval must begin before it ends, got {start_s} to {end_s} s with the '
+            f'repetitions from {first_s:g} to {last_s:g} s in {row.where}; correct it'
         )
     if first_s < start_s - _TOLERANCE_S or last_s > end_s + _TOLERANCE_S:
         raise ValueError(
             f'the repetitions must lie in the Kinetics interval, got {first_s:g} to {last_s:g} s '
-            f'outside {start_s:g} to {end_s:g} s in {where}; correct it'
+            f'outside {start_s} to {end_s} s in {row.where}; correct it'
         )
-    return CountixRow(values, CountixVideo(values['video_id'], int(start_s), int(end_s)), last_s)
-
-
-def _parse_number(
-    values: Mapping[str, str], name: str, where: str, *, whole: bool = False
-) -> float:
-    try:
-        number = float(values[name])
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0) or (whole and number % 1):
-        kind = 'whole number' if whole else 'number'
-        raise ValueError(
-            f'{name} must be a {kind} from 0 on, got {values[name]!r} in {where}; correct it'
-        )
-    return number
+    return CountixRow(row.values, CountixVideo(video_id, start_s, end_s), last_s)

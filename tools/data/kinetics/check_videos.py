@@ -13,7 +13,6 @@ Example:
 """
 
 import argparse
-import csv
 import multiprocessing
 import os
 import signal
@@ -27,7 +26,7 @@ from convert_layout import add_source_options, read_source
 from rich.console import Console
 from rich.progress import track
 
-from mmotion.tables import write_table
+from mmotion.tables import read_table, write_table
 from mmotion.video import VideoError, read_frames
 from mmotion.video.scan import scan_video
 from projects.timesformer.layouts import VideoList
@@ -114,16 +113,12 @@ class Memory:
         self.sizes: dict[str, int] = {}
         self.problems: dict[str, str] = {}
         if path.is_file():
-            with open(path, newline='', encoding='utf-8') as file:
-                reader = csv.DictReader(file)
-                if reader.fieldnames != [*_COLUMNS]:
-                    raise ValueError(
-                        f'checked.csv must have the columns {",".join(_COLUMNS)}, got {path} with '
-                        'others; delete it or name another OUT'
-                    )
-                for row in reader:
-                    self.sizes[row['path']] = int(row['size'])
-                    self.problems[row['path']] = row['problem']
+            remedy = 'delete it or name another OUT'
+            for row in read_table(
+                path, _COLUMNS, what='checked.csv', remedy=remedy, may_be_empty=True
+            ):
+                video = row.text('path')
+                self.sizes[video], self.problems[video] = row.whole('size'), row.text('problem')
         self._saved_s = time.monotonic()
 
     def is_good(self, path: str, size: int) -> bool:

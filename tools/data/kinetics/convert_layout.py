@@ -9,7 +9,6 @@ Example:
 """
 
 import argparse
-import csv
 import math
 import shutil
 from collections import Counter
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mmotion.atomic import write_atomically
-from mmotion.tables import write_table
+from mmotion.tables import read_table, write_table
 from mmotion.video import VideoError, inspect_video
 from projects.timesformer.layouts import (
     KINETICS_COLUMNS,
@@ -87,14 +86,9 @@ def leave_out(videos: VideoList, table: Path | None) -> VideoList:
     """Drop the videos whose `path` is in a table of `check_videos.py`."""
     if table is None:
         return videos
-    with open(table, newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        if 'path' not in (reader.fieldnames or ()):
-            raise ValueError(
-                f'--without must have the column path, got {table}; take missing_or_broken.csv of '
-                'check_videos.py'
-            )
-        paths = {row['path'] for row in reader}
+    remedy = 'take missing_or_broken.csv of `mmotion prepare kinetics check-videos`'
+    rows = read_table(table, ['path'], what='--without', remedy=remedy, may_be_empty=True)
+    paths = {row.text('path') for row in rows}
     kept = tuple(video for video in videos.videos if video[0] not in paths)
     print(f'{len(videos.videos) - len(kept):,} of {len(videos.videos):,} videos left out')
     return VideoList(videos.root, videos.classes, kept)

@@ -8,11 +8,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmotion.registry import DATASETS
-from projects.pose_sequence.commands._folds import (
-    list_samples,
-    oversample,
-    whole_training_data,
-)
+from projects.pose_sequence.commands._folds import list_samples, oversample, whole_training_data
 
 
 def test_data_without_labels():
