@@ -60,7 +60,13 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Add those of `mmotion predict`."""
     _add_config_arguments(parser)
     parser.add_argument(
-        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
+        'videos',
+        metavar='VIDEO',
+        nargs='+',
+        help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
+    )
+    parser.add_argument(
+        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
     )
     parser.add_argument(
         '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'

@@ -44,7 +44,8 @@ from mmotion.transforms.shadows import (  # noqa: E402
     build_remover,
 )
 from mmotion.video import VideoWriter  # noqa: E402
-from mmotion.video.sources import FrameSource, find_sources  # noqa: E402
+from mmotion.video.files import find_sources  # noqa: E402
+from mmotion.video.sources import VideoSource, open_source  # noqa: E402
 from mmotion.visualization.drawing import WHITE, write_text  # noqa: E402
 
 USAGE_ERROR = 2
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
         try:
-            source = FrameSource(path, name)
+            source = open_source(path, name=name)
             if args.preview or args.method is None:
                 written = write_preview(source, args.out, chosen, num_frames=args.num_frames)
             else:
@@ -128,7 +129,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def clean_video(
-    source: FrameSource, out_dir: Path, remover: ShadowRemover, *, num_frames: int
+    source: VideoSource, out_dir: Path, remover: ShadowRemover, *, num_frames: int
 ) -> str:
     """Write a video, or a folder of pictures, without shadows, unless it is there.
 
@@ -183,7 +184,7 @@ def clean_frames(remover: ShadowRemover, frames: Iterable[Image]) -> Iterator[Im
 
 
 def write_preview(
-    source: FrameSource,
+    source: VideoSource,
     out_dir: Path,
     methods: Mapping[str, dict[str, Any]],
     *,
