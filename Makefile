@@ -33,7 +33,7 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python tools/demo.py --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
+	$(BIN)/mmotion tool demo --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

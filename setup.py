@@ -1,8 +1,8 @@
 """Which packages a wheel holds; everything else about the project is in pyproject.toml.
 
-`projects/` and `configs/` lie beside `mmotion/` in a checkout. A wheel carries them as
-`mmotion/bundle/projects` and `mmotion/bundle/configs`, so that site-packages gets the single
-name `mmotion`; `mmotion.paths` finds them in either place.
+`projects/`, `configs/` and `tools/` lie beside `mmotion/` in a checkout. A wheel carries them as
+`mmotion/bundle/projects` and so on, so that site-packages gets the single name `mmotion`;
+`mmotion.paths` finds them in either place.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import find_namespace_packages, find_packages, setup
 from setuptools.command.build_py import build_py
 
-BUNDLED = ('projects', 'configs')
+BUNDLED = ('projects', 'configs', 'tools')
 
 
 def list_bundled_packages(folder: str) -> list[str]:

@@ -11,7 +11,7 @@ model = dict(
 test_pipeline = [dict(type='ResizePair', size=128), dict(type='PackPair')]
 # frames are decoded once and held in memory, 50 kB each
 _videos = dict(type='FramePairs', data_root='data/videos', keep_size=128)
-_pairs = dict(gap_frames=10, min_motion=0.002, pipeline=test_pipeline, **_videos)
-train_dataloader = dict(dataset=dict(split='train', **_pairs))
-val_dataloader = test_dataloader = dict(dataset=dict(split='val', **_pairs))
+_pairs = dict(gap_frames=10, motion=dict(min_motion=0.002), pipeline=test_pipeline, **_videos)
+train_dataloader = dict(dataset=dict(subset=dict(split='train'), **_pairs))
+val_dataloader = test_dataloader = dict(dataset=dict(subset=dict(split='val'), **_pairs))
 train_cfg = dict(max_epochs=36, val_interval=12)

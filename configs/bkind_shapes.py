@@ -11,7 +11,11 @@ model = dict(
 )
 test_pipeline = [dict(type='ResizePair', size=64), dict(type='PackPair')]
 _pairs = dict(type='FramePairsShapes', size=64, pipeline=test_pipeline)
-train_dataloader = dict(dataset=dict(split='train', num_videos=60, **_pairs))
+_train, _test = dict(split='train', num_videos=60), dict(split='test', num_videos=20)
+train_dataloader = dict(dataset=dict(**_train, **_pairs))
 val_dataloader = dict(batch_size=50, dataset=dict(split='val', num_videos=10, **_pairs))
-test_dataloader = dict(batch_size=50, dataset=dict(split='test', num_videos=20, **_pairs))
+# joints are regressed on the training videos, and tested on others
+_known = dict(fitted=dict(**_train, **_pairs), tested=dict(**_test, **_pairs))
+test_dataloader = dict(batch_size=50, dataset=dict(type='RegressionFrames', **_known))
+test_evaluator = [dict(type='ReconstructionMetric'), dict(type='KeypointRegressionMetric')]
 train_cfg = dict(max_epochs=12, val_interval=6)

@@ -1,6 +1,6 @@
 # TimeSformer on generated clips from random weights; two CPU cores, 10 minutes; top-1 above 0.90.
 _base_ = ['_base_/default_runtime.py', '_base_/timesformer.py', '_base_/timesformer_shapes.py']
 
-_tiny = dict(image_size=64, embed_dim=96, depth=4, num_heads=4, drop_path=0.0)
+_tiny = dict(image_size=64, vit=dict(embed_dim=96, depth=4, num_heads=4, drop_path=0.0))
 model = dict(backbone=_tiny, cls_head=dict(num_classes=12, in_channels=96))
 train_cfg = dict(max_epochs=8, val_interval=4)

@@ -5,19 +5,14 @@ A value that does not pass is a `ValueError` that names it.
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # slack of the checks, for values that come out of float32 sums
 TOLERANCE = 1e-4
-
-
-def check_fps(fps: float) -> None:
-    """Refuse a rate of frames that no video can have."""
-    if not 0 < fps < math.inf:
-        raise ValueError(f'fps must be above 0 and finite, got fps={fps}')
 
 
 def check_segment(start_s: float, end_s: float, what: str = 'a segment') -> None:
@@ -31,21 +26,94 @@ def check_segment(start_s: float, end_s: float, what: str = 'a segment') -> None
 
 def check_score(score: float) -> None:
     """Refuse a score outside of [0, 1]."""
-    if not 0 <= score <= 1 + TOLERANCE:
-        raise ValueError(f'score must lie in [0, 1], got score={score}')
+    check_scores('score', score)
+
+
+def check_scores(name: str, scores: ArrayLike, remedy: str = '') -> None:
+    """Refuse scores of any shape of which one lies outside of [0, 1], or is NaN."""
+    values = np.asarray(scores)
+    # written so that NaN fails as well; what rounding added is no fault
+    if not ((values >= -TOLERANCE) & (values <= 1 + TOLERANCE)).all():
+        got = f'{name}={values}' if values.ndim == 0 else f'{values.min()} to {values.max()}'
+        raise ValueError(f'{name} must lie in [0, 1], got {got}{remedy and f"; {remedy}"}')
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse numbers that are not above 0, infinite or NaN."""
+    if not 0 < value < math.inf:
+        raise ValueError(f'{name} must be above 0 and finite, got {name}={value}')
+
+
+def check_fps(fps: float) -> None:
+    """Refuse a rate of frames that no video can have."""
+    check_positive('fps', fps)
 
 
 def check_at_least(name: str, value: float, minimum: float) -> None:
     """Refuse numbers that are too small, infinite or NaN."""
     if not minimum <= value < math.inf:
-        raise ValueError(f'{name} must be at least {minimum} and finite, got {name}={value}')
+        finite = '' if value < minimum else ' and finite'
+        raise ValueError(f'{name} must be at least {minimum}{finite}, got {name}={value}')
+
+
+def check_range(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    *,
+    ends: Literal['[]', '[)', '(]', '()'] = '[]',
+) -> None:
+    """Refuse numbers outside of a range.
+
+    Args:
+        name: What the number is.
+        value: The number.
+        low: Lower end.
+        high: Upper end; none if it is infinite.
+        ends: Which ends belong to the range.
+
+    Example:
+        >>> check_range('dropout', 1.0, 0, 1, ends='[)')
+        Traceback (most recent call last):
+        ValueError: dropout must lie in [0, 1), got dropout=1.0
+    """
+    if high == math.inf and ends[0] == '[':
+        check_at_least(name, value, low)
+        return
+    is_excluded = (ends[0] == '(' and value == low) or (ends[1] == ')' and value == high)
+    # written so that NaN fails as well
+    if is_excluded or not low <= value <= high:
+        raise ValueError(
+            f'{name} must lie in {ends[0]}{low:g}, {high:g}{ends[1]}, got {name}={value}'
+        )
+
+
+def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
+    """Refuse what is none of some words."""
+    if value not in choices:
+        raise ValueError(
+            f'{name} must be one of {", ".join(map(str, choices))}, got {name}={value!r}'
+        )
+
+
+def check_index(index: int, length: int) -> None:
+    """Refuse a number that no item of a data set has, so that iterating over it ends.
+
+    Raises:
+        IndexError: If `index` is not from 0 to `length - 1`.
+    """
+    if not 0 <= index < length:
+        raise IndexError(f'index must lie in 0..{length - 1}, got index={index}')
 
 
 def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArray[Any]:
     """A read-only copy of what becomes an array with so many axes."""
     array = np.array(values, dtype=dtype)
     if array.ndim != ndim:
-        raise ValueError(f'{name} must have {ndim} dimensions, got shape {array.shape}')
+        raise ValueError(
+            f'{name} must have {ndim} dimension{"s" * (ndim > 1)}, got shape {array.shape}'
+        )
     array.setflags(write=False)
     return array
 
@@ -63,3 +131,25 @@ def make_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def choose_device(device: str | None) -> str:
+    """Check that a device is there; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: If torch cannot use it.
+    """
+    # slow to import, and a check of numbers does not need it
+    import torch
+
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        # the first line says what is wrong, the rest is advice for debugging torch
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
+        ) from error
+    return device

@@ -9,7 +9,6 @@ Files written, for one row or one picture a test set:
     confusion.png: share of the videos of each class (rows) that were taken for each (columns).
 """
 
-import csv
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from mmotion.atomic import write_atomically
 from mmotion.registry import METRICS
+from mmotion.tables import write_table
 
 TOP_K = (1, 5)
 # more class names than this cannot be read at the sides of a picture
@@ -179,18 +179,14 @@ def write_scores(
     results: Sequence[dict[str, Any]], classes: Sequence[str], path: str | Path
 ) -> None:
     """Write one row a video, see the top of this file."""
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(['video', 'class', 'predicted', *classes])
-        for video in results:
-            row = [video['name'], classes[video['label']]]
-            if video['scores'] is not None:
-                row.append(classes[int(video['scores'].argmax())])
-                row += [f'{score:.5g}' for score in video['scores'].tolist()]
-            writer.writerow(row)
+    rows = []
+    for video in results:
+        row = [video['name'], classes[video['label']]]
+        if video['scores'] is not None:
+            row.append(classes[int(video['scores'].argmax())])
+            row += [f'{score:.5g}' for score in video['scores'].tolist()]
+        rows.append(row)
+    write_table(path, ['video', 'class', 'predicted', *classes], rows)
 
 
 def plot_confusion(

@@ -27,7 +27,7 @@ POISON = 255
 
 @MODELS.register_module(force=True)
 class ToyBackbone(nn.Module):
-    """Embeds the colours of a clip; NaN if a frame is white.
+    """Embeds the colors of a clip; NaN if a frame is white.
 
     `passes` counts clips; dropout and norm would make a difference if they were not in eval mode.
     """
@@ -48,9 +48,9 @@ class ToyBackbone(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         self._seen['clips'] += len(clips)
-        colours = clips.mean((2, 3, 4))
+        colors = clips.mean((2, 3, 4))
         is_poison = (clips.amax((1, 2, 3, 4)) > 2)[:, None]
-        hidden = self.dropout(self.norm(self.stem(colours)).tanh())
+        hidden = self.dropout(self.norm(self.stem(colors)).tanh())
         return self.last(hidden).masked_fill(is_poison, torch.nan)
 
 
@@ -112,10 +112,10 @@ SHAPE = np.zeros((1, 3, 2, 4, 4), np.uint8)
 
 
 def paint(subset: str, index: int) -> np.ndarray:
-    """A clip of noise around a colour."""
+    """A clip of noise around a color."""
     rng = np.random.default_rng([*subset.encode(), index])
-    colour = 60 * (index % 2) + rng.integers(20, 120, (1, 3, 1, 1, 1))
-    return (colour + rng.integers(0, 20, SHAPE.shape)).astype(np.uint8)
+    color = 60 * (index % 2) + rng.integers(20, 120, (1, 3, 1, 1, 1))
+    return (color + rng.integers(0, 20, SHAPE.shape)).astype(np.uint8)
 
 
 @DATASETS.register_module(force=True)

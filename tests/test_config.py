@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmotion.cli import main
 from mmotion.config import OptionsAction, load_config, read_options
 
 RUNTIME = "_base_ = 'mmotion::_base_/default_runtime.py'\n"
@@ -171,6 +172,11 @@ def test_a_value_of_the_command_line_that_cannot_be_read(text, message, capsys):
     with pytest.raises(SystemExit, match='2'):
         parser.parse_args(['--cfg-options', text])
     assert 'error: argument --cfg-options: ' in capsys.readouterr().err
+
+
+def test_the_command_line_takes_a_dict(capsys):
+    assert main(['train', 'example_project_dots', '--cfg-options', "foo={'a': [1, 2]}"]) != 0
+    assert "keys of a config must be known, got 'foo'" in capsys.readouterr().err
 
 
 def test_options_of_a_command_line_add_up():

@@ -12,7 +12,8 @@ from tools.analysis.draw_imports import find_circle, join_rooms, read_imports
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted(ROOT.glob('mmotion/**/*.py'))
 SYSTEMS = sorted(path.parent for path in ROOT.glob('projects/*/__init__.py'))
-SYSTEM_FILES = sorted(ROOT.glob('projects/*/*.py'))
+# the modules of the systems, and their commands
+SYSTEM_FILES = sorted([*ROOT.glob('projects/*/*.py'), *ROOT.glob('projects/*/commands/*.py')])
 TOOLS = sorted(ROOT.glob('tools/**/*.py'))
 TESTS = sorted(ROOT.glob('tests/**/*.py'))
 MAX_LINES = 500
@@ -121,10 +122,11 @@ def test_a_package_has_a_short_face(file):
 
 @for_each(SYSTEM_FILES)
 def test_a_system_imports_the_core_and_itself_alone(file):
+    system = file.relative_to(ROOT).parts[1]
     for name in imported_names(ast.parse(file.read_text())):
         assert not name.startswith('..')
         if name.startswith('projects'):
-            assert name.startswith(f'projects.{file.parent.name}'), name
+            assert name.startswith(f'projects.{system}'), name
 
 
 @for_each(CORE)
@@ -141,11 +143,13 @@ def test_the_core_names_no_system(file):
 
 @for_each(CORE + SYSTEM_FILES)
 def test_every_module_has_its_test_file(file):
-    if file.stem == '__init__':
+    if file.stem in ('__init__', '__main__'):
         return
     folder = file.relative_to(ROOT).parent
     folder = folder.relative_to('mmotion') if folder.parts[0] == 'mmotion' else folder
-    assert (ROOT / 'tests' / folder / f'test_{file.stem}.py').is_file()
+    # what only commands share begins with an underscore
+    name = file.stem.removeprefix('_')
+    assert (ROOT / 'tests' / folder / f'test_{name}.py').is_file()
 
 
 @for_each(CORE + SYSTEM_FILES + TOOLS + TESTS)
@@ -171,6 +175,8 @@ def test_input_is_not_checked_by_assert(file):
 def test_a_system_is_one_flat_folder_of_few_files(system):
     assert not (ROOT / 'projects' / '__init__.py').exists()
     assert (system / 'README.md').is_file()
-    assert not [path for path in system.rglob('*.py') if path.parent != system]
+    # and of one folder in it: its commands
+    folders = (system, system / 'commands')
+    assert not [path for path in system.rglob('*.py') if path.parent not in folders]
     modules = [path for path in system.glob('*.py') if path.stem != '__init__']
     assert len(modules) <= MAX_FILES_OF_A_SYSTEM

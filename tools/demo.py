@@ -1,7 +1,7 @@
 """The main job from start to end: train RepNet, test it, count in a video, look at the result.
 
 Example:
-    python tools/demo.py --work-dir work_dirs/demo --video workout.mp4
+    mmotion tool demo --work-dir work_dirs/demo --video workout.mp4
 """
 
 import argparse
@@ -9,9 +9,6 @@ import json
 import sys
 import time
 from pathlib import Path
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmotion.cli import main as mmotion
 from mmotion.shapes import MotionShapes

@@ -20,6 +20,6 @@ predictor = dict(type='KeypointTracker')
 train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
-custom_hooks = [dict(type='CurriculumHook'), dict(type='KeypointPicturesHook', interval=5)]
+custom_hooks = [dict(type='KeypointPicturesHook', interval=5)]
 val_evaluator = dict(type='ReconstructionMetric')
 test_evaluator = val_evaluator

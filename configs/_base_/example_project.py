@@ -1,4 +1,4 @@
-# The example, what its configs share: model, schedule, metric.
+# The example, what its configs share: model, predictor, schedule, metric.
 custom_imports = dict(imports=['projects.example_project'], allow_failed_imports=False)
 
 model = dict(
@@ -13,6 +13,13 @@ model = dict(
         format_shape='NCTHW',
     ),
 )
+predictor = dict(type='DirectionPredictor')
+# what the frames of a video go through
+test_pipeline = [
+    dict(type='Resize', scale=(16, 16), keep_ratio=False),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
 
 train_cfg = dict(by_epoch=True, max_epochs=2)
 val_cfg = dict()

@@ -184,6 +184,30 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
     )
 
 
+def load_image_weights(source: str) -> dict[str, Tensor]:
+    """Weights of a network for images, under the names that they have at their source.
+
+    Args:
+        source: A model name of timm, such as 'vgg19.tv_in1k', whose published weights are fetched,
+            or a file.
+
+    Raises:
+        CheckpointError: If they cannot be had.
+    """
+    # it takes 200 MB and a second, which other checkpoints need not spend
+    import timm
+
+    if not timm.is_model(source):
+        return find_state_dict(load_checkpoint_file(source), source=source)
+    try:
+        return timm.create_model(source, pretrained=True).state_dict()
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f'init must name weights that timm can fetch, got {source} ({error}); '
+            'fetch them by other means and give the file'
+        ) from error
+
+
 def load_state_dict(
     model: nn.Module, state_dict: Mapping[str, Tensor], *, source: str | Path, strict: bool = True
 ) -> None:

@@ -3,9 +3,6 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Callable
-
-from torch import Tensor
 
 from mmotion import registry
 from mmotion.paths import enable_projects
@@ -63,25 +60,3 @@ def list_entries(kind: str) -> list[tuple[str, str]]:
 def find_systems() -> list[str]:
     """Name the systems: the packages in `projects/`, in alphabetical order."""
     return sorted(p.parent.name for p in enable_projects().glob('projects/*/__init__.py'))
-
-
-def import_converter(system: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """Import `projects.<system>.convert.convert`.
-
-    Args:
-        system: Name of the system.
-
-    Returns:
-        The function that turns a released state_dict into ours.
-
-    Raises:
-        ValueError: If there is no such system, or it has no released weights to convert.
-    """
-    folders = [p.parent for p in enable_projects().glob('projects/*/convert.py')]
-    names = sorted(folder.name for folder in folders)
-    if system not in names:
-        raise ValueError(
-            f'SYSTEM must be one that can convert weights ({", ".join(names) or "none"}), '
-            f'got {system!r}'
-        )
-    return importlib.import_module(f'projects.{system}.convert').convert

@@ -4,12 +4,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 
 from mmotion.checkpoint import find_weights, load_weights
+from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
 from mmotion.registry import MODELS, PREDICTORS
@@ -43,7 +43,7 @@ def load_model(
             f'config must have the key predictor, got none in {config.filename}; add '
             "predictor = dict(type='...') with a name of the registry PREDICTORS"
         )
-    device = _choose_device(device)
+    device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
     if checkpoint is None:
@@ -80,18 +80,3 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
         if len(names) == num_classes:
             return tuple(map(str, names))
     return tuple(map(str, range(num_classes)))
-
-
-def _choose_device(device: str | None) -> str:
-    """The device that is asked for, if it is there."""
-    if device is None:
-        return 'cuda' if torch.cuda.is_available() else 'cpu'
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        # the first line says what is wrong, the rest is advice for debugging torch
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
-        ) from error
-    return device

@@ -35,6 +35,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from mmotion.checkpoint import load_weights
+from mmotion.checks import check_at_least, check_choice, choose_device
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
 
@@ -83,6 +84,7 @@ class KeypointRCNNDetector:
     skeleton = COCO17
 
     def __init__(self, *, model_path: Path | None, device: str | None, max_persons: int) -> None:
+        self.device = choose_device(device)
         # as torchvision's own builder does with these weights, but that one needs the network
         norm_layer: Any = partial(FrozenBatchNorm2d, eps=0.0)
         backbone = resnet_fpn_backbone(
@@ -100,14 +102,7 @@ class KeypointRCNNDetector:
             load_weights(self.model, model_path)
         else:
             self.model.load_state_dict(_download(weights))
-        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        try:
-            self.model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"device must be 'cpu' or a GPU, got device={device!r}: {reason}"
-            ) from error
+        self.model.to(self.device).eval()
 
     @torch.inference_mode()
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
@@ -328,10 +323,8 @@ def build_detector(
         ImportError: If the package of the detector is not installed.
         OSError: If a model cannot be downloaded.
     """
-    if name not in DETECTORS:
-        raise ValueError(f'detector must be one of {", ".join(DETECTORS)}, got detector={name!r}')
-    if max_persons < 1:
-        raise ValueError(f'max_persons must be at least 1, got max_persons={max_persons}')
+    check_choice('detector', name, DETECTORS)
+    check_at_least('max_persons', max_persons, 1)
     if model_path is not None and not Path(model_path).expanduser().exists():
         raise FileNotFoundError(
             f'model_path must be a file that is there, got {os.fspath(model_path)!r}; correct '

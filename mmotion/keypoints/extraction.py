@@ -21,6 +21,7 @@ from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
+from mmotion.checks import check_at_least
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
 from mmotion.keypoints.files import write_poses
@@ -123,8 +124,7 @@ def extract_keypoints(
         ValueError: If a number is below 1, or the folder holds something else.
     """
     for name, number in (('every', every), ('batch_size', batch_size), ('workers', workers)):
-        if number < 1:
-            raise ValueError(f'{name} must be at least 1, got {name}={number}')
+        check_at_least(name, number, 1)
     choose_people([], keep)
     out_dir = Path(out_dir)
     jobs = plan_jobs(names)

@@ -7,12 +7,11 @@ failed, or what is missing; `file`, from the output folder; `frames`, how many w
 `with_people`, in how many of them somebody was found; `settings`, what it was extracted with.
 """
 
-import csv
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmotion.atomic import write_atomically
+from mmotion.tables import read_table, write_table
 from mmotion.video.files import find_videos, name_outputs
 
 
@@ -39,6 +38,9 @@ class Outcome:
     settings: str
 
 
+COLUMNS = [field.name for field in dataclasses.fields(Outcome)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """A video, and its file from the output folder on."""
@@ -60,21 +62,16 @@ class ExtractionTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.outcomes: dict[str, Outcome] = {}
-        if not path.is_file():
-            return
-        columns = [field.name for field in dataclasses.fields(Outcome)]
-        try:
-            with open(path, newline='', encoding='utf-8') as file:
-                reader = csv.DictReader(file)
-                rows = list(reader)
-            if reader.fieldnames != columns or any(None in row.values() for row in rows):
-                raise ValueError(f'not the columns {", ".join(columns)}')
-            self.outcomes = {row['file']: Outcome(**row) for row in rows}
-        except (ValueError, TypeError, csv.Error) as error:
-            raise ValueError(
-                f'the table of an extraction must be as it was written, got {path}: {error}; '
-                'delete it to extract anew'
-            ) from error
+        if path.is_file():
+            for row in read_table(
+                path,
+                COLUMNS,
+                what='the table of an extraction',
+                remedy='delete it to extract anew',
+                may_be_empty=True,
+            ):
+                outcome = Outcome(**{name: row.text(name) for name in COLUMNS})
+                self.outcomes[outcome.file] = outcome
 
     def is_done(self, job: Job, settings: str) -> bool:
         """Whether a video was extracted with these settings, and its file is still there."""
@@ -102,14 +99,8 @@ class ExtractionTable:
     def record(self, outcome: Outcome) -> None:
         """Add a row, or replace that of the same file."""
         self.outcomes[outcome.file] = outcome
-        with (
-            write_atomically(self.path) as temporary,
-            open(temporary, 'w', newline='', encoding='utf-8') as file,
-        ):
-            columns = [field.name for field in dataclasses.fields(Outcome)]
-            writer = csv.DictWriter(file, columns, lineterminator='\n')
-            writer.writeheader()
-            writer.writerows([dataclasses.asdict(outcome) for outcome in self.outcomes.values()])
+        rows = [dataclasses.asdict(outcome) for outcome in self.outcomes.values()]
+        write_table(self.path, COLUMNS, rows)
 
 
 def plan_jobs(names: Iterable[str]) -> list[Job]:

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import TOLERANCE, check_fps
+from mmotion.checks import check_at_least, check_fps, check_score, check_scores
 from mmotion.keypoints.skeletons import Skeleton
 
 
@@ -57,10 +57,13 @@ class Person:
         keypoints[missing] = np.nan
         scores[missing] = 0
         self._set('keypoints', keypoints)
-        self._set('scores', _check_scores('scores', scores))
-        object.__setattr__(self, 'score', float(_check_scores('score', np.array(self.score))))
-        if self.track is not None and self.track < 0:
-            raise ValueError(f'track must be at least 0, got track={self.track}')
+        check_scores('scores', scores)
+        check_score(self.score)
+        # what rounding added is taken off
+        self._set('scores', np.clip(scores, 0, 1))
+        object.__setattr__(self, 'score', float(np.clip(self.score, 0, 1)))
+        if self.track is not None:
+            check_at_least('track', self.track, 0)
         if self.box_xyxy is not None:
             box = np.array(self.box_xyxy, dtype=np.float32)
             if box.shape != (4,) or not np.isfinite(box).all() or (box[:2] > box[2:]).any():
@@ -126,8 +129,7 @@ class PoseVideo:
     def __post_init__(self) -> None:
         check_fps(self.fps)
         for name in ('width', 'height', 'num_frames'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} must be at least 1, got {name}={getattr(self, name)}')
+            check_at_least(name, getattr(self, name), 1)
         indices = np.array(self.frame_indices, dtype=np.int64)
         if indices.ndim != 1 or not len(indices):
             raise ValueError(f'frame_indices must be a list of frames, got shape {indices.shape}')
@@ -225,11 +227,3 @@ class PoseVideo:
 
 def _prominence(person: Person) -> float:
     return person.score * person.size_px
-
-
-def _check_scores(name: str, scores: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Refuse scores outside of [0, 1], and take off what rounding added."""
-    # written so that NaN fails as well
-    if not ((scores >= -TOLERANCE) & (scores <= 1 + TOLERANCE)).all():
-        raise ValueError(f'{name} must lie in [0, 1], got {name}={scores.tolist()}')
-    return np.clip(scores, 0, 1)

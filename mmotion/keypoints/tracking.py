@@ -18,9 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from torchvision.ops import box_iou
 
+from mmotion.checks import check_at_least, check_choice, check_range
 from mmotion.keypoints.poses import Person
 
 # share of their size that is added to boxes on each side before they are compared: where only every
@@ -70,10 +73,8 @@ class PoseTracker:
     """
 
     def __init__(self, *, min_iou: float = 0.2, max_gap: int = 5) -> None:
-        if not 0 < min_iou <= 1:
-            raise ValueError(f'min_iou must lie above 0 and up to 1, got min_iou={min_iou}')
-        if max_gap < 0:
-            raise ValueError(f'max_gap must be at least 0, got max_gap={max_gap}')
+        check_range('min_iou', min_iou, 0, 1, ends='(]')
+        check_at_least('max_gap', max_gap, 0)
         self.min_iou = min_iou
         self.max_gap = max_gap
         self._tracks: list[_Track] = []
@@ -124,8 +125,7 @@ def choose_people(people: Sequence[Person], keep: str) -> list[Person]:
     Raises:
         ValueError: If `keep` is something else.
     """
-    if keep not in KEEP:
-        raise ValueError(f'keep must be one of {", ".join(KEEP)}, got keep={keep!r}')
+    check_choice('keep', keep, KEEP)
     if keep == 'all' or not people:
         return list(people)
     if keep == 'best':
@@ -147,7 +147,7 @@ def find_box(person: Person) -> NDArray[np.float32]:
 
 
 def measure_iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union of each pair of boxes.
+    """Intersection over union of each pair of boxes: torchvision's, for arrays.
 
     Args:
         boxes: xyxy (P, 4).
@@ -161,12 +161,8 @@ def measure_iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> ND
         >>> measure_iou(np.array([[0.0, 0, 2, 2]]), others).round(3)
         array([[0.333, 0.   ]])
     """
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.maximum(high - low, 0).prod(axis=-1)
-    area, other_area = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (boxes, others))
-    union = area[:, None] + other_area[None] - shared
-    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+    one, other = (torch.from_numpy(group.astype(np.float64)) for group in (boxes, others))
+    return box_iou(one, other).nan_to_num(0).numpy()
 
 
 def _enlarge(boxes: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -17,7 +17,6 @@ Shape letters in this file: K boxes of a track, N frames.
 """
 
 import dataclasses
-import math
 import reprlib
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from mmotion.checks import check_at_least
 from mmotion.structures.results import Result
 
 # share of a box's width and height that is added on each side
@@ -227,8 +227,7 @@ class CropWindow:
         height: int,
         margin: float = MARGIN,
     ) -> None:
-        if not 0 <= margin < math.inf:
-            raise ValueError(f'margin must be at least 0 and finite, got margin={margin}')
+        check_at_least('margin', margin, 0)
         size = np.array([width, height])
         _check_inside(region, num_frames, size)
         boxes = region.boxes_at(np.arange(num_frames))

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from mmotion.checks import check_at_least, check_choice
+
 from .movers import SPRITE_SIZE, bar, blob_or_figure, person, similarity, smooth, sprite, texture
 from .scene import ByteArray, FloatArray, Look, Part, Scene
 
@@ -46,7 +48,7 @@ class MotionShapes:
         in_the_wild: Show what ordinary videos of people have besides: people, close and far,
             standing and lying, in turns left and right, resting between cycles or tiring; half of
             the videos with parts that do not repeat, at most 40 repetitions; cuts to other scenes,
-            furniture, letterboxes, logos, soft focus, shaking cameras, odd colours, compression,
+            furniture, letterboxes, logos, soft focus, shaking cameras, odd colors, compression,
             and frames shown twice.
 
     Raises:
@@ -65,10 +67,8 @@ class MotionShapes:
     in_the_wild: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise ValueError(f'split must be one of {list(SPLITS)}, got split={self.split!r}')
-        if self.size < 16:
-            raise ValueError(f'size must be at least 16 pixels, got size={self.size}')
+        check_choice('split', self.split, SPLITS)
+        check_at_least('size', self.size, 16)
         if not 16 <= self.num_frames[0] <= self.num_frames[1]:
             raise ValueError(
                 'num_frames must be a range (shortest, longest) from 16 up, '
@@ -82,8 +82,7 @@ class MotionShapes:
 
     def __getitem__(self, index: int) -> Scene:
         """Describe the scene with this number, any number from 0 up; nothing is drawn yet."""
-        if index < 0:
-            raise ValueError(f'index must be at least 0, got index={index}')
+        check_at_least('index', index, 0)
         rng = np.random.default_rng([SPLITS[self.split], index])
         if self.in_the_wild:
             return _wild_scene(rng, self.size, self.num_frames, self.periods)
@@ -321,12 +320,12 @@ def _look(rng: np.random.Generator, size: int) -> Look:
         bars[first : first + 2] = [int(size * rng.uniform(0.05, 0.3))] * 2
     colors = None
     if rng.random() < 0.7:
-        # most rooms have less colour than a palette drawn at random
+        # most rooms have less color than a palette drawn at random
         saturation = rng.uniform(0, 0.8)
         colors = saturation * np.eye(3) + (1 - saturation) / 3
     tones = None
     if rng.random() < 0.4:
-        # gamma and contrast, a little different for each colour
+        # gamma and contrast, a little different for each color
         gamma = np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))
         low = rng.uniform(0, 60)
         high = rng.uniform(140, 255)

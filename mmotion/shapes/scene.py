@@ -24,7 +24,7 @@ class Part:
     """A textured piece and where it is in each frame.
 
     Attributes:
-        sprite: Colours multiplied by opacity, and opacity, (h, w, 4).
+        sprite: Colors multiplied by opacity, and opacity, (h, w, 4).
         placement: Sprite pixels to world pixels, one affine matrix a frame, (N, 2, 3).
         on_screen: Placed in the frame instead of the world, as a logo is: the camera does not
             move it.
@@ -41,8 +41,8 @@ class Look:
 
     Attributes:
         blur_px: Standard deviation of a Gaussian blur.
-        colors: Matrix (3, 3) that mixes the colours, as a filter does; None leaves them alone.
-        tones: New value of each old one, a column a colour, (1, 256, 3); None leaves colours alone.
+        colors: Matrix (3, 3) that mixes the colors, as a filter does; None leaves them alone.
+        tones: New value of each old one, a column a color, (1, 256, 3); None leaves colors alone.
         bars: Black rows or columns at the top, bottom, left and right.
         jpeg_quality: Compress each frame by itself, in 0..100, where lower is worse; None does not.
     """
@@ -138,7 +138,7 @@ class Scene:
     def frames(self) -> Iterator[ByteArray]:
         """Draw one frame (S, S, 3) after the other."""
         shape = (self.size, self.size)
-        # a background's centre lies at the centre of the world
+        # a background's center lies at the center of the world
         shift = (self.size - np.array(self.backgrounds[0].shape[1::-1])) / 2
         backdrop = compose(self.camera, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]))
         stencils = [_Stencil(part, self.camera, self.size) for part in self.parts]

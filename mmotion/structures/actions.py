@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.checks import (
-    TOLERANCE,
     check_at_least,
     check_fps,
+    check_range,
     check_score,
+    check_scores,
     check_segment,
     freeze_array,
     make_plain,
@@ -112,11 +113,10 @@ class ActionScores(WindowedResult):
         check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
         check_at_least('start_s', self.start_s, 0)
-        if not 0 <= self.min_score <= 1:
-            raise ValueError(f'min_score must lie in [0, 1], got min_score={self.min_score}')
+        check_range('min_score', self.min_score, 0, 1)
         self._check_windows()
-        _check_scores('scores', self.scores)
-        _check_scores('window_scores', self.window_scores)
+        for name in ('scores', 'window_scores'):
+            check_scores(name, getattr(self, name), "average the views by average_clips='prob'")
 
     @property
     def label(self) -> str:
@@ -261,12 +261,3 @@ def rank_classes(
 
 def _as_entries(ranked: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     return [{'label': label, 'score': score} for label, score in ranked]
-
-
-def _check_scores(name: str, scores: NDArray[np.float32]) -> None:
-    # written so that NaN fails as well
-    if not ((scores >= 0) & (scores <= 1 + TOLERANCE)).all():
-        raise ValueError(
-            f'{name} must lie in [0, 1], got {scores.min()} to {scores.max()}; '
-            "average the views by average_clips='prob'"
-        )

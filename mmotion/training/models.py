@@ -5,6 +5,8 @@ from typing import Any
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmotion.checks import check_choice
+
 MODES = ('loss', 'predict', 'tensor')
 
 
@@ -14,8 +16,7 @@ def check_mode(mode: str) -> None:
     Raises:
         ValueError: If it is not in `MODES`.
     """
-    if mode not in MODES:
-        raise ValueError(f'mode must be one of {", ".join(MODES)}, got mode={mode!r}')
+    check_choice('mode', mode, MODES)
 
 
 def unwrap_model(model: nn.Module) -> Any:

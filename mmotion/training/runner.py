@@ -45,10 +45,16 @@ from mmotion.training.models import unwrap_model
 from mmotion.transforms import samplers  # noqa: F401
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
-# launcher: what starts it, our script for it, where it tells rank, world size and local rank
+# launcher: what starts its processes, where it tells rank, world size and local rank
 _STARTED_BY = {
-    'pytorch': ('torchrun', 'dist_train.sh', ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')),
-    'slurm': ('srun', 'slurm_train.sh', ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID')),
+    'pytorch': (
+        'torchrun --nproc-per-node GPUS -m mmotion.cli',
+        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    ),
+    'slurm': (
+        'srun --ntasks GPUS python -m mmotion.cli',
+        ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    ),
 }
 # of the runners of this process
 _timestamps: set[str] = set()
@@ -312,12 +318,12 @@ def _start_processes(config: Config) -> None:
         )
     if config.launcher == 'none':
         return
-    starter, script, names = _STARTED_BY[config.launcher]
+    starter, names = _STARTED_BY[config.launcher]
     missing = [name for name in names if name not in os.environ]
     if missing:
         raise ValueError(
-            f'launcher={config.launcher!r} must be started by {starter}, got no environment '
-            f'variable {", ".join(missing)}; use tools/{script}'
+            f'launcher={config.launcher!r} must be started by {starter.split()[0]}, got no '
+            f'environment variable {", ".join(missing)}; type {starter} in place of mmotion'
         )
     if torch.cuda.is_available() or torch.distributed.is_initialized():
         return

@@ -1,4 +1,4 @@
-"""Augmentation of whole clips: a camera that moves, and colours and blur that stay as they are.
+"""Augmentation of whole clips: a camera that moves, and colors and blur that stay as they are.
 
 All frames of a clip belong together. What changes from frame to frame must change as a real camera
 does, smoothly; what does not move, light and focus, is changed once for the clip.
@@ -27,13 +27,14 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 from torchvision.transforms import v2
 
+from mmotion.checks import check_range
 from mmotion.registry import TRANSFORMS
 
 
 class CameraPath(NamedTuple):
     """Where the picture goes in each frame; one row a clip, all (B, T) and on the CPU.
 
-    The picture is scaled and turned around its centre, then shifted.
+    The picture is scaled and turned around its center, then shifted.
 
     Attributes:
         rotation_deg: Angle in degrees, positive is clockwise.
@@ -71,7 +72,7 @@ def move_camera(clip: Tensor, path: CameraPath) -> Tensor:
 
     A clip whose path stands still is given back exactly. The work is one `grid_sample`, on the
     device of the clip: in a training step, for instance,
-    `move_camera(clips, CameraMotion().draw_paths(64, num_clips=len(clips)))`.
+    `move_camera(clips, CameraMotion().sample_paths(64, num_clips=len(clips)))`.
 
     Args:
         clip: One clip (T, 3, H, W), or a batch (B, 3, T, H, W), of any type.
@@ -84,7 +85,7 @@ def move_camera(clip: Tensor, path: CameraPath) -> Tensor:
         ValueError: If the clip has another shape, or the path another length.
 
     Example:
-        >>> path = CameraMotion(rotation_deg=20).draw_paths(num_frames=8)
+        >>> path = CameraMotion(rotation_deg=20).sample_paths(num_frames=8)
         >>> move_camera(torch.zeros(8, 3, 32, 48, dtype=torch.uint8), path).shape
         torch.Size([8, 3, 32, 48])
     """
@@ -141,10 +142,10 @@ class CameraMotion(BaseTransform):
         spacing_frames: tuple[float, float] = (12.0, 64.0),
         prob: float = 1.0,
     ) -> None:
-        _check_range('rotation_deg', rotation_deg, 0, 180)
-        _check_range('shift', shift, 0, 1)
-        _check_range('zoom', zoom, 1, math.inf)
-        _check_range('prob', prob, 0, 1)
+        check_range('rotation_deg', rotation_deg, 0, 180)
+        check_range('shift', shift, 0, 1)
+        check_range('zoom', zoom, 1, math.inf)
+        check_range('prob', prob, 0, 1)
         if not 1 <= spacing_frames[0] <= spacing_frames[1]:
             raise ValueError(
                 'spacing_frames must be a range (shortest, longest) from 1 up, got '
@@ -156,7 +157,7 @@ class CameraMotion(BaseTransform):
         self.spacing_frames = spacing_frames
         self.prob = prob
 
-    def draw_paths(self, num_frames: int, *, num_clips: int = 1) -> CameraPath:
+    def sample_paths(self, num_frames: int, *, num_clips: int = 1) -> CameraPath:
         """Draw a path for each of some clips; it stands still for a share 1 - `prob` of them.
 
         Args:
@@ -185,14 +186,14 @@ class CameraMotion(BaseTransform):
         """
         frames = torch.from_numpy(_stack_frames(results['imgs']))
         clip = rearrange(frames, 't h w c -> t c h w')
-        clip = move_camera(clip, self.draw_paths(len(clip)))
+        clip = move_camera(clip, self.sample_paths(len(clip)))
         results['imgs'] = list(rearrange(clip, 't c h w -> t h w c').contiguous().numpy())
         return results
 
 
 @TRANSFORMS.register_module()
 class ClipJitter(BaseTransform):
-    """Change light, colours and focus at random, in the same way for all frames of a clip.
+    """Change light, colors and focus at random, in the same way for all frames of a clip.
 
     Brightness, contrast, saturation and hue are torchvision's, in random order. 64 frames of
     112 x 112 pixels take about 80 ms of one core, more than half of it for the hue.
@@ -219,13 +220,13 @@ class ClipJitter(BaseTransform):
         blur_px: float = 1.0,
         prob: float = 1.0,
     ) -> None:
-        _check_range('brightness', brightness, 0, 1)
-        _check_range('contrast', contrast, 0, 1)
-        _check_range('saturation', saturation, 0, 1)
-        _check_range('hue', hue, 0, 0.5)
-        _check_range('blur_px', blur_px, 0, math.inf)
-        _check_range('prob', prob, 0, 1)
-        self.colour = v2.ColorJitter(brightness, contrast, saturation, hue)
+        check_range('brightness', brightness, 0, 1)
+        check_range('contrast', contrast, 0, 1)
+        check_range('saturation', saturation, 0, 1)
+        check_range('hue', hue, 0, 0.5)
+        check_range('blur_px', blur_px, 0, math.inf)
+        check_range('prob', prob, 0, 1)
+        self.color = v2.ColorJitter(brightness, contrast, saturation, hue)
         self.blur_px = blur_px
         self.prob = prob
 
@@ -240,7 +241,7 @@ class ClipJitter(BaseTransform):
         frames = torch.from_numpy(_stack_frames(results['imgs']))
         num_frames = len(frames)
         # one tall picture: contrast would be changed around the mean of each frame, and flicker
-        picture = self.colour(rearrange(frames, 't h w c -> c (t h) w'))
+        picture = self.color(rearrange(frames, 't h w c -> c (t h) w'))
         frames = rearrange(picture, 'c (t h) w -> t h w c', t=num_frames).contiguous()
         sigma_px = self.blur_px * float(torch.rand(()))
         if sigma_px > 0:
@@ -286,9 +287,3 @@ def _stack_frames(frames: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
             f'{", ".join(map(str, shapes)) or "of no frame"}; resize them first'
         )
     return np.stack(frames)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        limits = f'at least {low}' if math.isinf(high) else f'in [{low}, {high}]'
-        raise ValueError(f'{name} must be {limits}, got {name}={value}')

@@ -4,6 +4,8 @@ They take what a data set says of a video, in MMAction2's words:
     filename: path of the video
     total_frames, fps: its length and rate, measured
     excluded: True for a video that cannot be decoded, in testing
+    start_index, modality: 0 and 'RGB', which MMAction2's transforms ask for
+`load_clip` says it for the data sets of several systems.
 `SampleClip` adds `frame_inds`, `clip_len` and `num_clips`, `DecodeClip` adds `imgs`, RGB frames
 (H, W, 3) uint8, with `img_shape`; MMAction2's transforms do the rest:
 
@@ -22,6 +24,7 @@ the one that scales them: then no more than one frame is in memory in its full s
 Reference code: facebookresearch/TimeSformer@a5ef29a, timesformer/datasets/decoder.py
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,15 +33,51 @@ import torch
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
+from mmotion.checks import check_at_least, check_choice
 from mmotion.registry import TRANSFORMS
-from mmotion.video.clips import LazyFrames
-from mmotion.video.scan import scan_video
+from mmotion.video.clips import BrokenVideos, LazyFrames
+from mmotion.video.scan import VideoError, VideoInfo, scan_video
 from mmotion.video.timing import frames_at
 
 # rate of the videos that strides are meant for; the same time is taken from others
 STRIDE_FPS = 30.0
 # height and width of the frames in place of a video that cannot be decoded
 BLANK_SHAPE = (256, 256)
+
+
+def load_clip(
+    video: Mapping[str, Any],
+    pipeline: Callable[[dict[str, Any]], Any],
+    *,
+    broken: BrokenVideos,
+    test_mode: bool,
+    describe: Callable[[VideoInfo], dict[str, Any]],
+) -> Any:
+    """Pass a video of a data set through its pipeline.
+
+    Args:
+        video: What the data set knows, at least `filename` and `excluded`.
+        pipeline: Transforms, the first of which are `SampleClip` and `DecodeClip`.
+        broken: Where a video that cannot be decoded is noted.
+        test_mode: Whether such a video is black and `excluded`; in training there is none.
+        describe: Gives `total_frames` and `fps`, and what else the pipeline is told of a good file.
+
+    Returns:
+        What the pipeline gives; None, in training, for a video that cannot be decoded.
+
+    Raises:
+        VideoError: If none of the videos can be decoded.
+    """
+    video = {**video, 'start_index': 0, 'modality': 'RGB'}
+    if not video['excluded']:
+        path = Path(video['filename'])
+        try:
+            return pipeline({**video, **describe(scan_video(path).info)})
+        except (VideoError, OSError) as error:
+            broken.report(path, error)
+        if not test_mode:
+            return None
+    return pipeline({**video, 'total_frames': 1, 'fps': STRIDE_FPS, 'excluded': True})
 
 
 @TRANSFORMS.register_module()
@@ -78,15 +117,10 @@ class SampleClip(BaseTransform):
         at_random: bool = False,
         when_short: Literal['hold', 'loop'] = 'hold',
     ) -> None:
-        for name, value in (
-            ('num_frames', num_frames),
-            ('stride', stride),
-            ('num_clips', num_clips),
-        ):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {name}={value}')
-        if when_short not in ('hold', 'loop'):
-            raise ValueError(f"when_short must be 'hold' or 'loop', got when_short={when_short!r}")
+        check_at_least('num_frames', num_frames, 1)
+        check_at_least('stride', stride, 1)
+        check_at_least('num_clips', num_clips, 1)
+        check_choice('when_short', when_short, ('hold', 'loop'))
         self.num_frames = num_frames
         self.stride = stride
         self.num_clips = num_clips

@@ -3,7 +3,7 @@
 A shadow moves with what casts it, so that a method that looks for motion finds both. No way suits
 all videos; `tools/data/remove_shadows.py --preview` shows them side by side.
 
-hsv: keeps what has the colour of the object and blackens the rest. For an object of one colour that
+hsv: keeps what has the color of the object and blackens the rest. For an object of one color that
     is brighter than the background. Ranges of hue, saturation and value are given, or estimated.
 ssim: keeps what has changed in structure against another frame, and what that encloses, and
     blackens the rest. A shadow darkens but leaves the structure. An object that rests is lost.
@@ -28,13 +28,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.checks import check_choice, check_range
+
 Image = NDArray[np.uint8]
 
-# frames from which a background or a colour is learned
+# frames from which a background or a color is learned
 NUM_FRAMES = 40
 # by how many levels of value an object is brighter than the background, in 0..255
 BRIGHTER = 25
-# pixels of the object that an estimate of its colour needs, in all frames
+# pixels of the object that an estimate of its color needs, in all frames
 MIN_PIXELS = 50
 # below this saturation, in 0..255, a hue is that of noise
 MIN_SATURATION = 40
@@ -73,8 +75,8 @@ class ShadowRemover(ABC):
         """
 
 
-class ColourMask(ShadowRemover):
-    """Keep what has the colour of the object ('hsv').
+class ColorMask(ShadowRemover):
+    """Keep what has the color of the object ('hsv').
 
     Args:
         low: Lowest hue (0 to 179), saturation and value (0 to 255); a hue above that of `high`
@@ -107,7 +109,7 @@ class ColourMask(ShadowRemover):
             ValueError: If nothing is brighter than the background.
         """
         if self.needs_frames:
-            self.low, self.high = estimate_colour(frames)
+            self.low, self.high = estimate_color(frames)
 
     def remove(self, frame: Image, other: Image | None) -> Image:
         """See `ShadowRemover.remove`."""
@@ -136,8 +138,7 @@ class ChangeMask(ShadowRemover):
     """
 
     def __init__(self, threshold: float = 0.6) -> None:
-        if not 0 < threshold < 1:
-            raise ValueError(f'threshold must be between 0 and 1, got threshold={threshold}')
+        check_range('threshold', threshold, 0, 1, ends='()')
         self.threshold = threshold
 
     def remove(self, frame: Image, other: Image | None) -> Image:
@@ -170,8 +171,7 @@ class LightFilter(ShadowRemover):
     """
 
     def __init__(self, radius: float = 0.06) -> None:
-        if not 0 < radius < 1:
-            raise ValueError(f'radius must be between 0 and 1, got radius={radius}')
+        check_range('radius', radius, 0, 1, ends='()')
         self.radius = radius
 
     def remove(self, frame: Image, other: Image | None) -> Image:
@@ -198,8 +198,7 @@ class BackgroundModel(ShadowRemover):
     needs_frames = True
 
     def __init__(self, darkest: float = 0.5) -> None:
-        if not 0 < darkest < 1:
-            raise ValueError(f'darkest must be between 0 and 1, got darkest={darkest}')
+        check_range('darkest', darkest, 0, 1, ends='()')
         self.darkest = darkest
         self._model: Any = None
 
@@ -223,7 +222,7 @@ class BackgroundModel(ShadowRemover):
 
 
 METHODS: dict[str, type[ShadowRemover]] = {
-    'hsv': ColourMask,
+    'hsv': ColorMask,
     'ssim': ChangeMask,
     'filter': LightFilter,
     'background': BackgroundModel,
@@ -240,25 +239,24 @@ def build_remover(method: str, **options: Any) -> ShadowRemover:
     Raises:
         ValueError: If there is no such method or option, or an option is out of range.
     """
-    if method not in METHODS:
-        raise ValueError(f'method must be one of {", ".join(METHODS)}, got method={method!r}')
+    check_choice('method', method, METHODS)
     try:
         return METHODS[method](**options)
     except TypeError as error:
         raise ValueError(f'options must be those of method={method!r}, got {error}') from None
 
 
-def estimate_colour(
+def estimate_color(
     frames: Sequence[Image],
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Estimate the range of colour of an object that is brighter than the background.
+    """Estimate the range of color of an object that is brighter than the background.
 
     Args:
         frames: RGB (H, W, 3), of one video, spread over it; the object is where the value is
             above the median of all frames.
 
     Returns:
-        Lowest and highest hue, saturation and value, as `ColourMask` takes them: what 96 % of its
+        Lowest and highest hue, saturation and value, as `ColorMask` takes them: what 96 % of its
         pixels have, and a little more.
 
     Raises:
@@ -270,7 +268,7 @@ def estimate_colour(
     if len(pixels) < MIN_PIXELS:
         raise ValueError(
             f'an object must be brighter than the background by {BRIGHTER} of 255 to find its '
-            f'colour, got {len(pixels)} such pixels in {len(frames)} frames; give low and high, '
+            f'color, got {len(pixels)} such pixels in {len(frames)} frames; give low and high, '
             'or use another method'
         )
     low_s, low_v = np.percentile(pixels[:, 1:], 2, axis=0) - 15

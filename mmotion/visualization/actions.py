@@ -71,7 +71,7 @@ class HeatMap(NamedTuple):
 
 
 @make_painter.register
-def _(result: ActionScores) -> Painter:
+def paint_actions(result: ActionScores) -> Painter:
     """The best classes of the moment with their scores, and the segments on a timeline."""
     colors = _class_colors(result)
     spans = [(s.start_s, s.end_s, s.label, colors[s.label]) for s in result.segments]
@@ -108,7 +108,7 @@ def _(result: ActionScores) -> Painter:
 
 
 @make_caption.register
-def _(result: ActionScores, index: int) -> Caption:
+def caption_actions(result: ActionScores, index: int) -> Caption:
     """The best class of the moment."""
     scores = result.window_scores[result.window_at(index)]
     ((label, score),) = rank_classes(result.classes, scores, 1)
@@ -116,7 +116,7 @@ def _(result: ActionScores, index: int) -> Caption:
 
 
 @plot_result.register
-def _(
+def plot_actions(
     result: ActionScores, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """The best classes of the video as bars, and their scores over time; `truth` is a number."""
@@ -139,7 +139,7 @@ def _(
 
 
 @plot_row.register
-def _(result: ActionScores, axes: Axes) -> str:
+def plot_actions_row(result: ActionScores, axes: Axes) -> str:
     """The scores over time of the classes that are best somewhere, with the segments shaded."""
     edges, colors = result.edges_s, _class_colors(result)
     for label, color in list(colors.items())[:PLOTTED]:

@@ -116,7 +116,7 @@ def make_caption(result: Any, index: int) -> Caption:
 
 
 @make_painter.register
-def _(result: RegionResults) -> Painter:
+def paint_regions(result: RegionResults) -> Painter:
     """The box of each region, with its name and its caption above, or inside at the top."""
     boxes = [region.boxes_at(result.frames) for region in result.regions]
 
@@ -157,7 +157,7 @@ def plot_result(
 
 
 @plot_result.register
-def _(
+def plot_regions(
     result: RegionResults, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """A row for each region, see `plot_row`, with its name; `truth` is that of their sum."""

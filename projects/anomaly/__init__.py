@@ -2,7 +2,18 @@
 
 import mmotion.registry  # noqa: F401  (makes MMAction2's models importable for the modules below)
 
-from . import backbones, cache, data, hooks, inference, metrics, models, scorers, scores
+from . import (
+    backbones,
+    cache,
+    data,
+    hooks,
+    inference,
+    metrics,
+    models,
+    results,
+    scorers,
+    transforms,
+)
 
 __all__ = [
     'backbones',
@@ -12,6 +23,7 @@ __all__ = [
     'inference',
     'metrics',
     'models',
+    'results',
     'scorers',
-    'scores',
+    'transforms',
 ]

@@ -19,28 +19,26 @@ and width of frames or maps.
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from mmaction.models.backbones import ResNet3dSlowFast
-from mmcv.transforms import BaseTransform
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
 
 from mmotion.checkpoint import find_state_dict, load_state_dict
 from mmotion.checkpoint.files import CheckpointError
-from mmotion.registry import MODELS, TRANSFORMS
+from mmotion.checks import check_choice
+from mmotion.registry import MODELS
 
 from .convert import convert
+from .transforms import SPEED_RATIO
 
-# fast frames for each slow one, alpha of table 1; and the share of channels, 1 / beta
-SPEED_RATIO = 4
+# share of the channels that the fast pathway has, 1 / beta of table 1
 CHANNEL_RATIO = 8
 # height and width of the windows that pytorchvideo averages maps over
 POOLING_WINDOW = 7
 
-FRAME_CHOICES = ('linspace', 'stride')
 ORDERS = ('slow_fast', 'fast_slow')
 POOLINGS = ('global', 'windows')
 
@@ -129,8 +127,8 @@ class SlowFast(nn.Module):
         weights: str | None = None,
     ) -> None:
         super().__init__()
-        _check_choice('order', order, ORDERS)
-        _check_choice('pooling', pooling, POOLINGS)
+        check_choice('order', order, ORDERS)
+        check_choice('pooling', pooling, POOLINGS)
         if num_frames < 1 or num_frames % SPEED_RATIO:
             raise ValueError(f'num_frames must be a multiple of {SPEED_RATIO}, got {num_frames=}')
         self.lateral_norm = lateral_norm
@@ -217,45 +215,6 @@ class SlowFast(nn.Module):
         load_state_dict(self, state, source=self.weights)
 
 
-@TRANSFORMS.register_module()
-class PackPathways(BaseTransform):
-    """Append the frames of the slow pathway to those of the fast one, every fourth of them.
-
-    Place it behind `FormatShape(input_format='NCTHW')`.
-
-    Args:
-        frame_choice: 'linspace', from the first to the last as in pytorchvideo (of 32: 0, 4, 8, 13,
-            17, 22, 26, 31), or 'stride', as in MMAction2 (0, 4, 8, ..., 28).
-
-    Raises:
-        ValueError: If `frame_choice` is another word.
-    """
-
-    def __init__(self, *, frame_choice: str = 'linspace') -> None:
-        _check_choice('frame_choice', frame_choice, FRAME_CHOICES)
-        self.frame_choice = frame_choice
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `imgs` from (V, 3, T, H, W) to (V, 3, T + T / 4, H, W), and `input_shape`.
-
-        Raises:
-            ValueError: If `imgs` has another shape, or T is no multiple of 4.
-        """
-        clips = np.asarray(results['imgs'])
-        if clips.ndim != 5 or clips.shape[1] != 3 or clips.shape[2] % SPEED_RATIO:
-            raise ValueError(
-                f'imgs must have shape (V, 3, T, H, W) with T a multiple of {SPEED_RATIO}, got '
-                f'{clips.shape}; place PackPathways behind FormatShape(input_format="NCTHW")'
-            )
-        slow = choose_slow_frames(clips.shape[2], self.frame_choice)
-        results['imgs'] = np.concatenate([clips, clips[:, :, slow]], axis=2)
-        results['input_shape'] = results['imgs'].shape
-        return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(frame_choice={self.frame_choice!r})'
-
-
 def pool_maps(maps: Tensor, pooling: str) -> Tensor:
     """Average maps (B, C, T, H, W) to (B, C), see `SlowFast`.
 
@@ -272,13 +231,6 @@ def pool_maps(maps: Tensor, pooling: str) -> Tensor:
     return maps.mean((2, 3, 4))
 
 
-def choose_slow_frames(num_frames: int, frame_choice: str) -> list[int]:
-    """Which of the fast frames the slow pathway sees, see `PackPathways`."""
-    if frame_choice == 'stride':
-        return list(range(0, num_frames, SPEED_RATIO))
-    return torch.linspace(0, num_frames - 1, num_frames // SPEED_RATIO).long().tolist()
-
-
 def read_weights(source: str) -> dict[str, Tensor]:
     """Weights from a file or URL, converted to the names of the backbones of this file.
 
@@ -289,8 +241,3 @@ def read_weights(source: str) -> dict[str, Tensor]:
     checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
     state = convert(find_state_dict(checkpoint, source=source))
     return {name.removeprefix('backbone.'): value for name, value in state.items()}
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f'{name} must be one of {", ".join(choices)}, got {name}={value!r}')

@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import mmotion
 from mmotion.atomic import write_atomically
+from mmotion.checks import check_at_least
 from mmotion.registry import DATASETS
 
 # bytes of the hash at the end of a file
@@ -76,6 +77,7 @@ class EmbeddingCache:
 
     def __init__(self, folder: str | Path, *, max_gb: float = 10.0) -> None:
         self.folder = Path(folder).expanduser()
+        # without end is a size too
         if not max_gb > 0:
             raise ValueError(f'max_gb must be above 0, got max_gb={max_gb}')
         if self.folder.exists() and not self.folder.is_dir():
@@ -203,11 +205,8 @@ class EmbeddedClips(Dataset):
         batch_size: int = 16,
         num_workers: int = 0,
     ) -> None:
-        if batch_size < 1 or num_workers < 0:
-            raise ValueError(
-                'batch_size must be at least 1 and num_workers not negative, got '
-                f'batch_size={batch_size} and num_workers={num_workers}'
-            )
+        check_at_least('batch_size', batch_size, 1)
+        check_at_least('num_workers', num_workers, 0)
         self.dataset: Any = DATASETS.build(dataset)
         self.cache = None if cache_dir is None else EmbeddingCache(cache_dir, max_gb=max_gb)
         self.batch_size = batch_size

@@ -6,7 +6,7 @@ the columns
     LABEL: number of its class, from 0 on
     CLASS: name of its class
     VIDEO: recording that it is a part of, as far as known; PATH without this column
-    AUGMENT: what is done to it, see `Augmentation`; nothing without this column
+    AUGMENT: what is done to it, see `Augmentation` in `transforms.py`; nothing without this column
 one table a subset: 'train', 'val' and 'test' of normal clips, 'anomaly' of the others. A row is a
 clip. No step of a pipeline draws at random; a row that is to be seen flipped says so:
 
@@ -24,141 +24,36 @@ clip. No step of a pipeline draws at random; a row that is to be seen flipped sa
     ]
 
 `SubsetDataset` gives the same from any other data sets, such as generated ones.
-
-Shape letters in this file: T frames, H and W height and width of a frame in pixels.
 """
 
-import csv
 import functools
 import hashlib
 import json
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-import torch
-from einops import rearrange
-from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
-from torchvision.transforms.v2 import functional as F
 
-from mmotion.registry import DATASETS, TRANSFORMS
-from mmotion.transforms.sampling import STRIDE_FPS, SampleClip
-from mmotion.video import VideoError
+from mmotion.checks import check_index
+from mmotion.registry import DATASETS
+from mmotion.tables import Row, read_table
+from mmotion.transforms.sampling import STRIDE_FPS, SampleClip, load_clip
+from mmotion.video import VideoInfo
 from mmotion.video.clips import BrokenVideos
-from mmotion.video.scan import scan_video
+
+from .transforms import Augmentation
 
 SUBSETS = ('train', 'val', 'test', 'anomaly')
 COLUMNS = ('PATH', 'LABEL', 'CLASS', 'VIDEO', 'AUGMENT')
-# what an `Augmentation` can change
-KINDS = ('flip', 'crop', 'speed', 'colour')
-# by which sums of rounded shares may miss 1
-CROP_SLACK = 1e-6
 # transforms that draw anew for each clip, and so cannot be in a pipeline here
 _RANDOM_TRANSFORMS = ('CameraMotion', 'ClipJitter', 'ColorJitter', 'Flip', 'MultiScaleCrop')
 _BLOCK_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is done to a clip; written as text, so that a table can hold it.
-
-    Attributes:
-        flip: Mirror left and right.
-        crop: Left and upper edge and size of the part that is shown, in shares of the frame.
-        speed: Times as fast as recorded.
-        colour: Factors of brightness, contrast and saturation, and turn of the hue in circles.
-
-    Example:
-        >>> Augmentation.parse('flip speed=1.2')
-        Augmentation(flip=True, crop=(0.0, 0.0, 1.0), speed=1.2, colour=(1.0, 1.0, 1.0, 0.0))
-        >>> str(Augmentation(crop=(0.1, 0.0, 0.9)))
-        'crop=0.1:0.0:0.9'
-    """
-
-    flip: bool = False
-    crop: tuple[float, ...] = (0.0, 0.0, 1.0)
-    speed: float = 1.0
-    colour: tuple[float, ...] = (1.0, 1.0, 1.0, 0.0)
-
-    def __post_init__(self) -> None:
-        for name, length in (('crop', 3), ('colour', 4)):
-            value = getattr(self, name)
-            if len(value) != length:
-                raise ValueError(f'{name} must have {length} numbers, got {name}={value}')
-        left, top, size = self.crop
-        if not (min(left, top) >= 0 < size and max(left, top) + size <= 1 + CROP_SLACK):
-            raise ValueError(f'crop must lie within the frame, 0 to 1, got crop={self.crop}')
-        if not 0.1 <= self.speed <= 10:
-            raise ValueError(f'speed must be from 0.1 to 10, got speed={self.speed}')
-        *factors, hue = self.colour
-        if not (min(factors) >= 0 and abs(hue) <= 0.5):
-            raise ValueError(
-                'colour must be three factors from 0 on and a turn within half a circle, got '
-                f'colour={self.colour}'
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> 'Augmentation':
-        """Read what `str` writes: words in any order, parted by spaces; '' changes nothing.
-
-        Raises:
-            ValueError: If a word is not one of flip, crop=X:Y:SIZE, speed=FACTOR and
-                colour=BRIGHTNESS:CONTRAST:SATURATION:HUE.
-        """
-        options: dict[str, Any] = {}
-        for word in text.split():
-            name, _, value = word.partition('=')
-            try:
-                numbers = tuple(map(float, value.split(':'))) if value else (True,)
-            except ValueError:
-                numbers = ()
-            if name not in KINDS or not numbers or (name == 'flip') != (not value):
-                raise ValueError(
-                    'an augmentation must be flip, crop=X:Y:SIZE, speed=FACTOR or colour='
-                    f'BRIGHTNESS:CONTRAST:SATURATION:HUE, got {word!r} in {text!r}'
-                )
-            options[name] = numbers if name in ('crop', 'colour') else numbers[0]
-        return cls(**options)
-
-    def __str__(self) -> str:
-        words = ['flip'] if self.flip else []
-        for name in ('crop', 'speed', 'colour'):
-            value = getattr(self, name)
-            if value != getattr(Augmentation, name):
-                numbers = value if isinstance(value, tuple) else (value,)
-                words.append(f'{name}={":".join(map(str, numbers))}')
-        return ' '.join(words)
-
-
-@TRANSFORMS.register_module()
-class AugmentClip(BaseTransform):
-    """Do to the frames what the row of a clip says; without a row, as in prediction, nothing.
-
-    The part of the frame that `crop` shows is scaled to the size of the frame. Colours change in
-    the same way in all frames, contrast around the mean of the clip. `speed` is not done here: the
-    data set scales the rate of the video with it, so that `SampleClip` goes through it faster.
-    """
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change `imgs`, RGB frames (H, W, 3) uint8, by `augmentation`."""
-        augmentation = results.get('augmentation')
-        if augmentation is None:
-            return results
-        images = [_cut(image, augmentation) for image in results['imgs']]
-        if augmentation.colour != Augmentation.colour:
-            images = _colour(np.stack(images), augmentation.colour)
-        results['imgs'] = images
-        return results
 
 
 @DATASETS.register_module()
@@ -245,30 +140,20 @@ class AnomalyClipDataset(BaseDataset):
         Raises:
             VideoError: If none of the videos can be decoded.
         """
-        row = {**self.get_data_info(idx), 'start_index': 0, 'modality': 'RGB'}
+        row = self.get_data_info(idx)
         augmentation = Augmentation.parse(row['augment'])
-        if not row['excluded']:
-            path = Path(row['filename'])
-            try:
-                info = scan_video(path).info
-                self._note_length(row['path'], info.duration_s)
-                return self._process(
-                    {
-                        **row,
-                        'total_frames': info.num_frames,
-                        'fps': info.fps * augmentation.speed,
-                        'augmentation': augmentation,
-                    }
-                )
-            except (VideoError, OSError) as error:
-                self.broken.report(path, error)
-            if not self.test_mode:
-                return None
-        return self._process({**row, 'total_frames': 1, 'fps': STRIDE_FPS, 'excluded': True})
 
-    def _process(self, row: dict[str, Any]) -> dict[str, Any]:
-        item: Any = self.pipeline(row)
-        return item
+        def describe(info: VideoInfo) -> dict[str, Any]:
+            self._note_length(row['path'], info.duration_s)
+            return {
+                'total_frames': info.num_frames,
+                'fps': info.fps * augmentation.speed,
+                'augmentation': augmentation,
+            }
+
+        return load_clip(
+            row, self.pipeline, broken=self.broken, test_mode=self.test_mode, describe=describe
+        )
 
     def _note_length(self, path: str, duration_s: float) -> None:
         if duration_s < self._clip_s - 0.5 / STRIDE_FPS and path not in self._short:
@@ -356,8 +241,7 @@ class SubsetDataset(Dataset):
 
     def _locate(self, index: int) -> tuple[str, Any, int]:
         """Subset, data set and number in it of a sample."""
-        if not 0 <= index < len(self):
-            raise IndexError(f'index must lie in 0..{len(self) - 1}, got index={index}')
+        check_index(index, len(self))
         place = bisect_right(self._ends, index)
         first = self._ends[place - 1] if place else 0
         return self._subsets[place], self._datasets[place], index - first
@@ -377,48 +261,38 @@ def read_rows(path: Path, subset: str) -> list[dict[str, Any]]:
         FileNotFoundError: If there is no such file.
         ValueError: If there is no row, or one is not as described.
     """
-    if not path.expanduser().is_file():
-        raise FileNotFoundError(
-            f'the table of {subset!r} must be a file, got {path}; '
-            'tools/data/ucf_sports/prepare.py makes it'
-        )
-    # utf-8-sig: spreadsheets put a byte order mark before the first column
-    with path.expanduser().open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS[:3] if name not in (reader.fieldnames or ())]
-        if missing:
+    clips: dict[str, dict[str, Any]] = {}
+    for row in read_table(
+        path,
+        COLUMNS[:3],
+        what=f'the table of {subset!r}',
+        remedy='tools/data/ucf_sports/prepare.py makes it',
+    ):
+        clip = _read_clip(row, subset)
+        if clip['name'] in clips:
             raise ValueError(
-                f'a table of clips must have the columns {",".join(COLUMNS[:3])}, got {path} '
-                f'without {", ".join(missing)}'
+                f'a clip must be listed once, got {clip["name"]} again in {row.where}; delete the '
+                'line or augment it'
             )
-        rows: dict[str, dict[str, Any]] = {}
-        for line in reader:
-            row = _read_row(line, subset, where=f'line {reader.line_num} of {path}')
-            if row['name'] in rows:
-                raise ValueError(
-                    f'a clip must be listed once, got {row["name"]} again in line '
-                    f'{reader.line_num} of {path}; delete the line or augment it'
-                )
-            rows[row['name']] = row
-    if not rows:
-        raise ValueError(f'a table must have a clip at least, got none in {path}; make it again')
-    return [*rows.values()]
+        clips[clip['name']] = clip
+    return [*clips.values()]
 
 
-def _read_row(line: Mapping[str, str | None], subset: str, *, where: str) -> dict[str, Any]:
-    path, label, class_name, video, augment = ((line.get(name) or '').strip() for name in COLUMNS)
-    if not (path and class_name and label.isdecimal()):
+def _read_clip(row: Row, subset: str) -> dict[str, Any]:
+    path, class_name, video, augment = map(row.text, ('PATH', 'CLASS', 'VIDEO', 'AUGMENT'))
+    label = row.whole('LABEL', at_least=0)
+    if not (path and class_name):
         raise ValueError(
-            'a row must have PATH, a LABEL from 0 on and CLASS, got '
-            f'PATH={path!r}, LABEL={label!r} and CLASS={class_name!r} in {where}'
+            f'a row must have PATH and CLASS, got PATH={path!r} and CLASS={class_name!r} in '
+            f'{row.where}; correct it'
         )
     try:
         Augmentation.parse(augment)
     except ValueError as error:
-        raise ValueError(f'{error}; in {where}') from error
+        raise ValueError(f'{error}; in {row.where}') from error
     return {
         'path': path,
-        'label': int(label),
+        'label': label,
         'class_name': class_name,
         'video': video or path,
         'augment': augment,
@@ -466,26 +340,3 @@ def _hash_file(path: Path, _size: int, _mtime_ns: int) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _cut(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
-    """Show a part of a frame (H, W, 3) in its size, mirrored or not."""
-    left, top, size = augmentation.crop
-    if size < 1:
-        height, width = image.shape[:2]
-        rows = slice(round(top * height), max(round((top + size) * height), 1))
-        columns = slice(round(left * width), max(round((left + size) * width), 1))
-        image = cv2.resize(image[rows, columns], (width, height)).astype(np.uint8, copy=False)
-    return np.ascontiguousarray(image[:, ::-1]) if augmentation.flip else image
-
-
-def _colour(frames: NDArray[np.uint8], colour: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """Change the colours of a clip (T, H, W, 3)."""
-    brightness, contrast, saturation, hue = colour
-    # one tall picture: contrast is changed around the mean of the clip
-    picture = torch.from_numpy(rearrange(frames, 't h w c -> c (t h) w'))
-    picture = F.adjust_brightness(picture, brightness)
-    picture = F.adjust_contrast(picture, contrast)
-    picture = F.adjust_saturation(picture, saturation)
-    picture = F.adjust_hue(picture, hue)
-    return [*rearrange(picture, 'c (t h) w -> t h w c', t=len(frames)).contiguous().numpy()]

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmotion.checks import check_range
 from mmotion.compat import count_epoch
 from mmotion.registry import HOOKS, LOOPS
 from mmotion.training.models import unwrap_model
@@ -133,8 +134,7 @@ class CollapseHook(Hook):
     """
 
     def __init__(self, *, warn_below: float = 0.5) -> None:
-        if not 0 < warn_below < 1:
-            raise ValueError(f'warn_below must lie in (0, 1), got warn_below={warn_below}')
+        check_range('warn_below', warn_below, 0, 1, ends='()')
         self.warn_below = warn_below
         self._values: list[float] = []
 

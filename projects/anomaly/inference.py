@@ -24,7 +24,7 @@ from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 
 from .models import AnomalyDetector, count_needed
-from .scores import AnomalyScores, RunningAnomaly
+from .results import AnomalyScores, RunningAnomaly
 
 
 @PREDICTORS.register_module()

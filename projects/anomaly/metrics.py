@@ -17,7 +17,6 @@ Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13, percentil
 Shape letters in this file: N clips.
 """
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +29,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import auc, average_precision_score, roc_curve
 
 from mmotion.atomic import write_atomically
+from mmotion.checks import check_at_least
 from mmotion.metrics import find_log_dir
 from mmotion.registry import METRICS
+from mmotion.tables import write_table
 
 NORMAL_SUBSETS = ('train', 'val', 'test')
 ANOMALY = 'anomaly'
@@ -101,8 +102,7 @@ class AnomalyMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if num_resamples < 1:
-            raise ValueError(f'num_resamples must be at least 1, got num_resamples={num_resamples}')
+        check_at_least('num_resamples', num_resamples, 1)
         self.out_dir = out_dir
         self.num_resamples = num_resamples
 
@@ -308,14 +308,14 @@ def write_files(
 ) -> None:
     """Write all files, see the head of this file."""
     rows: list[list[Any]] = [[name, *map('{:.6g}'.format, fig)] for name, fig in figures.items()]
-    _write_csv(['figure', 'value', 'low', 'high'], rows, out_dir / 'metrics.csv')
+    write_table(out_dir / 'metrics.csv', ['figure', 'value', 'low', 'high'], rows)
     rows = []
     for row in results:
         judged = () if row['excluded'] else (f'{row["error"]:.6g}', f'{row["p_value"]:.6g}')
         alarm = [] if row['excluded'] else [int(row['is_alarm'])]
         rows.append([row['name'], row['subset'], row['class'], row['video'], *judged, *alarm])
     header = ['clip', 'subset', 'class', 'video', 'error', 'p_value', 'is_alarm']
-    _write_csv(header, rows, out_dir / 'errors.csv')
+    write_table(out_dir / 'errors.csv', header, rows)
     if not clips:
         return
     plot_errors(
@@ -334,12 +334,12 @@ def write_files(
     if {'test', ANOMALY} <= clips.keys():
         plot_roc(clips['test'].errors, clips[ANOMALY].errors, out_dir / 'roc.png')
         tried = try_thresholds(clips)
-        note = [
+        note = (
             '# tried on the anomalies that they are judged by: the best of these thresholds says '
             'nothing of new anomalies'
-        ]
+        )
         lines = [[f'{value:.6g}' for value in row.values()] for row in tried]
-        _write_csv([*tried[0]], lines, out_dir / 'thresholds.csv', note=note)
+        write_table(out_dir / 'thresholds.csv', [*tried[0]], lines, note=note)
 
 
 def plot_errors(
@@ -398,15 +398,3 @@ def plot_roc(
     axes.grid(alpha=0.25, lw=0.6)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
-
-
-def _write_csv(
-    header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path, *, note: Sequence[str] = ()
-) -> None:
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        file.writelines(f'{line}\n' for line in note)
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerows([header, *rows])

@@ -27,6 +27,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from typing_extensions import Self
 
+from mmotion.checks import check_range
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
@@ -90,8 +91,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        if not 0 < false_alarm_rate < 1:
-            raise ValueError(f'false_alarm_rate must lie in (0, 1), got {false_alarm_rate=}')
+        check_range('false_alarm_rate', false_alarm_rate, 0, 1, ends='()')
         self.backbone = MODELS.build(backbone)
         self.scorer = MODELS.build(scorer)
         self.false_alarm_rate = false_alarm_rate

@@ -19,6 +19,7 @@ from sklearn.covariance import LedoitWolf, ShrunkCovariance
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
+from mmotion.checks import check_at_least, check_range
 from mmotion.registry import MODELS
 
 # of an axis of a covariance, as a share of the largest; below it is rounding error
@@ -84,8 +85,7 @@ class EmbeddingAutoencoder(nn.Module):
                 'dims must be the width of the embedding, of hidden layers if any, and of the '
                 f'latent vector, each at least 1, got dims={tuple(dims)}'
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(f'dropout must lie in [0, 1), got dropout={dropout}')
+        check_range('dropout', dropout, 0, 1, ends='[)')
         self.dim = dims[0]
         self.norm = nn.BatchNorm1d(dims[0])
         self.encoder = _make_layers(dims, dropout)
@@ -98,7 +98,7 @@ class EmbeddingAutoencoder(nn.Module):
                 f'embeddings must have shape (B, {self.dim}), got {tuple(embeddings.shape)}; '
                 'set the first number of dims to the width that the backbone gives'
             )
-        return self.decoder(self.encoder(self._normalise(embeddings)))
+        return self.decoder(self.encoder(self._normalize(embeddings)))
 
     def error(self, embeddings: Tensor, target: Tensor | None = None) -> Tensor:
         """Squared error of the reconstruction, summed over the embedding.
@@ -113,7 +113,7 @@ class EmbeddingAutoencoder(nn.Module):
         wanted = embeddings if target is None else target
         return (self(embeddings).float() - wanted.float()).square().sum(1)
 
-    def _normalise(self, embeddings: Tensor) -> Tensor:
+    def _normalize(self, embeddings: Tensor) -> Tensor:
         if self.training and len(embeddings) == 1:
             # the last batch of an epoch may be one clip, which has no variance
             norm = self.norm
@@ -146,10 +146,10 @@ class PCAReconstruction(AnySizeBuffers):
             raise ValueError(
                 f'one of share and num_components must be given, got {share=} and {num_components=}'
             )
-        if share is not None and not 0 < share < 1:
-            raise ValueError(f'share must lie in (0, 1), got share={share}')
-        if num_components is not None and num_components < 1:
-            raise ValueError(f'num_components must be at least 1, got {num_components=}')
+        if share is not None:
+            check_range('share', share, 0, 1, ends='()')
+        if num_components is not None:
+            check_at_least('num_components', num_components, 1)
         self.wanted = share if num_components is None else num_components
         self.register_buffer('mean', torch.zeros(0))
         self.register_buffer('components', torch.zeros(0, 0))
@@ -198,8 +198,7 @@ class NearestNeighbors(AnySizeBuffers):
 
     def __init__(self, *, k: int = 2) -> None:
         super().__init__()
-        if k < 1:
-            raise ValueError(f'k must be at least 1, got k={k}')
+        check_at_least('k', k, 1)
         self.k = k
         self.register_buffer('bank', torch.zeros(0, 0))
 
@@ -245,8 +244,8 @@ class Mahalanobis(AnySizeBuffers):
 
     def __init__(self, *, shrinkage: float | None = None) -> None:
         super().__init__()
-        if shrinkage is not None and not 0 < shrinkage <= 1:
-            raise ValueError(f'shrinkage must lie in (0, 1], got shrinkage={shrinkage}')
+        if shrinkage is not None:
+            check_range('shrinkage', shrinkage, 0, 1, ends='(]')
         self.shrinkage = shrinkage
         self.register_buffer('whitening', torch.zeros(0, 0))
         self.register_buffer('centroids', torch.zeros(0, 0))

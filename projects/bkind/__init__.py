@@ -1,15 +1,29 @@
-"""BKinD: where are the moving parts, without labels."""
+"""BKinD: where are the moving parts, without labels?"""
 
-from . import data, export, inference, losses, models, networks, shapes_data, tracks, transforms
+from . import (
+    data,
+    export,
+    hooks,
+    inference,
+    labeled_data,
+    losses,
+    metrics,
+    models,
+    networks,
+    results,
+    transforms,
+)
 
 __all__ = [
     'data',
     'export',
+    'hooks',
     'inference',
+    'labeled_data',
     'losses',
+    'metrics',
     'models',
     'networks',
-    'shapes_data',
-    'tracks',
+    'results',
     'transforms',
 ]

@@ -21,8 +21,8 @@ def convert(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         Weights of `BKinD`, in the order of the source. The predictors that the reference does not
-        use are among them: a model with `strict` takes these too, another one leaves them out.
-        Those of a detector lack the decoder, and are whole for a `KeypointEncoder` alone.
+        use are among them, `encoder.pose.unused.*`; a model leaves them out when it loads. Those of
+        a detector lack the decoder, and are whole for a `KeypointEncoder` alone.
 
     Raises:
         ValueError: If they are ours already, or not those of the reference.

@@ -19,30 +19,106 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from mmengine.dataset import Compose
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmotion.atomic import write_atomically
-from mmotion.registry import DATASETS, METRICS, TRANSFORMS
+from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.video import VideoError
 from mmotion.video.clips import BrokenVideos
 from mmotion.video.files import find_sources
 from mmotion.video.sources import VideoSource, open_source
 
-from .transforms import Box, Boxes, resize_frame
+from .transforms import Box, Boxes, resize_by_area
 
 # motion is measured on grey pictures of this width and height
 SCAN_SIZE = (64, 48)
 # brightest grey level of a picture that shows nothing
 BLACK_LEVEL = 16
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Which pairs are still, and what becomes of them.
+
+    Attributes:
+        min_motion: Mean absolute difference of the two frames, as small gray pictures with values
+            from 0 to 1, below which a pair is still. It is measured once, which decodes all of a
+            video, and remembered in the user's cache folder. 0 measures nothing.
+        when_still: 'skip' leaves still pairs out, 'keep' takes them, 'weight' gives them a
+            `weight` below 1, in proportion to their motion.
+
+    Raises:
+        ValueError: If a value is not as above.
+    """
+
+    min_motion: float = 0.0
+    when_still: Literal['skip', 'keep', 'weight'] = 'skip'
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_motion < 1:
+            raise ValueError(f'min_motion must be in [0, 1), got min_motion={self.min_motion}')
+        if self.when_still not in ('skip', 'keep', 'weight'):
+            raise ValueError(
+                f"when_still must be 'skip', 'keep' or 'weight', got when_still={self.when_still!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which videos are used, and which of their pairs.
+
+    Attributes:
+        names: Regular expression that finds something in the names of the videos to use, which are
+            their paths below `data_root`.
+        split: 'train' or 'val' divides the videos by name, the last ones being 'val'; a single
+            video is divided in time. None takes all.
+        val_share: Share of the videos in 'val', at least one.
+        step: Frames from one t to the next; None for `gap // 10 + 1`, as the reference has it.
+
+    Raises:
+        ValueError: If a value is not as above.
+    """
+
+    names: str = ''
+    split: Literal['train', 'val'] | None = None
+    val_share: float = 0.2
+    step: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in (None, 'train', 'val'):
+            raise ValueError(f"split must be 'train', 'val' or None, got split={self.split!r}")
+        if not 0 < self.val_share < 1:
+            raise ValueError(f'val_share must be between 0 and 1, got val_share={self.val_share}')
+        if self.step is not None and self.step < 1:
+            raise ValueError(f'step must be at least 1, got step={self.step}')
+
+    def choose_videos(self, names: list[str]) -> list[str]:
+        """Those of the split.
+
+        Example:
+            >>> Subset(split='val').choose_videos(['a', 'b', 'c', 'd'])
+            ['d']
+        """
+        if self.split is None or len(names) == 1:
+            return names
+        num_train = min(max(round(len(names) * (1 - self.val_share)), 1), len(names) - 1)
+        return names[:num_train] if self.split == 'train' else names[num_train:]
+
+    def divide_in_time(self, firsts: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
+        """The pairs of the split of a single video; no frame is in both parts."""
+        if self.split is None or not len(firsts):
+            return firsts
+        border = (firsts[-1] + gap + 1) * (1 - self.val_share)
+        return firsts[firsts + gap < border] if self.split == 'train' else firsts[firsts >= border]
 
 
 @DATASETS.register_module()
@@ -58,18 +134,9 @@ class FramePairs(Dataset):
         pipeline: Transforms for each pair.
         gap_frames: From one frame of a pair to the other; give it or `gap_s`.
         gap_s: The same in seconds, for video files.
-        step: Frames from one t to the next; None for `gap // 10 + 1`, as the reference has it.
-        names: Regular expression that finds something in the names of the videos to use, which are
-            their paths below `data_root`.
+        subset: Options of `Subset`: which videos are used, and which of their pairs.
+        motion: Options of `Motion`: which pairs are still, and what becomes of them.
         boxes: Part of the picture to look at, for `CropBox`: boxes by video or a file, see `Boxes`.
-        split: 'train' or 'val' divides the videos by name, the last ones being 'val'; a single
-            video is divided in time. None takes all.
-        val_share: Share of the videos in 'val', at least one.
-        min_motion: Mean absolute difference of the two frames, as small grey pictures with values
-            from 0 to 1, below which a pair is still. It is measured once, which decodes all of a
-            video, and remembered in the user's cache folder. 0 measures nothing.
-        when_still: 'skip' leaves still pairs out, 'keep' takes them, 'weight' gives them a
-            `weight` below 1, in proportion to their motion.
         keep_size: Decode each video once, at the start, and keep the frames in memory at this width
             and height, 3 * keep_size ** 2 bytes each: a pair then takes microseconds, and not a
             tenth of a second. None reads each pair from its video.
@@ -87,13 +154,9 @@ class FramePairs(Dataset):
         pipeline: Sequence[dict[str, Any]],
         gap_frames: int | None = None,
         gap_s: float | None = None,
-        step: int | None = None,
-        names: str = '',
+        subset: Mapping[str, Any] | None = None,
+        motion: Mapping[str, Any] | None = None,
         boxes: str | Mapping[str, Sequence[float]] | None = None,
-        split: str | None = None,
-        val_share: float = 0.2,
-        min_motion: float = 0.0,
-        when_still: Literal['skip', 'keep', 'weight'] = 'skip',
         keep_size: int | None = None,
     ) -> None:
         if (gap_frames is None) == (gap_s is None):
@@ -101,35 +164,29 @@ class FramePairs(Dataset):
                 'one of gap_frames and gap_s must be given, got '
                 f'gap_frames={gap_frames} and gap_s={gap_s}'
             )
-        numbers = {'gap_frames': gap_frames, 'step': step, 'keep_size': keep_size}
+        numbers = {'gap_frames': gap_frames, 'keep_size': keep_size}
         for option, value in numbers.items():
             if value is not None and value < 1:
                 raise ValueError(f'{option} must be at least 1, got {option}={value}')
         if gap_s is not None and not gap_s > 0:
             raise ValueError(f'gap_s must be above 0, got gap_s={gap_s}')
-        if not 0 <= min_motion < 1:
-            raise ValueError(f'min_motion must be in [0, 1), got min_motion={min_motion}')
-        if when_still not in ('skip', 'keep', 'weight'):
-            raise ValueError(
-                f"when_still must be 'skip', 'keep' or 'weight', got when_still={when_still!r}"
-            )
         self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
         self.metainfo: dict[str, Any] = {}
-        self.min_motion, self.when_still = min_motion, when_still
-        found = find_sources(data_root, names=names)
-        chosen = choose_videos([*found], split=split, val_share=val_share)
+        self.subset, self.motion = Subset(**(subset or {})), Motion(**(motion or {}))
+        found = find_sources(data_root, names=self.subset.names)
+        chosen = self.subset.choose_videos([*found])
         self.broken = BrokenVideos(len(chosen))
         self._num_pairs = 0
-        self._motion: list[NDArray[np.float32]] = []
+        self._measured: list[NDArray[np.float32]] = []
         self._unused: list[str] = []
         parts: list[_Pairs] = []
         for name in chosen:
             try:
                 source = open_source(found[name], name=name)
                 gap = gap_frames or _frames_of(gap_s or 0, source)
-                firsts = list_pairs(source.numbers, gap=gap, step=step or gap // 10 + 1)
-                if split is not None and len(found) == 1:
-                    firsts = _divide_in_time(firsts, gap, split, val_share)
+                firsts = list_pairs(source.numbers, gap=gap, step=self.subset.step or gap // 10 + 1)
+                if len(found) == 1:
+                    firsts = self.subset.divide_in_time(firsts, gap)
                 pairs = self._judge(source, firsts, gap)
                 if pairs is None:
                     continue
@@ -194,20 +251,21 @@ class FramePairs(Dataset):
         if not len(firsts):
             self._pass_over(f'{source.path} has {len(source.numbers)} frames, no two {gap} apart')
             return None
-        if not self.min_motion:
+        threshold, when_still = self.motion.min_motion, self.motion.when_still
+        if not threshold:
             return pairs
         motion, brightest = measure_motion(source, firsts, gap)
-        is_still = motion < self.min_motion
-        self._motion.append(motion)
+        is_still = motion < threshold
+        self._measured.append(motion)
         if is_still.all():
             seen = 'is black' if brightest <= BLACK_LEVEL else 'shows nothing that moves'
-            most = f'its pairs differ by {motion.max():.2g} at most, min_motion={self.min_motion}'
+            most = f'its pairs differ by {motion.max():.2g} at most, min_motion={threshold}'
             self._pass_over(f'{source.path} {seen}: {most}')
             return None
-        if self.when_still == 'skip':
+        if when_still == 'skip':
             return pairs._replace(firsts=firsts[~is_still], weights=pairs.weights[~is_still])
-        if self.when_still == 'weight':
-            return pairs._replace(weights=np.minimum(motion / self.min_motion, 1))
+        if when_still == 'weight':
+            return pairs._replace(weights=np.minimum(motion / threshold, 1))
         return pairs
 
     def _pass_over(self, reason: str) -> None:
@@ -226,12 +284,13 @@ class FramePairs(Dataset):
             f'of {data_root} are used; {len(self.broken.paths)} videos are broken, '
             f'{len(self._unused)} have no pair that moves'
         )
-        if self._motion:
-            motion = np.concatenate(self._motion)
+        if self._measured:
+            threshold = self.motion.min_motion
+            motion = np.concatenate(self._measured)
             low, middle, high = np.percentile(motion, [5, 50, 95])
             text += (
-                f'; {np.mean(motion < self.min_motion):.1%} of the pairs are still, below '
-                f'{self.min_motion}; 5, 50 and 95 % are below {low:.2g}, {middle:.2g}, {high:.2g}'
+                f'; {np.mean(motion < threshold):.1%} of the pairs are still, below '
+                f'{threshold}; 5, 50 and 95 % are below {low:.2g}, {middle:.2g}, {high:.2g}'
             )
         if not parts:
             raise ValueError(
@@ -239,28 +298,6 @@ class FramePairs(Dataset):
                 f'{self._unused[-1]}; lower min_motion or the gap'
             )
         print_log(text, logger='current')
-
-
-@METRICS.register_module()
-class ReconstructionMetric(BaseMetric):
-    """How well the model paints what moved: `recon_error`, its mean squared error over pairs.
-
-    It is of the target that the model is trained for, so that it compares runs with equal targets.
-    The reference code compares what is painted with frame t + gap, which it is not.
-    """
-
-    default_prefix = 'pairs'
-
-    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Collect `recon_error` of data samples."""
-        self.results += [float(sample['recon_error']) for sample in data_samples]
-
-    def compute_metrics(self, results: list[float]) -> dict[str, float]:
-        """Average, and print what of."""
-        error = float(np.mean(results))
-        text = f'mean squared error of the painted difference, {len(results):,} pairs: {error:.5f}'
-        print_log(text, logger='current')
-        return {'recon_error': error}
 
 
 class _Kept(NamedTuple):
@@ -287,26 +324,6 @@ class _Pairs(NamedTuple):
     gap: int
     weights: NDArray[np.float64]
     kept: _Kept | None = None
-
-
-def choose_videos(names: list[str], *, split: str | None, val_share: float) -> list[str]:
-    """Divide videos between 'train' and 'val', the last ones by name being 'val'.
-
-    Raises:
-        ValueError: If there is no such split, or `val_share` is no share.
-
-    Example:
-        >>> choose_videos(['a', 'b', 'c', 'd'], split='val', val_share=0.2)
-        ['d']
-    """
-    if split not in (None, 'train', 'val'):
-        raise ValueError(f"split must be 'train', 'val' or None, got split={split!r}")
-    if not 0 < val_share < 1:
-        raise ValueError(f'val_share must be between 0 and 1, got val_share={val_share}')
-    if split is None or len(names) == 1:
-        return names
-    num_train = min(max(round(len(names) * (1 - val_share)), 1), len(names) - 1)
-    return names[:num_train] if split == 'train' else names[num_train:]
 
 
 def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np.int64]:
@@ -356,9 +373,9 @@ def measure_motion(
     waiting: dict[int, NDArray[np.floating]] = {}
     for number, image in zip(numbers.tolist(), source.read(numbers), strict=True):
         small_image = cv2.resize(image, SCAN_SIZE, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small_image, cv2.COLOR_RGB2GRAY)
-        brightest = max(brightest, int(grey.max()))
-        small = grey.astype(np.float32) / 255
+        gray = cv2.cvtColor(small_image, cv2.COLOR_RGB2GRAY)
+        brightest = max(brightest, int(gray.max()))
+        small = gray.astype(np.float32) / 255
         if number - gap in waiting:
             before = waiting.pop(number - gap)
             motion[places[number - gap]] = float(np.abs(small - before).mean())
@@ -384,16 +401,6 @@ def _frames_of(gap_s: float, source: VideoSource) -> int:
     return max(round(gap_s * source.fps), 1)
 
 
-def _divide_in_time(
-    firsts: NDArray[np.int64], gap: int, split: str, val_share: float
-) -> NDArray[np.int64]:
-    """The pairs of a part of a single video; no frame is in both parts."""
-    if not len(firsts):
-        return firsts
-    border = (firsts[-1] + gap + 1) * (1 - val_share)
-    return firsts[firsts + gap < border] if split == 'train' else firsts[firsts >= border]
-
-
 def _keep_frames(pairs: _Pairs, size: int) -> _Kept:
     """Decode all frames of the pairs of a video, scaled to `size`."""
     numbers = np.union1d(pairs.firsts, pairs.firsts + pairs.gap)
@@ -401,5 +408,5 @@ def _keep_frames(pairs: _Pairs, size: int) -> _Kept:
     height = width = size
     for place, image in enumerate(pairs.source.read(numbers)):
         height, width = image.shape[:2]
-        images[place] = resize_frame(image, size)
+        images[place] = resize_by_area(image, size)
     return _Kept(images, numbers, (size / width, size / height))

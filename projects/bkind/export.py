@@ -38,7 +38,7 @@ from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
 
-from .tracks import KeypointTracks
+from .results import KeypointTracks
 
 # DeepLabCut takes what begins so for the name of a network
 SCORER = 'DLC_mmotion'

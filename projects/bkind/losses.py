@@ -11,13 +11,14 @@ Shape letters in this file: B pairs, K keypoints, S image size.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .networks import gaussian_maps, read_image_weights
+from mmotion.checkpoint import load_image_weights
+
+from .networks import gaussian_maps
 
 TARGETS = ('ssim', 'difference')
 RECONSTRUCTIONS = ('perceptual', 'mse')
@@ -34,10 +35,10 @@ BLUR_SIGMA = 1.0
 PERCEPTUAL_WEIGHTS = (100.0, 1.6, 2.3, 1.8, 2.8, 100.0)
 # share of a term's own value in what divides it
 OWN_SHARE = 0.01
-# channels of VGG19's convolutions, 'M' for max pooling
+# channels of VGG19's convolutions, 'M' for max pooling, up to the last that is read
 VGG_LAYERS = (
     *(64, 64, 'M', 128, 128, 'M', 256, 256, 256, 256, 'M'),
-    *(512, 512, 512, 512, 'M', 512, 512, 512, 512, 'M'),
+    *(512, 512, 512, 512, 'M', 512, 512),
 )
 # convolutions behind which features are read: relu1_2, 2_2, 3_2, 4_2 and 5_2
 VGG_TAPS = (2, 7, 12, 21, 30)
@@ -116,7 +117,6 @@ class DiscoveryLoss(nn.Module):
         kind: See `ReconstructionLoss`.
         target: See there.
         vgg: See there.
-        strict: See there.
         rotation_weight: Of the rotation loss; with 0 no image is turned.
         separation_weight: Of the separation loss, averaged over the images. The reference gives
             0.05 to each of four sets of images: frame t + gap and its three turns.
@@ -131,7 +131,6 @@ class DiscoveryLoss(nn.Module):
         kind: str = 'perceptual',
         target: str = 'ssim',
         vgg: str | None = None,
-        strict: bool = False,
         rotation_weight: float = 1.0,
         separation_weight: float = 0.2,
     ) -> None:
@@ -140,7 +139,7 @@ class DiscoveryLoss(nn.Module):
         for name, weight in weights.items():
             if weight < 0:
                 raise ValueError(f'{name} must not be negative, got {name}={weight}')
-        self.reconstruction = ReconstructionLoss(kind=kind, target=target, vgg=vgg, strict=strict)
+        self.reconstruction = ReconstructionLoss(kind=kind, target=target, vgg=vgg)
         self.rotation_weight = rotation_weight
         self.separation_weight = separation_weight
 
@@ -186,14 +185,13 @@ class ReconstructionLoss(nn.Module):
     nothing else needs them.
 
     Differs from the reference code: VGG19 ends behind the last layer that is read, and there are no
-    gradients for its weights or for the target. With `strict` it is as there.
+    gradients for its weights or for the target.
 
     Args:
         kind: 'perceptual', or 'mse', the mean squared difference of pixels alone.
         target: 'ssim', or 'difference', the later frame minus the earlier.
         vgg: Weights of VGG19: a model name of timm, such as 'vgg19.tv_in1k', or a file; None for
             random ones, the same ones always.
-        strict: Do the work that the reference throws away.
 
     Raises:
         ValueError: If `kind` or `target` is another word.
@@ -205,7 +203,6 @@ class ReconstructionLoss(nn.Module):
         kind: str = 'perceptual',
         target: str = 'ssim',
         vgg: str | None = None,
-        strict: bool = False,
     ) -> None:
         super().__init__()
         for name, value, choices in (('kind', kind, RECONSTRUCTIONS), ('target', target, TARGETS)):
@@ -214,7 +211,6 @@ class ReconstructionLoss(nn.Module):
         self.kind = kind
         self.target = target
         self.init = vgg
-        self.strict = strict
         self.vgg: VGG19 | None = None
 
     @torch.no_grad()
@@ -245,7 +241,7 @@ class ReconstructionLoss(nn.Module):
             One number.
         """
         if self.kind == 'mse':
-            return _masked_error(pictures, targets, mask)
+            return masked_error(pictures, targets, mask)
         errors = self.measure(pictures, targets, mask)
         weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
         return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
@@ -253,10 +249,10 @@ class ReconstructionLoss(nn.Module):
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean squared differences (6,) of pixels and of VGG19's layers, arguments as `forward`."""
         vgg = (self.vgg or self._load_vgg()).to(pictures.device)
-        with nullcontext() if self.strict else torch.no_grad():
+        with torch.no_grad():
             wanted = [targets, *vgg(targets)]
         painted = [pictures, *vgg(pictures)]
-        errors = [_masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
+        errors = [masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
         return torch.stack(errors)
 
     def init_weights(self) -> None:
@@ -270,8 +266,8 @@ class ReconstructionLoss(nn.Module):
             self._load_vgg()
 
     def _load_vgg(self) -> 'VGG19':
-        state = None if self.init is None else read_image_weights(self.init)
-        self.vgg = VGG19(state, strict=self.strict)
+        state = None if self.init is None else load_image_weights(self.init)
+        self.vgg = VGG19(state)
         return self.vgg
 
 
@@ -286,20 +282,19 @@ class VGG19(nn.Module):
     Args:
         state_dict: Weights `features.<layer>.weight` and `.bias`; None for random ones from a
             fixed seed, by He's method.
-        strict: Run to the end, and have gradients for the weights.
 
     Raises:
         ValueError: If weights are missing or of another shape.
     """
 
-    def __init__(self, state_dict: dict[str, Tensor] | None, *, strict: bool = False) -> None:
+    layers: Sequence[int | str] = VGG_LAYERS
+
+    def __init__(self, state_dict: dict[str, Tensor] | None) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
         self.convolutions: list[int] = []
         channels, layer = 3, 0
-        for width in VGG_LAYERS:
-            if layer > VGG_TAPS[-1] and not strict:
-                break
+        for width in self.layers:
             if isinstance(width, int):
                 shape = (width, channels, 3, 3)
                 if state_dict is None:
@@ -310,14 +305,12 @@ class VGG19(nn.Module):
                     weight = _find(state_dict, f'features.{layer}.weight', shape)
                     bias = _find(state_dict, f'features.{layer}.bias', (width,))
                 for name, value in (('weight', weight), ('bias', bias)):
-                    value = value.clone().requires_grad_(strict)
-                    self.register_buffer(f'{name}{layer}', value, persistent=False)
+                    self.register_buffer(f'{name}{layer}', value.clone(), persistent=False)
                 self.convolutions.append(layer)
                 channels = width
             # a convolution and its ReLU are two layers
             layer += 2 if isinstance(width, int) else 1
-        if not strict:
-            self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Iterator[Tensor]:
         """The features behind each of `VGG_TAPS`, one after the other.
@@ -335,7 +328,7 @@ class VGG19(nn.Module):
                 yield x
 
 
-def _masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
+def masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
     """Mean over all elements of the squared difference, each weighted by the mask."""
     # the gradient of F.mse_loss loses the layout of its input, and what follows is slow with two
     errors = (pictures - targets).square()

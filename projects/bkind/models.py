@@ -1,4 +1,4 @@
-"""BKinD: the model that learns keypoints from pairs of frames, and the hook that steers it.
+"""BKinD: the model that learns keypoints from pairs of frames.
 
 Paper: Sun et al., Self-Supervised Keypoint Discovery in Behavioral Videos, CVPR 2022,
     https://arxiv.org/abs/2112.05121
@@ -8,17 +8,17 @@ Shape letters in this file: B pairs, K keypoints, S image size in pixels, C chan
 encoder's deepest features, and h = w = S / 4, the size of the heat maps.
 """
 
+import logging
 from collections.abc import Sequence
 
 import torch
-from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel
-from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmotion.registry import HOOKS, MODELS
-from mmotion.training.models import check_mode, unwrap_model
+from mmotion.registry import MODELS
+from mmotion.training.models import check_mode
 
 from .losses import DiscoveryLoss
 from .networks import KeypointEncoder, Keypoints, ReconstructionDecoder, spatial_softmax
@@ -38,12 +38,11 @@ class BKinD(BaseModel):
     decoder paints the difference between the frames. Later in training the keypoints must also turn
     with the image, and stay apart.
 
-    Differs from the reference code, which with `strict` it does not: both frames and the three
-    turned images go through the encoder in one pass, so that a batch norm in training sees the
-    statistics of all of them together and counts one batch instead of five; images are turned on
-    the device; no work is done whose result is thrown away (see `losses.py` and `PoseDecoder`), and
-    less for the same result (see `convolve_enlarged`).
-    In eval mode the results are the same.
+    Differs from the reference code: both frames and the three turned images go through the encoder
+    in one pass, so that a batch norm in training sees the statistics of all of them together and
+    counts one batch instead of five; images are turned on the device; no work is done whose result
+    is thrown away (see `losses.py` and `PoseDecoder`), and less for the same result (see
+    `convolve_enlarged`). In eval mode the results are the same.
 
     Args:
         encoder: Options of `KeypointEncoder`: `name` and `init`.
@@ -51,10 +50,13 @@ class BKinD(BaseModel):
         image_size: S, a multiple of 32.
         losses: Options of `DiscoveryLoss`.
         curriculum_epoch: Epochs that are done before the rotation and separation losses join. With
-            4, the reference's, they do in the fifth epoch. `CurriculumHook` counts.
-        strict: Run the passes of the reference, for comparison with it.
+            4, the reference's, they do in the fifth epoch.
         data_preprocessor: Config of what makes normalised floats of the images. Its `mean` and
             `std`, those of ImageNet if it has none, are also used to undo that.
+
+    Attributes:
+        epoch: Epochs that are done. While mmengine's runner trains, also after resuming, it is the
+            runner's; without one, it is whoever's loop that is.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -73,7 +75,6 @@ class BKinD(BaseModel):
         image_size: int,
         losses: dict | None = None,
         curriculum_epoch: int = 4,
-        strict: bool = False,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
@@ -81,20 +82,19 @@ class BKinD(BaseModel):
             raise ValueError(f'image_size must be a positive multiple of 32, got {image_size=}')
         if curriculum_epoch < 0:
             raise ValueError(f'curriculum_epoch must not be negative, got {curriculum_epoch=}')
-        self.encoder = KeypointEncoder(**encoder, num_keypoints=num_keypoints, strict=strict)
+        self.encoder = KeypointEncoder(**encoder, num_keypoints=num_keypoints)
         self.decoder = ReconstructionDecoder(
-            in_channels=self.encoder.num_features, num_maps=2 * num_keypoints, strict=strict
+            in_channels=self.encoder.num_features, num_maps=2 * num_keypoints
         )
-        self.losses = DiscoveryLoss(**(losses or {}), strict=strict)
+        self.losses = DiscoveryLoss(**(losses or {}))
         self.num_keypoints = num_keypoints
         self.image_size = image_size
         self.curriculum_epoch = curriculum_epoch
-        self.strict = strict
-        # epochs done; the hook keeps it up to date
         self.epoch = 0
-        if not strict:
-            # the faster layout, on a CPU too
-            self.encoder.to(memory_format=torch.channels_last)
+        # epoch of the runner that was last seen
+        self._seen_epoch: int | None = None
+        # the faster layout, on a CPU too
+        self.encoder.to(memory_format=torch.channels_last)
 
     def forward(
         self,
@@ -165,6 +165,7 @@ class BKinD(BaseModel):
         self, inputs: Tensor, data_samples: list[BaseDataElement] | None
     ) -> dict[str, Tensor]:
         """The losses of pairs (B, 2, 3, S, S)."""
+        self._follow_runner()
         joined = self.epoch >= self.curriculum_epoch
         turns = TURNS if joined and self.losses.rotation_weight else ()
         features, logits = self._encode(inputs, turns)
@@ -216,12 +217,34 @@ class BKinD(BaseModel):
         """
         frames = inputs.unbind(1)
         images = [*frames, *(torch.rot90(frames[-1], turn, (2, 3)) for turn in turns)]
-        if self.strict:
-            encoded = [self.encoder(image.contiguous()) for image in images]
-            return encoded[0][0], torch.cat([logits for _, logits in encoded])
         batch = torch.cat(images).contiguous(memory_format=torch.channels_last)
         features, logits = self.encoder(batch)
         return features[: len(inputs)], logits
+
+    def _follow_runner(self) -> None:
+        """Take over the epoch of a runner that trains; in a new one, say what it means.
+
+        mmengine's runner writes it into its `MessageHub` before each epoch, the first after
+        resuming too. A hook that carried it over could be left out of a config.
+        """
+        hub = MessageHub.get_current_instance()
+        epoch = hub.get_info('epoch') if hub.get_info('loop_stage') == 'train' else None
+        if epoch is None:
+            return
+        self.epoch, seen_epoch, self._seen_epoch = epoch, self._seen_epoch, epoch
+        if epoch == seen_epoch:
+            return
+        max_epochs = hub.get_info('max_epochs')
+        if seen_epoch is None and self.curriculum_epoch >= max_epochs:
+            print_log(
+                f'rotation and separation losses never join: curriculum_epoch='
+                f'{self.curriculum_epoch} of {max_epochs} epochs; train for more of them, with '
+                'train_cfg.by_epoch=True, or lower curriculum_epoch',
+                logger='current',
+                level=logging.WARNING,
+            )
+        if epoch == self.curriculum_epoch:
+            print_log(f'from epoch {epoch + 1} on, all losses take part', logger='current')
 
     def _make_target(self, inputs: Tensor) -> Tensor:
         """What is painted of pairs (B, 2, 3, S, S)."""
@@ -232,48 +255,6 @@ class BKinD(BaseModel):
         mean = getattr(self.data_preprocessor, 'mean', inputs.new_tensor(MEAN))
         std = getattr(self.data_preprocessor, 'std', inputs.new_tensor(STD))
         return (inputs * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
-
-
-@HOOKS.register_module()
-class CurriculumHook(Hook):
-    """Tells the model how many epochs are done, so that losses join when they are due.
-
-    The number is the run's own, so a resumed run goes on as the unbroken one.
-    """
-
-    def before_train(self, runner: Runner) -> None:
-        """Refuse what knows no epochs.
-
-        Raises:
-            ValueError: If the loop counts iterations, or the model has no `epoch`.
-        """
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError(
-                'train_cfg must count in epochs for CurriculumHook, got by_epoch=False; '
-                'set by_epoch=True'
-            )
-        model = _unwrap(runner)
-        if model.curriculum_epoch >= runner.max_epochs:
-            runner.logger.warning(
-                f'rotation and separation losses never join: curriculum_epoch='
-                f'{model.curriculum_epoch} of {runner.max_epochs} epochs'
-            )
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Count, and say so in the log when the losses join."""
-        model = _unwrap(runner)
-        model.epoch = runner.epoch
-        if model.epoch == model.curriculum_epoch:
-            runner.logger.info(f'from epoch {runner.epoch + 1} on, all losses take part')
-
-
-def _unwrap(runner: Runner) -> BKinD:
-    model = unwrap_model(runner.model)
-    if not isinstance(model, BKinD):
-        raise ValueError(
-            f'CurriculumHook must run with a BKinD, got {type(model).__name__}; leave it out'
-        )
-    return model
 
 
 def _by_pair(values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ The pose decoder is GlobalNet of Chen et al., Cascaded Pyramid Network, CVPR 201
 Shape letters in this file: B images, K keypoints, S image size in pixels, C channels of the
 encoder's deepest features, and h = w = S / 4, the size of the heat maps.
 
-Coordinates x (to the right) and y (down) lie in [-1, 1]: -1 and 1 are the centres of the outermost
+Coordinates x (to the right) and y (down) lie in [-1, 1]: -1 and 1 are the centers of the outermost
 cells of a map.
 """
 
@@ -23,8 +23,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from mmotion.checkpoint import find_state_dict, load_checkpoint_file, load_state_dict
-from mmotion.checkpoint.files import CheckpointError
+from mmotion.checkpoint import load_image_weights, load_state_dict
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)
@@ -105,39 +104,26 @@ def gaussian_maps(points: Tensor, *, size: tuple[int, int], variance: float) -> 
 class PoseDecoder(nn.Module):
     """Turns features of four strides into heat maps at stride 4, from the deepest to the finest.
 
-    Differs from the reference code, which with `strict` it does not: only the finest level
-    predicts, where the reference predicts at all four and uses the last, which moves the statistics
-    of the batch norms in the others and nothing else; and a level is convolved before it is
-    enlarged, a fourth of the work for the same result.
+    Differs from the reference code: only the finest level predicts, where the reference predicts at
+    all four and uses the last, which moves the statistics of the batch norms in the others and
+    nothing else; and a level is convolved before it is enlarged, a fourth of the work for the same
+    result.
 
     Args:
         channels: Of the features, from stride 4 to stride 32.
         num_keypoints: K.
         width: Channels inside; 256, the reference's, are most of the work beside a small encoder.
-        strict: Do the work of the reference.
     """
 
-    def __init__(
-        self,
-        *,
-        channels: Sequence[int],
-        num_keypoints: int,
-        width: int = 256,
-        strict: bool = False,
-    ) -> None:
+    def __init__(self, *, channels: Sequence[int], num_keypoints: int, width: int = 256) -> None:
         super().__init__()
-        self.strict = strict
         self.laterals = nn.ModuleList(_conv_norm_relu(c, width) for c in reversed(channels))
         self.raises = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width))
             for _ in channels[1:]
         )
         self.predict = HeatMapHead(in_channels=width, num_keypoints=num_keypoints)
-        self.unused = nn.ModuleList(
-            HeatMapHead(in_channels=width, num_keypoints=num_keypoints)
-            for _ in (channels[1:] if strict else ())
-        )
-        _draw_weights(self)
+        _sample_weights(self)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Heat maps before the softmax.
@@ -149,22 +135,14 @@ class PoseDecoder(nn.Module):
             (B, K, h, w).
         """
         deepest, *finer = reversed(features)
-        levels = [self.laterals[0](deepest)]
+        level = self.laterals[0](deepest)
         for lateral, raising, feature in zip(self.laterals[1:], self.raises, finer, strict=True):
             conv, norm = raising.children()
-            size = feature.shape[2:]
-            if self.strict:
-                above = conv(_enlarge(levels[-1], size))
-            else:
-                above = _enlarge(conv(levels[-1]), size)
-            levels.append(lateral(feature) + norm(above))
-        size = levels[-1].shape[2:]
-        for head, level in zip(self.unused, levels[:-1], strict=False):
-            head(level, size)
-        return self.predict(levels[-1], size)
+            level = lateral(feature) + norm(enlarge(conv(level), feature.shape[2:]))
+        return self.predict(level, level.shape[2:])
 
     def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
-        """Leave out the predictors of other levels where the model has none.
+        """Leave out the predictors of other levels, which weights of the reference have.
 
         Args:
             state_dict: Not changed.
@@ -173,7 +151,7 @@ class PoseDecoder(nn.Module):
         Returns:
             A copy with what the module has.
         """
-        unused = () if len(self.unused) else f'{prefix}unused.'
+        unused = f'{prefix}unused.'
         return {name: value for name, value in state_dict.items() if not name.startswith(unused)}
 
 
@@ -195,7 +173,7 @@ class HeatMapHead(nn.Module):
         """Features (B, in_channels, rows, columns) to logits (B, K, *size)."""
         logits = self.conv(self.reduce(x))
         if logits.shape[2:] != torch.Size(size):
-            logits = _enlarge(logits, size)
+            logits = enlarge(logits, size)
         return self.norm(logits)
 
 
@@ -209,7 +187,6 @@ class KeypointEncoder(nn.Module):
         init: Weights of the network to start training from: a model name of timm, such as
             'resnet50.tv_in1k', or a file; None for random ones.
         pose_width: `width` of the `PoseDecoder`.
-        strict: See there.
 
     Raises:
         ValueError: If timm has no such model, it has other strides, or `num_keypoints` is not
@@ -229,7 +206,6 @@ class KeypointEncoder(nn.Module):
         num_keypoints: int,
         init: str | None = None,
         pose_width: int = 256,
-        strict: bool = False,
     ) -> None:
         super().__init__()
         if num_keypoints < 1:
@@ -250,9 +226,7 @@ class KeypointEncoder(nn.Module):
         self.network: nn.Module = network
         channels = network.feature_info.channels()[-len(STRIDES) :]
         self.num_features: int = channels[-1]
-        self.pose = PoseDecoder(
-            channels=channels, num_keypoints=num_keypoints, width=pose_width, strict=strict
-        )
+        self.pose = PoseDecoder(channels=channels, num_keypoints=num_keypoints, width=pose_width)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features and heat maps of normalised images.
@@ -274,7 +248,7 @@ class KeypointEncoder(nn.Module):
         """
         if self.init is not None:
             names = self.network.state_dict().keys()
-            state = read_image_weights(self.init)
+            state = load_image_weights(self.init)
             # all but the classifier
             state = {name: value for name, value in state.items() if name in names}
             load_state_dict(self.network, state, source=self.init)
@@ -286,23 +260,22 @@ class ReconstructionDecoder(nn.Module):
     Args:
         in_channels: C, a multiple of 32.
         num_maps: Maps drawn at each scale: 2K, those of frame t + gap, then those of frame t.
-        strict: See `DecoderBlock`.
 
     Raises:
         ValueError: If `in_channels` is not a multiple of 32.
     """
 
-    def __init__(self, *, in_channels: int, num_maps: int, strict: bool = False) -> None:
+    def __init__(self, *, in_channels: int, num_maps: int) -> None:
         super().__init__()
         if in_channels % 32:
             raise ValueError(f'in_channels must be a multiple of 32, got {in_channels=}')
         widths = [in_channels // 2**i for i in range(len(MAP_VARIANCES) + 1)]
         self.blocks = nn.ModuleList(
-            DecoderBlock(in_channels=wide + num_maps, out_channels=narrow, strict=strict)
+            DecoderBlock(in_channels=wide + num_maps, out_channels=narrow)
             for wide, narrow in itertools.pairwise(widths)
         )
         self.head = nn.Conv2d(widths[-1], 3, 1)
-        _draw_weights(self)
+        _sample_weights(self)
 
     def forward(self, features: Tensor, points: Tensor) -> Tensor:
         """Paint pictures.
@@ -326,15 +299,16 @@ class ReconstructionDecoder(nn.Module):
 class DecoderBlock(nn.Module):
     """Doubles the size of a map, then two 3x3 convolutions.
 
+    Differs from the reference code, which first enlarges and then convolves: the result is the
+    same, see `convolve_enlarged`.
+
     Args:
         in_channels: Of the map.
         out_channels: Of the result.
-        strict: First enlarge, then convolve, as in the reference code; the result is the same.
     """
 
-    def __init__(self, *, in_channels: int, out_channels: int, strict: bool = False) -> None:
+    def __init__(self, *, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.strict = strict
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
@@ -342,7 +316,7 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, rows, columns) to (B, out_channels, 2 * rows, 2 * columns)."""
-        if self.strict or max(x.shape[2:]) > MAX_MATRIX_SIZE:
+        if max(x.shape[2:]) > MAX_MATRIX_SIZE:
             x = self.conv1(F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False))
         else:
             x = convolve_enlarged(x, self.conv1.weight)
@@ -376,27 +350,7 @@ def convolve_enlarged(x: Tensor, weight: Tensor) -> Tensor:
     return (_enlarge_and_shift(rows, small) @ z).view(batch, width, 2 * rows, 2 * columns)
 
 
-def read_image_weights(source: str) -> dict[str, Tensor]:
-    """Weights of an image classifier.
-
-    Args:
-        source: A model name of timm, such as 'vgg19.tv_in1k', or a file.
-
-    Raises:
-        CheckpointError: If they cannot be had.
-    """
-    if not timm.is_model(source):
-        return find_state_dict(load_checkpoint_file(source), source=source)
-    try:
-        return timm.create_model(source, pretrained=True).state_dict()
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f'init must name weights that timm can fetch, got {source} ({error}); '
-            'fetch them by other means and give the file'
-        ) from error
-
-
-def _enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
+def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
     """Maps (B, C, rows, columns) to (B, C, *size), the corner cells onto each other."""
     return F.interpolate(x, tuple(size), mode='bilinear', align_corners=True)
 
@@ -409,7 +363,7 @@ def _conv_norm_relu(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def _draw_weights(module: nn.Module) -> None:
+def _sample_weights(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, std=INIT_STD)
@@ -420,8 +374,8 @@ def _draw_weights(module: nn.Module) -> None:
 def _enlarge_and_shift(length: int, like: Tensor) -> Tensor:
     """What enlarges three rows of cells, shifts them by -1, 0 and 1, and sums (2n, 3n)."""
     cells = torch.eye(length, device=like.device)[None]
-    enlarge = F.interpolate(cells, scale_factor=2, mode='linear', align_corners=False)[0].T
-    padded = F.pad(enlarge, (0, 0, 1, 1))
+    enlarged = F.interpolate(cells, scale_factor=2, mode='linear', align_corners=False)[0].T
+    padded = F.pad(enlarged, (0, 0, 1, 1))
     shifted = [padded[tap : tap + 2 * length] for tap in range(3)]
     return torch.cat(shifted, dim=1).to(like.dtype)
 

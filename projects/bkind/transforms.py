@@ -96,7 +96,7 @@ class ResizePair(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Scale all of `imgs`."""
-        results['imgs'] = [resize_frame(image, self.size) for image in results['imgs']]
+        results['imgs'] = [resize_by_area(image, self.size) for image in results['imgs']]
         return results
 
 
@@ -242,13 +242,13 @@ class PackPair(BaseTransform):
     """Stack the frames to `inputs`, uint8 (2, 3, S, S), and put the rest into `data_samples`.
 
     A data sample has `name`, `video`, `frame`, `gap` and `weight`, and `gt_joints` (J, 2) in pixels
-    of the frame where they are known.
+    of the frame, whose width and height are `frame_size`, where they are known.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack what there is."""
         frames = np.stack(results['imgs'])
-        keys = ('name', 'video', 'frame', 'gap', 'registered')
+        keys = ('name', 'video', 'frame', 'gap', 'registered', 'frame_size')
         sample = BaseDataElement(metainfo={key: results[key] for key in keys if key in results})
         sample.weight = float(results.get('weight', 1.0))
         if 'gt_joints' in results:
@@ -339,8 +339,8 @@ def square_box(points: NDArray[np.floating], *, margin: float = BOX_MARGIN) -> B
         (-15.0, 10.0, 45.0, 70.0)
     """
     low, high = points.min(axis=0), points.max(axis=0)
-    centre, half = (low + high) / 2, (0.5 + margin) * float((high - low).max())
-    left, top, right, bottom = *(centre - half), *(centre + half)
+    center, half = (low + high) / 2, (0.5 + margin) * float((high - low).max())
+    left, top, right, bottom = *(center - half), *(center + half)
     return float(left), float(top), float(right), float(bottom)
 
 
@@ -368,8 +368,8 @@ def _read_joint_boxes(source: VideoSource, file: str) -> list[tuple[int, Box]]:
     ]
 
 
-def resize_frame(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Scale a frame (H, W, 3) to a square; where it shrinks, pixels are averages of areas."""
+def resize_by_area(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale a frame (H, W, 3) to a square by OpenCV's INTER_AREA, or bilinearly where it grows."""
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image

@@ -2,11 +2,13 @@
 
 from . import (
     augmentation,
-    contrastive,
     data,
     encoders,
+    hooks,
     inference,
+    losses,
     models,
+    results,
     sequence_files,
     shapes_data,
     transforms,
@@ -14,11 +16,13 @@ from . import (
 
 __all__ = [
     'augmentation',
-    'contrastive',
     'data',
     'encoders',
+    'hooks',
     'inference',
+    'losses',
     'models',
+    'results',
     'sequence_files',
     'shapes_data',
     'transforms',

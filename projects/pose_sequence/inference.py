@@ -26,65 +26,20 @@ from numpy.typing import NDArray
 from mmotion.inference import Predictor, find_class_names
 from mmotion.inference.views import check_window
 from mmotion.keypoints.detectors import DETECTORS, build_detector
-from mmotion.keypoints.drawing import draw_people
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker
 from mmotion.registry import PREDICTORS
-from mmotion.structures.actions import ActionScores, RunningScores
+from mmotion.structures.actions import RunningScores
 from mmotion.video import VideoFrame
 from mmotion.video.files import VIDEO_SUFFIXES, name_video
 from mmotion.video.frames import Video, number_frames, slide
 from mmotion.video.sources import VideoSource, open_source
 from mmotion.video.timing import FrameTimes, check_times
-from mmotion.visualization import (
-    Image,
-    Painter,
-    actions,  # noqa: F401  (registers how scores look)
-    make_painter,
-)
 
+from .results import PoseScores
 from .sequence_files import take_main_track
 from .transforms import PackSequence, ResampleSequence
-
-
-# eq would compare arrays, whose truth value is undefined
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PoseScores(ActionScores):
-    """Which activity a video shows, and the keypoints that say so.
-
-    Args:
-        poses: Who was seen in the part of the video that was watched.
-    """
-
-    poses: PoseVideo
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: the scores, and how often somebody was seen."""
-        return {
-            **super().to_dict(),
-            'detector': self.poses.detector,
-            'num_steps': len(self.poses.frames),
-            'num_detections': self.poses.num_detections,
-        }
-
-
-@make_painter.register
-def _(result: PoseScores) -> Painter:
-    """The skeletons of the last frame that was looked at, under the labels and the timeline."""
-    paint_scores = make_painter.dispatch(ActionScores)(result)
-    poses = result.poses
-    first = round(result.start_s * result.fps)
-
-    def paint(image: Image, index: int) -> Image:
-        image = image.copy()
-        step = int(np.searchsorted(poses.frame_indices, first + index, side='right')) - 1
-        if step >= 0:
-            scale = image.shape[1] / poses.width
-            draw_people(image, poses.frames[step], poses.skeleton, scale=scale)
-        return paint_scores(image, index)
-
-    return paint
 
 
 class Step(NamedTuple):

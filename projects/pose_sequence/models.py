@@ -1,24 +1,32 @@
-"""Which activity a sequence of keypoints shows: an encoder and one linear layer.
+"""Which activity a sequence of keypoints shows, and SimCLR, which learns without being told.
 
-The encoder may start from SimCLR's (`contrastive.py`): `load_from` its checkpoint takes the weights
-named `encoder.*`. With `freeze_encoder` the linear layer alone is trained, which is the linear
-probe of SimCLR, section 2.2 of https://arxiv.org/abs/2002.05709.
+`SequenceClassifier` is an encoder and one linear layer. The encoder may start from SimCLR's:
+`load_from` its checkpoint takes the weights named `encoder.*`. With `freeze_encoder` the linear
+layer alone is trained, which is the linear probe of SimCLR, section 2.2. `SimCLR` needs no labels:
+it learns to make the embeddings of two random views of a sequence more alike than those of any two
+different sequences of the batch.
 
-Shape letters in this file: B sequences, L steps with padding, K points of the skeleton with 3
-numbers each (x, y, confidence), D embedding width.
+Paper: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML
+    2020, section 2 and algorithm 1, https://arxiv.org/abs/2002.05709
+
+Shape letters in this file: B sequences, 2 views of each, L steps with padding, K points of the
+skeleton with 3 numbers each (x, y, confidence), D embedding width, C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from mmaction.structures import ActionDataSample
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
+
+from .losses import NTXentLoss
 
 
 class Standardize(nn.Module):
@@ -134,6 +142,105 @@ class SequenceClassifier(BaseModel):
             return {'loss_cls': loss, 'top1_acc': (logits.argmax(1) == labels).float().mean()}
         set_scores(data_samples, logits.float().softmax(1))
         return data_samples
+
+
+@MODELS.register_module()
+class SimCLR(BaseModel):
+    """Trains an encoder so that two views of a sequence have similar embeddings.
+
+    The projection behind the encoder is only used in training. In testing, a sequence is given
+    scores by its k nearest neighbours among labelled sequences, which `NeighborHook` provides.
+
+    Args:
+        encoder: Config of a module that turns padded keypoints (B, L, K, 3) and their lengths (B,)
+            into embeddings (B, D), with the attribute `embed_dim`.
+        hidden_dim: Width of the hidden layer of the projection.
+        projection_dim: Width of what the views are compared by.
+        temperature: Of the loss, above 0; see `NTXentLoss`.
+        data_preprocessor: Config of a data preprocessor; by default data are moved to the device.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: dict,
+        hidden_dim: int = 128,
+        projection_dim: int = 64,
+        temperature: float = 0.2,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.encoder = MODELS.build(encoder)
+        # equation 1 of the paper: one hidden layer
+        self.projector = nn.Sequential(
+            nn.Linear(self.encoder.embed_dim, hidden_dim),
+            nn.ReLU(),
+            nn.Linear(hidden_dim, projection_dim),
+        )
+        self.loss = NTXentLoss(temperature=temperature)
+        # embeddings (B, D) to scores (B, C)
+        self.neighbors: Callable[[Tensor], Tensor] | None = None
+
+    def forward(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        data_samples: list[ActionDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> Tensor | dict[str, Tensor] | list[ActionDataSample]:
+        """Run the model in one of mmengine's three modes.
+
+        Args:
+            inputs: Mode 'loss': keypoints of two views (B, 2, L, K, 3). Other modes: of one
+                (B, L, K, 3). Or a list of B tensors.
+            data_samples: One a sequence, with `length`: its valid steps, for two views a pair.
+                Without them all steps are valid.
+            mode: What to return.
+
+        Returns:
+            Mode 'tensor': embeddings (B, D). 'loss': a dict with `loss_nt_xent` and `top1_acc`,
+            how often the other view is the most similar one in the batch of this process.
+            'predict': the data samples with `pred_score` (C,), which sums to 1, and `pred_label`
+            (1,).
+
+        Raises:
+            ValueError: If `mode` is another word, data samples or neighbours are missing where they
+                are needed, or there are not two views to train with.
+        """
+        inputs, lengths = read_batch(inputs, data_samples, mode)
+        if mode == 'loss':
+            return self._compare_views(inputs, lengths)
+        embeddings = self.encoder(inputs, lengths)
+        if mode == 'tensor' or data_samples is None:
+            return embeddings
+        if self.neighbors is None:
+            raise ValueError(
+                'SimCLR must have labelled neighbours to predict, got none; add '
+                "dict(type='NeighborHook', dataloader=...) to custom_hooks"
+            )
+        set_scores(data_samples, self.neighbors(embeddings))
+        return data_samples
+
+    def _compare_views(self, inputs: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        if inputs.ndim != 5 or inputs.shape[1] != 2:
+            raise ValueError(
+                'inputs must be two views (B, 2, L, K, 3) to train with, got '
+                f'{tuple(inputs.shape)}; use TwoViews in the training pipeline'
+            )
+        if len(inputs) * get_world_size() < 2:
+            raise ValueError(
+                f'a batch must have at least 2 sequences to be compared, got {len(inputs)}; '
+                'set a larger batch_size, and drop_last=True'
+            )
+        embeddings = self.encoder(inputs.flatten(0, 1), lengths.flatten())
+        first, second = self.projector(embeddings).unflatten(0, (-1, 2)).unbind(1)
+        loss = self.loss(first, second)
+        with torch.no_grad():
+            most_similar = (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).argmax(1)
+            hits = most_similar == torch.arange(len(first), device=first.device)
+        return {'loss_nt_xent': loss, 'top1_acc': hits.float().mean()}
 
 
 def read_batch(

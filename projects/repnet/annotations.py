@@ -14,12 +14,11 @@ RepCount-A: Hu et al. 2022, https://arxiv.org/abs/2204.01018
 UCFRep: Zhang et al. 2020, https://arxiv.org/abs/2005.08465
 """
 
-import csv
 import logging
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +27,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmotion.tables import read_table
 from mmotion.video import VideoError
 from mmotion.video.scan import FrameIndex
 
@@ -75,27 +75,31 @@ class FrameLabels(NamedTuple):
     cycles: NDArray[np.float64] | None
 
 
-def read_countix_csv(path: str | Path) -> list[RepetitionAnnotation]:
+def read_countix_csv(
+    path: str | Path, *, get_by: str = 'take the official table'
+) -> list[RepetitionAnnotation]:
     """Read a Countix table; an annotation has the repetitions of all rows in the same file.
 
     Args:
         path: `countix_train.csv` and the like; further columns are not read.
+        get_by: Command or place that gets the table, for messages.
 
     Raises:
+        FileNotFoundError: If there is no such table.
         ValueError: If a column is missing or a row is not as described; the message names the line.
     """
     rows = []
     stretches = defaultdict(list)
-    for where, row in _read_rows(path, COUNTIX_COLUMNS):
-        numbers = [_parse_number(row, column, where) for column in COUNTIX_COLUMNS[1:]]
+    for row in read_table(path, COUNTIX_COLUMNS, what='ann_file', remedy=f'get it: {get_by}'):
+        numbers = [row.number(column, at_least=0) for column in COUNTIX_COLUMNS[1:]]
         begin_s, finish_s, start_s, end_s, count = numbers
         if not (start_s < end_s and count > 0):
             raise ValueError(
                 'repetitions must end after they start and be more than none, got '
                 f'repetition_start={start_s:g}, repetition_end={end_s:g} and count={count:g} in '
-                f'{where}; correct it'
+                f'{row.where}; correct it'
             )
-        file = f'{row["video_id"]}_{round(begin_s):06d}_{round(finish_s):06d}.mp4'
+        file = f'{row.text("video_id")}_{round(begin_s):06d}_{round(finish_s):06d}.mp4'
         interval = (max(start_s - begin_s, 0.0), end_s - begin_s)
         stretches[file].append((*interval, count))
         rows.append((file, count, interval))
@@ -105,7 +109,9 @@ def read_countix_csv(path: str | Path) -> list[RepetitionAnnotation]:
     ]
 
 
-def read_cycles_csv(path: str | Path, *, first_frame: int = 0) -> list[RepetitionAnnotation]:
+def read_cycles_csv(
+    path: str | Path, *, first_frame: int = 0, get_by: str = 'take the official table'
+) -> list[RepetitionAnnotation]:
     """Read a table of cycles; the rows that contradict themselves are logged once and used.
 
     A cycle that does not end after it starts is left out, and one that starts before the last one
@@ -116,30 +122,29 @@ def read_cycles_csv(path: str | Path, *, first_frame: int = 0) -> list[Repetitio
         path: The table.
         first_frame: Number of the first frame of a video in the table: 0 for RepCount-A, 1 for
             UCFRep.
+        get_by: Command or place that gets the table, for messages.
 
     Raises:
+        FileNotFoundError: If there is no such table.
         ValueError: If a column is missing or a value is no number; the message names the line.
     """
-    annotations, odd, columns = [], [], []
-    for where, row in _read_rows(path, ('L1', 'L2')):
-        name, count = (
-            next((row[key] for key in keys if key in row), '')
-            for keys in (('name', 'video_id'), ('count', 'counts'))
-        )
+    annotations, odd = [], []
+    for row in read_table(path, ('L1', 'L2'), what='ann_file', remedy=f'get it: {get_by}'):
+        name = row.text('name') or row.text('video_id')
         if not name:
-            raise ValueError(f'a row must have a name or video_id, got neither in {where}')
-        # the same in all rows
-        columns = columns or sorted(filter(_LIMIT.fullmatch, row), key=lambda key: int(key[1:]))
-        limits = [_parse_number(row, key, where) - first_frame for key in columns if row[key]]
+            raise ValueError(f'a row must have a name or video_id, got neither in {row.where}')
+        columns = sorted(filter(_LIMIT.fullmatch, row.values), key=lambda key: int(key[1:]))
+        limits = [row.number(key, at_least=0) - first_frame for key in columns if row.text(key)]
         cycles = _pair_limits(limits)
-        count = _parse_number({'count': count}, 'count', where) if count else None
+        counts = (row.number(key, at_least=0) for key in ('count', 'counts') if row.text(key))
+        count = next(counts, None)
         if count != len(cycles) or 2 * len(cycles) != len(limits):
             odd.append(f'{name} (count {count}, {len(limits)} limits, {len(cycles)} good cycles)')
         if count is None and not cycles:
             continue
         interval = None
-        if 'start_frame' in row:
-            start, last = (_parse_number(row, key, where) for key in ('start_frame', 'end_frame'))
+        if 'start_frame' in row.values:
+            start, last = (row.number(key, at_least=0) for key in ('start_frame', 'end_frame'))
             interval = (start - first_frame, last - first_frame + 1)
         count = float(len(cycles)) if count is None else count
         annotations.append(RepetitionAnnotation(name, count, cycles, interval, phase_known=True))
@@ -192,36 +197,6 @@ def label_frames(
         done = np.arange(1, limits.size + 1) // 2
         cycles = np.interp(np.arange(num_frames), limits.ravel(), done) if done.size else period
     return FrameLabels(period, cycles), (first, end)
-
-
-def _read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give each row of a table, and words that say where it is."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark before the first column
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, restval='')
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(
-                    f'ann_file must have the columns {", ".join(columns)}, got {path} without '
-                    f'{", ".join(missing)}; take the official table'
-                )
-            for row in reader:
-                yield f'line {reader.line_num} of {path}', row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'ann_file must be a table in UTF-8, got {error} in {path}') from error
-
-
-def _parse_number(row: dict[str, str], column: str, where: str) -> float:
-    try:
-        number = float(row[column])
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(
-            f'{column} must be a number from 0 on, got {row[column]!r} in {where}; correct it'
-        )
-    return number
 
 
 def _pair_limits(limits: Sequence[float]) -> tuple[tuple[float, float, float], ...]:

@@ -24,10 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.checks import check_fps
-from projects.repnet.results import RepetitionCount, RunningCount
+from mmotion.checks import check_at_least, check_choice, check_fps, check_range
 
 from .losses import class_to_period
+from .results import RepetitionCount, RunningCount
 
 # two frames cannot show a cycle: the released weights use these classes for 'nothing repeats'
 MIN_PERIOD_FRAMES = 3
@@ -56,7 +56,7 @@ class CountingOptions:
             the mean over it and its two neighbours, which is not bound to whole frames.
         confidence_curve: Slope and offset of a logistic curve that makes of the certainty, which
             lies in [0.5, 1], how likely it is that the count is within one of the truth;
-            `tools/analysis/reliability.py` fits them. None reports the mean score instead.
+            `mmotion reliability` fits them. None reports the mean score instead.
         median_filter: Smooth rates over 5 frames within each window, as the colab does.
         tail: What happens to frames at the end that do not fill a window. 'overlap': the last
             window reaches back, and a video shorter than a window goes on with its last frame.
@@ -91,24 +91,19 @@ class CountingOptions:
                 f'strides must be different whole numbers from 1 on, got strides={strides}'
             )
         for name in ('threshold', 'video_threshold', 'stride_tolerance'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f'{name} must lie in [0, 1], got {name}={getattr(self, name)}')
+            check_range(name, getattr(self, name), 0, 1)
         for name, choices in (
             ('stride_score', ('mean', 'mean_square')),
             ('period_estimate', ('argmax', 'expected')),
             ('tail', ('overlap', 'drop')),
         ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f'{name} must be one of {choices}, got {name}={getattr(self, name)!r}'
-                )
+            check_choice(name, getattr(self, name), choices)
         if self.confidence_curve is not None and len(self.confidence_curve) != 2:
             raise ValueError(
                 'confidence_curve must be a slope and an offset, got '
                 f'confidence_curve={tuple(self.confidence_curve)}'
             )
-        if self.frame_batch < 1:
-            raise ValueError(f'frame_batch must be at least 1, got frame_batch={self.frame_batch}')
+        check_at_least('frame_batch', self.frame_batch, 1)
 
 
 class WindowModel(Protocol):

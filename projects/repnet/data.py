@@ -24,11 +24,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
+from mmotion.checks import check_at_least, check_index
 from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.shapes import MotionShapes, Scene
 
 # shorter periods are not counted (materight/RepNet-pytorch@c455c53, utils/plots.py, get_counts)
 MIN_PERIOD = 3
+# less frames cannot hold two cycles that a network could tell
+MIN_CLIP_FRAMES = 8
 # of the windows that are trained on, in frames
 STRIDES = (1, 2, 3, 4, 6, 8)
 # of made repetitions: share that goes forward and then backward, how much the logarithm of the
@@ -53,13 +56,12 @@ class ResizeFrames(BaseTransform):
     """
 
     def __init__(self, *, size: int) -> None:
-        if size < 1:
-            raise ValueError(f'size must be at least 1 pixel, got size={size}')
+        check_at_least('size', size, 1)
         self.size = size
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Scale each of `imgs`."""
-        results['imgs'] = [resize_frame(image, self.size) for image in results['imgs']]
+        results['imgs'] = [resize_pillow(image, self.size) for image in results['imgs']]
         return results
 
 
@@ -120,10 +122,9 @@ class RepetitionShapesDataset(Dataset):
         clip_frames: int | None = None,
         fps: float = 30.0,
     ) -> None:
-        if num_videos < 1:
-            raise ValueError(f'num_videos must be at least 1, got num_videos={num_videos}')
-        if clip_frames is not None and clip_frames < 8:
-            raise ValueError(f'clip_frames must be at least 8, got clip_frames={clip_frames}')
+        check_at_least('num_videos', num_videos, 1)
+        if clip_frames is not None:
+            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
         self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
         self.num_videos = num_videos
         self.pipeline = Compose(pipeline)
@@ -139,8 +140,7 @@ class RepetitionShapesDataset(Dataset):
         Raises:
             IndexError: If there is no video with this number.
         """
-        if not 0 <= index < self.num_videos:
-            raise IndexError(f'index must lie in 0..{self.num_videos - 1}, got index={index}')
+        check_index(index, self.num_videos)
         scene = self.shapes[index]
         if self.clip_frames is not None:
             scene = random_clip(scene, self.clip_frames, np.random.default_rng([index, 1]))
@@ -158,7 +158,7 @@ class RepetitionShapesDataset(Dataset):
         return item
 
 
-def resize_frame(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def resize_pillow(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale a frame (H, W, 3) to (size, size, 3) by Pillow's bilinear filter."""
     if image.shape[:2] == (size, size):
         return image
@@ -176,14 +176,14 @@ def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scen
     Returns:
         A scene of T frames whose periods are in frames of the clip.
     """
-    frames = draw_window(scene.period, num_frames, rng)
+    frames = sample_window(scene.period, num_frames, rng)
     clip = scene.take(np.minimum(frames, len(scene) - 1))
     period = countable_period(scene.period, frames)
     cycles = np.cumsum(np.divide(1, period, out=np.zeros(num_frames), where=period > 0))
     return Scene(**{**vars(clip), 'period': period, 'cycles': cycles})
 
 
-def draw_window(
+def sample_window(
     period: NDArray[np.float64],
     num_frames: int,
     rng: np.random.Generator,
@@ -236,7 +236,7 @@ def countable_period(period: NDArray[np.float64], frames: NDArray[np.int64]) -> 
     return np.where(countable, clip_period, 0.0)
 
 
-def draw_repetition(
+def sample_repetition(
     num_source_frames: int, num_frames: int, rng: np.random.Generator, *, repeats: bool = True
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Choose the frames of a clip in which a stretch of a video is repeated.
@@ -259,7 +259,7 @@ def draw_repetition(
     steps = frames
     period = cycles = np.zeros(num_frames)
     if repeats:
-        lengths, is_reversed = _draw_cycles(num_frames, rng)
+        lengths, is_reversed = _sample_cycles(num_frames, rng)
         limits = np.cumsum([rng.uniform(0, num_frames - lengths.sum()), *lengths])
         cycles = np.interp(frames, limits, np.arange(len(limits)))
         inside = (frames >= limits[0]) & (frames < limits[-1])
@@ -278,7 +278,7 @@ def draw_repetition(
     return start + speed * steps, period, cycles
 
 
-def _draw_cycles(num_frames: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], bool]:
+def _sample_cycles(num_frames: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], bool]:
     """Choose the lengths of at least two cycles that fit into a clip, and whether they reverse."""
     is_reversed = bool(rng.random() < REVERSED_SHARE)
     longest = num_frames / 2

@@ -5,20 +5,33 @@ Paper: Dwibedi et al. 2020, section 3.2 (multi-task training of period length an
 Classes: materight/RepNet-pytorch@c455c53, repnet/model.py: class k (from 0) is a period of k + 1
     frames. (The colab of 2024 uses the class index itself as the period; its weights are others.)
 
-Shape letters in this file: B windows, T frames per window, P period classes.
+Shape letters in this file: B windows, T frames per window, D embedding size, P period classes.
 """
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from .models import RepNetOutput
-
 # frames whose phases differ by less, in cycles, count as alike in `phase_loss`
 PHASE_WIDTH = 0.06
+
+
+class RepNetOutput(NamedTuple):
+    """What RepNet says about a batch of windows.
+
+    Attributes:
+        period_logits: (B, T, P); class k stands for a period of k + 1 frames.
+        periodicity_logits: (B, T); positive where a frame belongs to a repetition.
+        similarity: Self-similarity matrix (B, T, T), rows sum to 1.
+        embeddings: (B, T, D).
+    """
+
+    period_logits: Tensor
+    periodicity_logits: Tensor
+    similarity: Tensor
+    embeddings: Tensor
 
 
 def period_to_class(period: Tensor, num_classes: int) -> Tensor:
@@ -81,7 +94,7 @@ class RepNetLoss(nn.Module):
 
     def forward(
         self,
-        output: 'RepNetOutput',
+        output: RepNetOutput,
         period: Tensor,
         periodicity: Tensor,
         cycles: Tensor | None = None,

@@ -17,8 +17,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import ArrayLike
 
+from mmotion.checks import check_choice
 from mmotion.registry import METRICS
-from projects.repnet.results import RepetitionCount
+
+from .results import RepetitionCount
 
 
 @METRICS.register_module()
@@ -60,8 +62,7 @@ class RepetitionMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if zero_count not in ('skip', 'one'):
-            raise ValueError(f"zero_count must be 'skip' or 'one', got zero_count={zero_count!r}")
+        check_choice('zero_count', zero_count, ('skip', 'one'))
         self.names = names
         self.zero_count = zero_count
 

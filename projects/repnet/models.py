@@ -13,7 +13,7 @@ Shape letters in this file: B windows, T frames per window, N frames, C channels
 frame, D embedding size, P period classes (T / 2), L lags (T / 2 + 1).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,26 +26,10 @@ from mmotion.checkpoint import find_state_dict, load_checkpoint_file
 from mmotion.registry import MODELS
 
 from .counting import CountingOptions, count_repetitions
-from .losses import RepNetLoss
+from .losses import RepNetLoss, RepNetOutput
 
 # the temporal convolution compares a frame with the frames this many before and after it
 TEMPORAL_DILATION = 3
-
-
-class RepNetOutput(NamedTuple):
-    """What RepNet says about a batch of windows.
-
-    Attributes:
-        period_logits: (B, T, P); class k stands for a period of k + 1 frames.
-        periodicity_logits: (B, T); positive where a frame belongs to a repetition.
-        similarity: Self-similarity matrix (B, T, T), rows sum to 1.
-        embeddings: (B, T, D).
-    """
-
-    period_logits: Tensor
-    periodicity_logits: Tensor
-    similarity: Tensor
-    embeddings: Tensor
 
 
 @MODELS.register_module()

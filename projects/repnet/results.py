@@ -18,7 +18,9 @@ from mmotion.checks import (
     TOLERANCE,
     check_at_least,
     check_fps,
+    check_scores,
     check_segment,
+    freeze_array,
     make_plain,
 )
 from mmotion.structures.results import describe_numbers, time_at
@@ -126,9 +128,13 @@ class RepetitionCount:
     start_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ('count_per_frame', 'period_s_per_frame', 'periodicity_per_frame'):
-            self._freeze(name)
-        self._freeze('repetition_times_s')
+        for name in (
+            'count_per_frame',
+            'period_s_per_frame',
+            'periodicity_per_frame',
+            'repetition_times_s',
+        ):
+            object.__setattr__(self, name, freeze_array(name, getattr(self, name), np.float64, 1))
         self._check_numbers()
         self._check_frames()
         self._check_order()
@@ -204,22 +210,12 @@ class RepetitionCount:
             field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
         }
 
-    def _freeze(self, name: str) -> None:
-        """Replace a field by a read-only float64 copy of it."""
-        array = np.array(getattr(self, name), dtype=np.float64)
-        if array.ndim != 1:
-            raise ValueError(f'{name} must have one dimension, got shape {array.shape}')
-        array.setflags(write=False)
-        object.__setattr__(self, name, array)
-
     def _check_numbers(self) -> None:
         check_at_least('count', self.count, 0)
         check_at_least('start_s', self.start_s, 0)
         check_fps(self.fps)
-        if not 0 <= self.confidence <= 1 + TOLERANCE:
-            raise ValueError(f'confidence must lie in [0, 1], got confidence={self.confidence}')
-        if self.stride < 1:
-            raise ValueError(f'stride must be at least 1, got stride={self.stride}')
+        check_scores('confidence', self.confidence)
+        check_at_least('stride', self.stride, 1)
         if self.strides and self.stride not in self.strides:
             raise ValueError(
                 f'stride must be one of strides={self.strides}, got stride={self.stride}'
@@ -246,8 +242,7 @@ class RepetitionCount:
             )
         if not np.all(np.isnan(period) | ((period > 0) & np.isfinite(period))):
             raise ValueError('period_s_per_frame must be above 0 and finite, or NaN')
-        if not np.all((periodicity >= 0) & (periodicity <= 1 + TOLERANCE)):
-            raise ValueError('periodicity_per_frame must lie in [0, 1]')
+        check_scores('periodicity_per_frame', periodicity)
 
     def _check_order(self) -> None:
         for i, (one, other) in enumerate(zip(self.segments, self.segments[1:], strict=False)):

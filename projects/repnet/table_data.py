@@ -7,7 +7,6 @@ The table is a CSV file with one row for each stretch of a video:
 Further columns are not read.
 """
 
-import csv
 import logging
 import math
 from collections.abc import Sequence
@@ -19,10 +18,12 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from torch.utils.data import ConcatDataset, Dataset
 
+from mmotion.checks import check_at_least
 from mmotion.registry import DATASETS
+from mmotion.tables import read_table
 from mmotion.video import VideoError, inspect_video, iterate_frames
 
-from .data import resize_frame
+from .data import resize_pillow
 
 COLUMNS = ('file', 'start_s', 'end_s', 'count')
 # of the names of samples, to tell them from generated ones
@@ -53,8 +54,7 @@ class CountedClip:
     end_s: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.count < math.inf:
-            raise ValueError(f'count must be at least 0, got count={self.count}')
+        check_at_least('count', self.count, 0)
         if not 0 <= self.start_s < (math.inf if self.end_s is None else self.end_s):
             raise ValueError(
                 'start_s must be at least 0 and below end_s, '
@@ -82,23 +82,14 @@ def read_counts_table(path: str | Path) -> list[CountedClip]:
         FileNotFoundError: If there is no such file.
         ValueError: If a column is missing, or a row cannot be understood.
     """
-    path = Path(path)
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(
-                f'a table of counts must have the columns {", ".join(COLUMNS)}, got {path} '
-                f'without {", ".join(missing)}; add them to its first line'
-            )
-        clips = []
-        for row in reader:
-            try:
-                start_s, end_s, count = (float(row[name] or 'nan') for name in COLUMNS[1:])
-                video = path.parent / (row['file'] or '')
-                clips.append(CountedClip(path=video, count=count, start_s=start_s, end_s=end_s))
-            except ValueError as error:
-                raise ValueError(f'{path}, line {reader.line_num}: {error}') from error
+    clips = []
+    for row in read_table(path, COLUMNS, what='a table of counts', may_be_empty=True):
+        start_s, end_s, count = (row.number(name) for name in COLUMNS[1:])
+        video = row.path.parent / row.text('file')
+        try:
+            clips.append(CountedClip(path=video, count=count, start_s=start_s, end_s=end_s))
+        except ValueError as error:
+            raise ValueError(f'{error}; in {row.where}') from error
     return clips
 
 
@@ -158,7 +149,7 @@ class CountsTableDataset(Dataset):
         frames = iterate_frames(clip.path, start_s=clip.start_s, end_s=clip.end_s)
         item: Any = self.pipeline(
             {
-                'imgs': [resize_frame(frame.image, self.size) for frame in frames],
+                'imgs': [resize_pillow(frame.image, self.size) for frame in frames],
                 'fps': inspect_video(clip.path).fps,
                 'name': f'{NAME_PREFIX}{clip.name}',
                 'gt_count': clip.count,

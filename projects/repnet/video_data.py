@@ -19,6 +19,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmotion.checks import check_at_least, check_range
 from mmotion.registry import DATASETS
 from mmotion.video import VideoError
 from mmotion.video.clips import BrokenVideos, read_scaled_frames
@@ -26,14 +27,14 @@ from mmotion.video.files import find_videos
 from mmotion.video.scan import scan_video
 
 from .annotations import RepetitionAnnotation, label_frames, read_countix_csv, read_cycles_csv
-from .data import countable_period, draw_repetition, draw_window, resize_frame
+from .data import MIN_CLIP_FRAMES, countable_period, resize_pillow, sample_repetition, sample_window
 
 # mean difference in grey levels by which compression changes a still picture
 STILL = 0.5
 
 
-class AnnotatedVideos:
-    """The videos of a table, as far as there are any, and what the pipeline gets of each.
+class AnnotatedVideos(BaseDataset):
+    """The videos of a table, as far as there are any.
 
     A video is available if its file is in the folder, at any depth, and not empty. Before testing
     all files are opened too, and the broken ones are left out; before training, where the files
@@ -42,6 +43,7 @@ class AnnotatedVideos:
     Args:
         annotations: Rows of a table.
         data_root: Folder of the videos.
+        pipeline: Transforms for each video.
         get_by: Command or place that gets the videos.
         size: Width and height to which frames are scaled.
         clip_frames: Give clips of this many frames at random places and speeds, for training; None
@@ -57,12 +59,14 @@ class AnnotatedVideos:
         annotations: Sequence[RepetitionAnnotation],
         *,
         data_root: str,
+        pipeline: list[dict[str, Any]],
         get_by: str,
         size: int,
         clip_frames: int | None,
     ) -> None:
-        _check_clip_frames(clip_frames)
-        self.scale = partial(resize_frame, size=size)
+        if clip_frames is not None:
+            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        self.scale = partial(resize_pillow, size=size)
         self.clip_frames = clip_frames
         files = {path.stem.casefold(): path for path in _list_videos(data_root)}
         stems = [PurePosixPath(annotation.file).stem.casefold() for annotation in annotations]
@@ -84,8 +88,18 @@ class AnnotatedVideos:
                 f'data_root must hold videos of the table, got {counts}; get them: {get_by}'
             )
         print_log(counts, logger='current')
+        super().__init__(pipeline=[*pipeline], test_mode=clip_frames is None, serialize_data=False)
 
-    def load(self, i: int) -> dict[str, Any] | None:
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One entry a row whose video is available."""
+        return [{'path': str(path)} for _, path in self.items]
+
+    def prepare_data(self, idx: int) -> dict[str, Any] | None:
+        """Load a video and pass it through the pipeline; None if it is broken."""
+        results = self._load(idx)
+        return None if results is None else self.pipeline(results)
+
+    def _load(self, i: int) -> dict[str, Any] | None:
         """Decode video `i`, or a random clip of it, with its labels; None if it is broken."""
         annotation, path = self.items[i]
         try:
@@ -94,7 +108,7 @@ class AnnotatedVideos:
             if self.clip_frames is None:
                 frames = np.arange(first, end)
             else:
-                frames = draw_window(
+                frames = sample_window(
                     labels.period, self.clip_frames, _make_rng(), interval=(first, end)
                 )
             within = np.minimum(frames, index.info.num_frames - 1)
@@ -134,7 +148,7 @@ class AnnotatedVideos:
 
 
 @DATASETS.register_module()
-class CountixDataset(BaseDataset):
+class CountixDataset(AnnotatedVideos):
     """Countix: repetitions of all kinds in clips of Kinetics, counted by hand.
 
     The period of a row is its length over its count, as the single cycles are not annotated;
@@ -164,29 +178,18 @@ class CountixDataset(BaseDataset):
         size: int = 112,
         clip_frames: int | None = None,
     ) -> None:
-        get_by = f'python tools/data/countix/download.py {ann_file} {data_root}'
-        _check_table(ann_file, 'see tools/data/countix/README.md')
-        self.videos = AnnotatedVideos(
-            read_countix_csv(ann_file),
+        super().__init__(
+            read_countix_csv(ann_file, get_by='see tools/data/countix/README.md'),
             data_root=data_root,
-            get_by=get_by,
+            pipeline=pipeline,
+            get_by=f'python tools/data/countix/download.py {ann_file} {data_root}',
             size=size,
             clip_frames=clip_frames,
         )
-        super().__init__(pipeline=[*pipeline], test_mode=clip_frames is None, serialize_data=False)
-
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """One entry a row whose video is available."""
-        return [{'path': str(path)} for _, path in self.videos.items]
-
-    def prepare_data(self, idx: int) -> dict[str, Any] | None:
-        """Load a video and pass it through the pipeline; None if it is broken."""
-        results = self.videos.load(idx)
-        return None if results is None else self.pipeline(results)
 
 
 @DATASETS.register_module()
-class CycleDataset(BaseDataset):
+class CycleDataset(AnnotatedVideos):
     """Videos of which each single cycle is annotated: RepCount-A, UCFRep.
 
     The period of a frame is the length of the cycle that it is in, and its phase is known too, so
@@ -218,24 +221,14 @@ class CycleDataset(BaseDataset):
         size: int = 112,
         clip_frames: int | None = None,
     ) -> None:
-        _check_table(ann_file, get_by)
-        self.videos = AnnotatedVideos(
-            read_cycles_csv(ann_file, first_frame=first_frame),
+        super().__init__(
+            read_cycles_csv(ann_file, first_frame=first_frame, get_by=get_by),
             data_root=data_root,
+            pipeline=pipeline,
             get_by=get_by,
             size=size,
             clip_frames=clip_frames,
         )
-        super().__init__(pipeline=[*pipeline], test_mode=clip_frames is None, serialize_data=False)
-
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """One entry a row whose video is available."""
-        return [{'path': str(path)} for _, path in self.videos.items]
-
-    def prepare_data(self, idx: int) -> dict[str, Any] | None:
-        """Load a video and pass it through the pipeline; None if it is broken."""
-        results = self.videos.load(idx)
-        return None if results is None else self.pipeline(results)
 
 
 @DATASETS.register_module()
@@ -274,12 +267,9 @@ class SyntheticRepetitionDataset(BaseDataset):
         empty_share: float = 0.2,
         seed: int = 0,
     ) -> None:
-        _check_clip_frames(clip_frames)
-        if num_clips < 1 or not 0 <= empty_share <= 1:
-            raise ValueError(
-                'num_clips must be at least 1 and empty_share in [0, 1], got '
-                f'num_clips={num_clips} and empty_share={empty_share}'
-            )
+        check_at_least('num_clips', num_clips, 1)
+        check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        check_range('empty_share', empty_share, 0, 1)
         self.paths = _list_videos(data_root)
         if not self.paths:
             raise FileNotFoundError(
@@ -288,7 +278,7 @@ class SyntheticRepetitionDataset(BaseDataset):
             )
         self.broken = BrokenVideos(len(self.paths))
         self.num_clips = num_clips
-        self.scale = partial(resize_frame, size=size)
+        self.scale = partial(resize_pillow, size=size)
         self.clip_frames = clip_frames
         self.empty_share = empty_share
         self.seed = seed
@@ -314,7 +304,7 @@ class SyntheticRepetitionDataset(BaseDataset):
                         f'a video must have the {self.clip_frames} frames of a clip, got '
                         f'{info.num_frames} in {path}'
                     )
-                frames, period, cycles = draw_repetition(
+                frames, period, cycles = sample_repetition(
                     info.num_frames, self.clip_frames, rng, repeats=repeats
                 )
                 images = read_scaled_frames(path, frames, scale=self.scale)
@@ -352,13 +342,3 @@ def _list_videos(folder: str) -> list[Path]:
         return find_videos([folder])
     except FileNotFoundError:
         return []
-
-
-def _check_table(ann_file: str, get_by: str) -> None:
-    if not Path(ann_file).is_file():
-        raise FileNotFoundError(f'ann_file must be a file, got {ann_file}; get it: {get_by}')
-
-
-def _check_clip_frames(clip_frames: int | None) -> None:
-    if clip_frames is not None and clip_frames < 8:
-        raise ValueError(f'clip_frames must be at least 8, got clip_frames={clip_frames}')

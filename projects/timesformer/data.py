@@ -29,17 +29,14 @@ transforms do the rest:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmotion.registry import DATASETS
-from mmotion.transforms.sampling import STRIDE_FPS
-from mmotion.video import VideoError
+from mmotion.transforms.sampling import load_clip
 from mmotion.video.clips import BrokenVideos
-from mmotion.video.scan import scan_video
 
 from .layouts import VideoList, find_missing, read_videos
 
@@ -123,21 +120,13 @@ class ActionDataset(BaseDataset):
         Raises:
             VideoError: If none of the videos can be decoded.
         """
-        video = {**self.get_data_info(idx), 'start_index': 0, 'modality': 'RGB'}
-        if not video['excluded']:
-            path = Path(video['filename'])
-            try:
-                info = scan_video(path).info
-                return self._process({**video, 'total_frames': info.num_frames, 'fps': info.fps})
-            except (VideoError, OSError) as error:
-                self.broken.report(path, error)
-            if not self.test_mode:
-                return None
-        return self._process({**video, 'total_frames': 1, 'fps': STRIDE_FPS, 'excluded': True})
-
-    def _process(self, video: dict[str, Any]) -> dict[str, Any]:
-        item: Any = self.pipeline(video)
-        return item
+        return load_clip(
+            self.get_data_info(idx),
+            self.pipeline,
+            broken=self.broken,
+            test_mode=self.test_mode,
+            describe=lambda info: {'total_frames': info.num_frames, 'fps': info.fps},
+        )
 
 
 def _report_missing(

@@ -9,7 +9,6 @@ kinetics: the official CSV with a header, `label,youtube_id,time_start,time_end,
     anywhere below the root.
 """
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
+from mmotion.checks import check_range
+from mmotion.tables import read_table
 from mmotion.video.files import VIDEO_SUFFIXES
 
 Layout: TypeAlias = Literal['folder', 'list', 'kinetics']
@@ -85,8 +86,7 @@ def read_videos(
     """
     if split is not None and split not in SPLIT_NAMES:
         raise ValueError(f'split must be one of {list(SPLIT_NAMES)} or None, got split={split!r}')
-    if not 0 < val_share < 1:
-        raise ValueError(f'val_share must be between 0 and 1, got val_share={val_share}')
+    check_range('val_share', val_share, 0, 1, ends='()')
     names = None if classes is None else _read_classes(classes)
     root = Path(data_root).expanduser()
     layout = detect_layout(ann_file)
@@ -201,7 +201,10 @@ def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> Vid
                 f'line {number} of {ann_file}; name all classes'
             )
         videos.append((path, label))
-    _check_not_empty(videos, ann_file)
+    if not videos:
+        raise ValueError(
+            f'ann_file must name a video at least, got none in {ann_file}; make it again'
+        )
     return VideoList(root, names or _name_by_folder(videos), tuple(videos))
 
 
@@ -220,41 +223,28 @@ def _name_by_folder(videos: Sequence[tuple[str, int]]) -> tuple[str, ...]:
 def _read_kinetics(
     ann_file: Path, root: Path, names: tuple[str, ...] | None, split: str | None
 ) -> VideoList:
-    reader = csv.DictReader(_read_lines(ann_file))
-    columns = [*(reader.fieldnames or ())]
-    missing = [name for name in KINETICS_COLUMNS[:4] if name not in columns]
-    if missing:
-        raise ValueError(
-            f'a Kinetics CSV must have the columns {",".join(KINETICS_COLUMNS)}, got {ann_file} '
-            f'without {", ".join(missing)}; take a file with labels'
-        )
-    rows = [(reader.line_num, row) for row in reader]
-    _check_not_empty(rows, ann_file)
+    rows = read_table(
+        ann_file, KINETICS_COLUMNS[:4], what='a Kinetics CSV', remedy='take a file with labels'
+    )
     if split is not None:
-        parts = sorted({row.get('split') or '' for _, row in rows})
-        rows = [(line, row) for line, row in rows if row.get('split') in SPLIT_NAMES[split]]
+        parts = sorted({row.text('split') for row in rows})
+        rows = [row for row in rows if row.text('split') in SPLIT_NAMES[split]]
         if not rows:
             raise ValueError(
                 f'split must be in the column split, got split={split!r} and {parts} in {ann_file}'
             )
     files = _find_by_stem(root)
-    classes = names or tuple(sorted({row['label'] or '' for _, row in rows}))
+    classes = names or tuple(sorted({row.text('label') for row in rows}))
     labels = _Labels(classes)
     videos = []
-    for line, row in rows:
-        where = f'line {line} of {ann_file}'
-        label = labels.find(row['label'] or '', where)
-        try:
-            start_s, end_s = (int(float(row[name])) for name in KINETICS_COLUMNS[2:4])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f'time_start and time_end must be numbers of seconds, got {row["time_start"]!r} '
-                f'and {row["time_end"]!r} in {where}; correct it'
-            ) from error
-        stem = f'{row["youtube_id"]}_{start_s:06d}_{end_s:06d}'
-        found = files.get(stem) or files.get(row['youtube_id']) or []
-        of_class = [path for path in found if path.parent.name == row['label']]
-        path = next(iter(of_class or found), root / row['label'] / f'{stem}.mp4')
+    for row in rows:
+        class_name, youtube_id = row.text('label'), row.text('youtube_id')
+        label = labels.find(class_name, row.where)
+        start_s, end_s = (int(row.number(name)) for name in ('time_start', 'time_end'))
+        stem = f'{youtube_id}_{start_s:06d}_{end_s:06d}'
+        found = files.get(stem) or files.get(youtube_id) or []
+        of_class = [path for path in found if path.parent.name == class_name]
+        path = next(iter(of_class or found), root / class_name / f'{stem}.mp4')
         videos.append((path.relative_to(root).as_posix(), label))
     return VideoList(root, classes, tuple(videos))
 
@@ -313,8 +303,3 @@ def _read_lines(path: str | Path) -> list[str]:
         raise ValueError(
             f'a list of videos or classes must be text in UTF-8, got {path}; name another file'
         ) from error
-
-
-def _check_not_empty(rows: Sequence[object], path: Path) -> None:
-    if not rows:
-        raise ValueError(f'ann_file must name a video at least, got none in {path}; make it again')

@@ -15,9 +15,9 @@ columns, D token width, V views of a video.
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
-import timm
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -26,8 +26,8 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmotion.checkpoint import find_state_dict, load_checkpoint_file, load_state_dict
-from mmotion.checkpoint.files import CheckpointError
+from mmotion.checkpoint import load_image_weights, load_state_dict
+from mmotion.checks import check_at_least, check_choice, check_range
 from mmotion.registry import MODELS
 
 from .attention import SCHEMES
@@ -39,6 +39,37 @@ HEAD_STD = 0.02
 EMBED_STD = 0.5
 # how position embeddings are resized to another number of rows and columns
 RESIZES = ('bicubic', 'nearest')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTOptions:
+    """How large a transformer is, by default a ViT-B.
+
+    Args:
+        embed_dim: Token width D, a multiple of `num_heads`.
+        depth: Number of blocks.
+        num_heads: Heads N of each attention.
+        drop_path: Probability, in [0, 1), of leaving out a residual branch of the last block while
+            training; it grows from 0 at the first.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    drop_path: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_at_least('depth', self.depth, 1)
+        check_at_least('num_heads', self.num_heads, 1)
+        if self.embed_dim % self.num_heads:
+            raise ValueError(
+                f'embed_dim must be a multiple of num_heads, got embed_dim={self.embed_dim} and '
+                f'num_heads={self.num_heads}'
+            )
+        check_range('drop_path', self.drop_path, 0, 1, ends='[)')
 
 
 @MODELS.register_module()
@@ -60,18 +91,14 @@ class TimeSformer(nn.Module):
     Differs from the reference code: has the last two schemes, of which there is no public
     implementation; `time` is the same in all blocks for any number of frames; position embeddings
     are resized in two dimensions, bicubic unless told otherwise; loads strictly; random weights are
-    drawn for training from them, see `_draw_weights`.
+    drawn for training from them, see `_sample_weights`.
 
     Args:
         attention: One of the five.
         num_frames: Frames per clip T.
         image_size: Height and width of frames in pixels, a multiple of `patch_size`.
         patch_size: Height and width of patches in pixels.
-        embed_dim: Token width D, a multiple of `num_heads`.
-        depth: Number of blocks.
-        num_heads: Heads N of each attention.
-        drop_path: Probability, in [0, 1), of leaving out a residual branch of the last block while
-            training; it grows from 0 at the first.
+        vit: Arguments of `ViTOptions`: width, number of blocks and heads, and drop path.
         resize: How position embeddings are resized: 'bicubic', or 'nearest' as in the reference's
             forward pass. Time embeddings are always resized by nearest.
         checkpointing: Recompute blocks in the backward pass of training: about a third more work,
@@ -84,7 +111,8 @@ class TimeSformer(nn.Module):
         ValueError: If an argument is out of its range.
 
     Example:
-        >>> model = TimeSformer(num_frames=2, image_size=32, embed_dim=24, depth=1, num_heads=2)
+        >>> small = dict(embed_dim=24, depth=1, num_heads=2)
+        >>> model = TimeSformer(num_frames=2, image_size=32, vit=small)
         >>> model(torch.zeros(3, 3, 2, 32, 32)).shape
         torch.Size([3, 24])
     """
@@ -96,33 +124,19 @@ class TimeSformer(nn.Module):
         num_frames: int = 8,
         image_size: int = 224,
         patch_size: int = 16,
-        embed_dim: int = 768,
-        depth: int = 12,
-        num_heads: int = 12,
-        drop_path: float = 0.1,
+        vit: dict[str, Any] | None = None,
         resize: str = 'bicubic',
         checkpointing: bool = False,
         init: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ('attention', attention, tuple(SCHEMES)),
-            ('resize', resize, RESIZES),
-        ):
-            if value not in choices:
-                raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
-        for name, value in (('num_frames', num_frames), ('depth', depth), ('num_heads', num_heads)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {name}={value}')
-        if embed_dim % num_heads:
-            raise ValueError(
-                f'embed_dim must be a multiple of num_heads, got {embed_dim=} and {num_heads=}'
-            )
-        if not 0 <= drop_path < 1:
-            raise ValueError(f'drop_path must lie in [0, 1), got drop_path={drop_path}')
+        check_choice('attention', attention, SCHEMES)
+        check_choice('resize', resize, RESIZES)
+        check_at_least('num_frames', num_frames, 1)
+        size = ViTOptions(**(vit or {}))
         self.attention = attention
         self.patch_size = patch_size
-        self.embed_dim = embed_dim
+        self.embed_dim = embed_dim = size.embed_dim
         self.resize = resize
         self.checkpointing = checkpointing
         self.init = init
@@ -137,13 +151,13 @@ class TimeSformer(nn.Module):
             Block(
                 attention=attention,
                 dim=embed_dim,
-                num_heads=num_heads,
-                drop_path=drop_path * i / max(depth - 1, 1),
+                num_heads=size.num_heads,
+                drop_path=size.drop_path * i / max(size.depth - 1, 1),
             )
-            for i in range(depth)
+            for i in range(size.depth)
         )
         self.norm = nn.LayerNorm(embed_dim, eps=NORM_EPS)
-        self._draw_weights()
+        self._sample_weights()
 
     def forward(self, clips: Tensor) -> Tensor:
         """Turn normalised clips (B, 3, T, H, W) into embeddings (B, D)."""
@@ -240,7 +254,7 @@ class TimeSformer(nn.Module):
             CheckpointError: If they cannot be had, or do not fit.
         """
         if self.init is not None:
-            state = self._fill_in(read_image_weights(self.init))
+            state = self._fill_in(_convert_image_weights(load_image_weights(self.init)))
             load_state_dict(self, state, source=self.init)
 
     def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
@@ -286,7 +300,7 @@ class TimeSformer(nn.Module):
                     state[name] = state[source].clone()
         return state
 
-    def _draw_weights(self) -> None:
+    def _sample_weights(self) -> None:
         """Draw weights to train from; `init` replaces them.
 
         The reference draws all of them with a deviation of 0.02, and leaves the embeddings of time
@@ -338,8 +352,7 @@ class TimeSformerHead(nn.Module):
         self, *, num_classes: int, in_channels: int = 768, label_smoothing: float = 0.0
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f'label_smoothing must lie in [0, 1), got {label_smoothing=}')
+        check_range('label_smoothing', label_smoothing, 0, 1, ends='[)')
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         self.fc = nn.Linear(in_channels, num_classes)
@@ -421,25 +434,8 @@ def resize_times(times: Tensor, num_frames: int) -> Tensor:
     return F.interpolate(times.T[None].float(), num_frames, mode='nearest')[0].T.to(times.dtype)
 
 
-def read_image_weights(source: str) -> dict[str, Tensor]:
-    """Weights to start from, in the names of `TimeSformer`, without a classification head.
-
-    Args:
-        source: A model name of timm, or a file.
-
-    Raises:
-        CheckpointError: If they cannot be had.
-    """
-    if timm.is_model(source):
-        try:
-            state = timm.create_model(source, pretrained=True).state_dict()
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f'init must name weights that timm can fetch, got {source} ({error}); '
-                'fetch them by other means and give the file'
-            ) from error
-    else:
-        state = find_state_dict(load_checkpoint_file(source), source=source)
+def _convert_image_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights to start from in the names of `TimeSformer`, without a classification head."""
     if not any(name.startswith('backbone.blocks.') for name in state):
         state = convert(state)
     prefix = 'backbone.'

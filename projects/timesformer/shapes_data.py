@@ -20,6 +20,7 @@ from mmengine.dataset import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from mmotion.checks import check_at_least, check_choice, check_index
 from mmotion.registry import DATASETS
 from mmotion.shapes import SPLITS
 from mmotion.shapes.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
@@ -68,14 +69,10 @@ class ActionShapesDataset(Dataset):
         actions: Sequence[str] | None = None,
     ) -> None:
         actions = ACTIONS if actions is None else tuple(actions)
-        if split not in SPLITS:
-            raise ValueError(f'split must be one of {list(SPLITS)}, got split={split!r}')
-        if num_videos < 1:
-            raise ValueError(f'num_videos must be at least 1, got num_videos={num_videos}')
-        if num_frames < 4:
-            raise ValueError(f'num_frames must be at least 4, got num_frames={num_frames}')
-        if size < 16:
-            raise ValueError(f'size must be at least 16 pixels, got size={size}')
+        check_choice('split', split, SPLITS)
+        check_at_least('num_videos', num_videos, 1)
+        check_at_least('num_frames', num_frames, 4)
+        check_at_least('size', size, 16)
         if not actions or len(set(actions) & {*ACTIONS}) < len(actions):
             raise ValueError(
                 f'actions must be some of {", ".join(ACTIONS)}, each once, got actions={actions}'
@@ -97,8 +94,7 @@ class ActionShapesDataset(Dataset):
         Raises:
             IndexError: If there is no clip with this number.
         """
-        if not 0 <= index < self.num_videos:
-            raise IndexError(f'index must lie in 0..{self.num_videos - 1}, got index={index}')
+        check_index(index, self.num_videos)
         rng = np.random.default_rng([SPLITS[self.split], index])
         label = index % len(self.actions)
         scene = action_scene(self.actions[label], rng, num_frames=self.num_frames, size=self.size)
@@ -118,7 +114,7 @@ class ActionShapesDataset(Dataset):
 
 def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size: int) -> Scene:
     """Describe a clip of an action: the shape that acts, in front of all that does not matter."""
-    x, y, angle, log_size = draw_pose(action, rng, num_frames).T
+    x, y, angle, log_size = sample_pose(action, rng, num_frames).T
     scale = size * np.exp(log_size) / SPRITE_SIZE
     placement = similarity(size * x, size * y, 2 * np.pi * angle, scale, SPRITE_SIZE / 2)
     acting = Part(_bright_sprite(rng), placement, on_screen=True)
@@ -131,7 +127,7 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
         light += 0.08 * smooth(rng, num_frames, rng.uniform(2, 16))
     return Scene(
         size=size,
-        # dark, so that what is in front can be seen in whatever colours it has
+        # dark, so that what is in front can be seen in whatever colors it has
         backgrounds=(texture(rng, int(1.5 * size)) // 2,),
         shot=np.zeros(num_frames, np.int64),
         camera=similarity(drift_x, drift_y, np.zeros(num_frames), 1.0, 0.0),
@@ -143,7 +139,7 @@ def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size
     )
 
 
-def draw_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatArray:
+def sample_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatArray:
     """Draw x, y, angle and logarithm of the size of the acting shape, in `POSE_RANGES`, (T, 4).
 
     At the same state of `rng`, the three actions of one kind give the same poses in another order.
@@ -151,8 +147,7 @@ def draw_pose(action: str, rng: np.random.Generator, num_frames: int) -> FloatAr
     Raises:
         ValueError: If there is no such action.
     """
-    if action not in ACTIONS:
-        raise ValueError(f'action must be one of {", ".join(ACTIONS)}, got action={action!r}')
+    check_choice('action', action, ACTIONS)
     coordinate, order = divmod(ACTIONS.index(action), 3)
     forward = np.arange(num_frames)
     # by steps of two to the far end, and back over the ones left out

@@ -17,6 +17,7 @@ from mmotion.checkpoint import (
     find_state_dict,
     find_weights,
     load_checkpoint_file,
+    load_image_weights,
     load_state_dict,
     load_weights,
     save_checkpoint_file,
@@ -288,3 +289,21 @@ def test_shipped_weights_that_are_not_what_they_were(shipped, damage):
         Path(f'{shipped}.sha256').unlink()
     with pytest.raises(CheckpointError, match=r'got .*small\.pth'):
         find_weights({'shipped_weights': 'small.pth'})
+
+
+def test_image_weights_come_by_name_or_from_a_file(monkeypatch, tmp_path):
+    network = nn.Linear(2, 1)
+    monkeypatch.setattr('timm.create_model', lambda name, pretrained: network)
+    torch.testing.assert_close(load_image_weights('resnet18'), dict(network.state_dict()))
+    save_checkpoint_file({'state_dict': network.state_dict()}, tmp_path / 'image.pth')
+    loaded = load_image_weights(str(tmp_path / 'image.pth'))
+    torch.testing.assert_close(loaded, dict(network.state_dict()))
+
+
+def test_image_weights_that_cannot_be_fetched_are_named(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError('no network')
+
+    monkeypatch.setattr('timm.create_model', fail)
+    with pytest.raises(CheckpointError, match=r'got resnet18 \(no network\); fetch them'):
+        load_image_weights('resnet18')

@@ -1,7 +1,7 @@
 import pytest
 
 from mmotion.cli import catalog
-from mmotion.cli.catalog import find_systems, import_converter, list_entries
+from mmotion.cli.catalog import find_systems, list_entries
 
 
 def test_configs_are_listed_with_their_comment():
@@ -35,8 +35,3 @@ def test_a_system_that_cannot_be_imported_does_not_hide_the_others(monkeypatch, 
 def test_an_unknown_kind():
     with pytest.raises(ValueError, match=r"got 'model'; did you mean 'models'\?"):
         list_entries('model')
-
-
-def test_an_unknown_converter():
-    with pytest.raises(ValueError, match=r"can convert weights \(.*\), got 'example_project'"):
-        import_converter('example_project')

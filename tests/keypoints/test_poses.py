@@ -48,7 +48,7 @@ def video(*frames: tuple[Person, ...], **changes: Any) -> PoseVideo:
             {'scores': [1.0]}, r'one value for each of 2 keypoints, got .* \(1,\)', id='few'
         ),
         pytest.param(
-            {'scores': [0.5, 1.5]}, r'scores must lie in \[0, 1\], got scores', id='above-1'
+            {'scores': [0.5, 1.5]}, r'scores must lie in \[0, 1\], got 0.5 to 1.5', id='above-1'
         ),
         pytest.param({'scores': [0.5, np.nan]}, r'scores must lie in \[0, 1\]', id='nan-score'),
         pytest.param({'score': -0.5}, r'score must lie in \[0, 1\], got score=-0.5', id='person'),

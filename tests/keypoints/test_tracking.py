@@ -108,9 +108,7 @@ def test_choosing_one_person():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        pytest.param(
-            {'min_iou': 0}, 'min_iou must lie above 0 and up to 1, got min_iou=0', id='iou'
-        ),
+        pytest.param({'min_iou': 0}, r'min_iou must lie in \(0, 1\], got min_iou=0', id='iou'),
         pytest.param({'max_gap': -1}, 'max_gap must be at least 0, got max_gap=-1', id='gap'),
     ],
 )

@@ -84,7 +84,7 @@ def test_take_halves_the_period_at_stride_two() -> None:
     ('options', 'message'),
     [
         pytest.param({'split': 'training'}, "one of .* got split='training'", id='split'),
-        pytest.param({'size': 8}, 'at least 16 pixels, got size=8', id='size'),
+        pytest.param({'size': 8}, 'at least 16, got size=8', id='size'),
         pytest.param({'num_frames': (90, 30)}, r'got num_frames=\(90, 30\)', id='num-frames'),
         pytest.param(
             {'periods': (1, 30)}, r'from 3 frames up, got periods=\(1, 30\)', id='periods'

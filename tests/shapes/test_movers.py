@@ -84,7 +84,7 @@ def test_sprite_is_transparent_outside_of_its_outline() -> None:
     assert piece.shape == (SPRITE_SIZE, SPRITE_SIZE, 4)
     assert piece[24, 24, 3] == 255
     assert (piece[:, :8] == 0).all()
-    # colours are multiplied by opacity
+    # colors are multiplied by opacity
     assert (piece[..., :3].max(-1) <= piece[..., 3]).all()
 
 

@@ -82,8 +82,8 @@ def test_frames_taken_twice_look_alike_and_keep_their_labels(scene: Scene) -> No
         pytest.param(
             Look(tones=np.full((1, 256, 3), 7, np.uint8)), [(9, 9), (31, 0)], [7, 7], id='tones'
         ),
-        # (100 + 100 + 100) / 2 in each colour
-        pytest.param(Look(colors=np.full((3, 3), 0.5)), [(9, 9)], [150], id='colours'),
+        # (100 + 100 + 100) / 2 in each color
+        pytest.param(Look(colors=np.full((3, 3), 0.5)), [(9, 9)], [150], id='colors'),
     ],
 )
 def test_look_changes_frames(scene: Scene, look: Look, places: list, expected: list) -> None:

@@ -38,7 +38,7 @@ def test_both_ways_and_all_parts_are_timed(script, monkeypatch) -> None:
     assert rows == [
         '',
         'ours',
-        'strict',
+        'reference',
         'part of ours, alone',
         'encoder and pose decoder, 5 images a pair',
         'reconstruction decoder',

@@ -16,7 +16,8 @@ import pytest
 from mmotion.video import iterate_frames
 from tests.video_files import encode, paint, read_number, truncate
 
-SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'countix'
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = CHECKOUT / 'tools' / 'data' / 'countix'
 HEADER = 'video_id,class,kinetics_start,kinetics_end,repetition_start,repetition_end,count'
 IDS = ('aaaaaaaaaaa', '-bbbbbbbbbb', 'ccccccccccc')
 FILES = [f'{name}_000005_000015.mp4' for name in IDS]
@@ -99,7 +100,7 @@ def job(tmp_path, monkeypatch):
     fake.mkdir(parents=True)
     (fake / '__init__.py').touch()
     (fake / '__main__.py').write_text(FAKE)
-    monkeypatch.setenv('PYTHONPATH', str(fake.parent))
+    monkeypatch.setenv('PYTHONPATH', f'{fake.parent}:{CHECKOUT}')
     monkeypatch.setenv('PATH', str(tmp_path / 'bin'))
     monkeypatch.syspath_prepend(str(fake.parent))
     monkeypatch.syspath_prepend(str(SCRIPTS))
@@ -265,7 +266,8 @@ def test_what_would_fail_every_video_stops_at_the_first(job, message, capsys):
 )
 def test_a_stopped_download_leaves_nothing_half_and_goes_on(job, number):
     (job.server / f'{IDS[1]}.hang').touch()
-    command = [sys.executable, SCRIPTS / 'download.py', job.csv, job.out, '--workers', '1']
+    command = [sys.executable, '-m', 'mmotion.cli', 'prepare', 'countix', 'download']
+    command += [job.csv, job.out, '--workers', '1']
     command += ['--videos-per-hour', '1000000']
     # a shell that runs the tests in the background lets its processes ignore Ctrl-C
     with subprocess.Popen(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mmotion.cli import main
 from tests.video_files import encode, paint, truncate
 
 SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'countix'
@@ -21,7 +22,7 @@ def _find_scripts(monkeypatch):
 
 
 def start(script: str, *arguments: str | Path) -> int:
-    return importlib.import_module(script).main([str(argument) for argument in arguments])
+    return main(['prepare', 'countix', script, *map(str, arguments)])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_bad_tables_are_refused(tmp_path, capsys, lines, message):
         importlib.import_module('countix_table').read_countix(path)
     for script in ('download', 'check'):
         assert start(script, path, tmp_path) == 2
-        assert f'{script}.py: error: ' in capsys.readouterr().err
+        assert 'mmotion: error: ' in capsys.readouterr().err
 
 
 def test_a_table_of_a_spreadsheet_is_read(tmp_path):
@@ -108,7 +109,8 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
 def test_wrong_use_is_refused_before_any_work(tmp_path, capsys, monkeypatch):
     path, out = tmp_path / 'countix.csv', tmp_path / 'out'
     path.write_text(f'{HEADER}\n{ROW}\n')
-    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda n: None if n == 'yt_dlp' else find(n))
     monkeypatch.setattr(shutil, 'which', lambda name: None)
 
     def refuse(*arguments: str | Path, script: str = 'download') -> str:
@@ -119,11 +121,12 @@ def test_wrong_use_is_refused_before_any_work(tmp_path, capsys, monkeypatch):
     assert '--cookies must be a file' in refuse(path, out, '--cookies', tmp_path / 'none')
     assert 'CSV must be a file' in refuse(tmp_path / 'none.csv', out)
     assert 'OUT must be a folder' in refuse(path, path)
-    assert 'run download.py first' in refuse(path, out, script='check')
+    assert 'download them first: mmotion prepare countix download' in refuse(
+        path, out, script='check'
+    )
     assert not out.exists()
     for option in (['--workers', '0'], ['--rate-limit', 'fast'], ['--limit', '-1']):
-        with pytest.raises(SystemExit, match='2'):
-            start('download', path, out, *option)
+        assert start('download', path, out, *option) == 2
         assert 'must be' in capsys.readouterr().err
 
     out.mkdir()
@@ -135,14 +138,14 @@ def test_wrong_use_is_refused_before_any_work(tmp_path, capsys, monkeypatch):
     assert 'manifest.csv; delete it, the videos stay' in refuse(path, out)
 
 
-def test_a_folder_is_used_by_one_download_at_a_time(tmp_path, capsys, monkeypatch):
+def test_a_folder_is_used_by_one_download_at_a_time(tmp_path, monkeypatch):
     download = importlib.import_module('download')
     path = tmp_path / 'countix.csv'
     path.write_text(f'{HEADER}\n{ROW}\n')
     monkeypatch.setattr(download, 'find_downloader', lambda: ['false'])
-    with download._hold(tmp_path):
-        assert start('download', path, tmp_path) == 2
-    assert 'OUT must not be in use by another download' in capsys.readouterr().err
+    message = 'OUT must not be in use by another download'
+    with download._hold(tmp_path), pytest.raises(ValueError, match=message):
+        download.main([str(path), str(tmp_path)])
 
 
 def test_the_program_on_the_path_is_used_where_there_is_no_package(monkeypatch):

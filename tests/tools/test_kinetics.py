@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmotion.cli import main
 from projects.timesformer.layouts import VideoList, read_videos
 from tests.video_files import encode, truncate
 
@@ -25,11 +26,11 @@ def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def convert(*arguments: object) -> int:
-    return importlib.import_module('convert_layout').main([str(a) for a in arguments])
+    return main(['prepare', 'kinetics', 'convert-layout', *map(str, arguments)])
 
 
 def check(*arguments: object) -> int:
-    return importlib.import_module('check_videos').main([str(a) for a in arguments])
+    return main(['prepare', 'kinetics', 'check-videos', *map(str, arguments)])
 
 
 @pytest.fixture
@@ -152,13 +153,14 @@ def test_a_second_check_opens_what_is_new_or_was_bad(
         return find_problem(path)
 
     monkeypatch.setattr(module, 'find_problem', note)
-    options = ['--videos', root, '--workers', 1]
-    assert check(damaged, tmp_path, *options) == module.INTERRUPTED
+    command = [str(damaged), str(tmp_path), '--videos', str(root), '--workers', '1']
+    with pytest.raises(KeyboardInterrupt):
+        module.main(command)
     assert opened == ['b.mp4', 'cut.mp4', 'text.mp4']
-    assert check(damaged, tmp_path, *options) == 1
+    assert module.main(command) == 1
     assert opened[3:] == ['cut.mp4', 'text.mp4', 'gone.mp4']
     encode(root / 'run' / 'b.mp4', fps=10)
-    assert check(damaged, tmp_path, *options) == 1
+    assert module.main(command) == 1
     assert 'b.mp4' in opened[6:]
 
 
@@ -176,7 +178,9 @@ def test_a_good_collection_exits_with_0(root: Path, tmp_path: Path) -> None:
             ['{root}', 'o', '--to', 'list', '--without', '{bad}'], 'the column path', id='table'
         ),
         pytest.param(
-            ['{bad}', 'o.csv', '--to', 'kinetics'], 'run check_videos.py and give', id='length'
+            ['{bad}', 'o.csv', '--to', 'kinetics'],
+            'run mmotion prepare kinetics check-videos and give',
+            id='length',
         ),
         pytest.param(
             ['{twice}', 'o.csv', '--to', 'kinetics'], 'got a for 2 videos; rename', id='stems'
@@ -210,8 +214,7 @@ def test_wrong_use_of_the_converter(
     ],
 )
 def test_an_option_of_another_layout_is_refused(root: Path, option: str, layout: str) -> None:
-    with pytest.raises(SystemExit, match='2'):
-        convert(root, root / 'o', '--to', layout, option)
+    assert convert(root, root / 'o', '--to', layout, option) == 2
 
 
 def test_wrong_use_of_the_check(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

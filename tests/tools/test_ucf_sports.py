@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmotion.cli import main
 from mmotion.registry import DATASETS
 from mmotion.video import VideoFrame, inspect_video
 from mmotion.video.scan import FrameIndex
-from projects.anomaly.data import SUBSETS, AnomalyClipDataset, Augmentation
+from projects.anomaly.data import SUBSETS, AnomalyClipDataset
+from projects.anomaly.transforms import Augmentation
 from tests.video_files import encode, paint, truncate
 
 SCRIPTS = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'ucf_sports'
@@ -36,7 +38,7 @@ def _find_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepare(*arguments: object) -> int:
-    return importlib.import_module('prepare').main([str(a) for a in (*arguments, *PLAIN)])
+    return main(['prepare', 'ucf-sports', *map(str, (*arguments, *PLAIN))])
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -218,7 +220,7 @@ def test_recordings_may_have_several_classes(seed: int) -> None:
 def test_classes_are_balanced_by_augmentation() -> None:
     balance = importlib.import_module('splitting').balance
     members = clips(a='ABC')
-    kinds = ('flip', 'crop', 'speed', 'colour')
+    kinds = ('flip', 'crop', 'speed', 'color')
     made = balance(members, 8, kinds=kinds, seed=0)
     assert [augment == '' for _, augment in made] == [True] * 3 + [False] * 5
     assert sorted(Counter(clip.group for clip, _ in made).values()) == [2, 3, 3]
@@ -237,7 +239,7 @@ def test_augmentations_are_moderate() -> None:
     texts = [text for _, text in balance(clips(a='A'), 300, kinds=['crop', 'speed'], seed=0)]
     drawn = [Augmentation.parse(text) for text in texts[1:]]
     assert len(drawn) == 299
-    assert not any(one.flip or one.colour != Augmentation().colour for one in drawn)
+    assert not any(one.flip or one.color != Augmentation().color for one in drawn)
     assert 0.8 <= min(one.crop[2] for one in drawn) < max(one.crop[2] for one in drawn) <= 1
     assert 0.8 <= min(one.speed for one in drawn) < 1 < max(one.speed for one in drawn) <= 1.25
 

@@ -66,10 +66,10 @@ def test_half_a_turn_of_frames_that_are_not_square():
 
 def test_a_turn_keeps_lengths_where_frames_are_not_square():
     frame = np.zeros((40, 80, 3), np.uint8)
-    # 10 pixels to the right of the centre
+    # 10 pixels to the right of the center
     frame[19:21, 49:51] = 255
     moved = to_frames(move_camera(to_clip([frame]), make_path(1, rotation_deg=90.0)))[0]
-    # 10 pixels below the centre; left and right of the middle is what is mirrored
+    # 10 pixels below the center; left and right of the middle is what is mirrored
     expected = np.zeros((40, 40, 3), np.uint8)
     expected[29:31, 19:21] = 255
     np.testing.assert_array_equal(moved[:, 20:60], expected)
@@ -114,10 +114,10 @@ def test_identity_is_exact(transform):
 
 def test_a_still_camera_gives_floats_back_exactly():
     clip = torch.rand(4, 3, 6, 24, 36)
-    assert move_camera(clip, STILL.draw_paths(6, num_clips=4)) is clip
+    assert move_camera(clip, STILL.sample_paths(6, num_clips=4)) is clip
     # beside clips that move
     torch.manual_seed(0)
-    path = CameraMotion(prob=0.5).draw_paths(6, num_clips=4)
+    path = CameraMotion(prob=0.5).sample_paths(6, num_clips=4)
     moves = (path.zoom != 1).any(1)
     assert 0 < moves.sum() < 4
     moved = move_camera(clip, path)
@@ -164,7 +164,7 @@ def test_the_batch_on_a_device_is_moved_as_the_clips_in_the_worker():
     in_worker = apply(camera, frames)
     clip = to_clip(frames)
     torch.manual_seed(0)
-    path = camera.draw_paths(6, num_clips=2)
+    path = camera.sample_paths(6, num_clips=2)
     batch = move_camera(rearrange([clip, clip], 'b t c h w -> b c t h w'), path)
     np.testing.assert_array_equal(rearrange(batch[0], 'c t h w -> t h w c').numpy(), in_worker)
     assert not torch.equal(batch[0], batch[1])
@@ -172,7 +172,7 @@ def test_the_batch_on_a_device_is_moved_as_the_clips_in_the_worker():
 
 def test_the_places_are_those_of_affine_grid():
     clip = torch.rand(6, 3, 24, 36)
-    path = CameraMotion(rotation_deg=90, shift=0.5, zoom=2).draw_paths(6)
+    path = CameraMotion(rotation_deg=90, shift=0.5, zoom=2).sample_paths(6)
     matrices = path.sampling_matrices(24, 36)[0]
     grid = F.affine_grid(matrices, [6, 3, 24, 36], align_corners=False)
     expected = F.grid_sample(clip, grid, padding_mode='reflection', align_corners=False)
@@ -183,7 +183,7 @@ def test_the_places_are_those_of_affine_grid():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_a_gpu_moves_as_the_cpu():
     clips = torch.rand(2, 3, 6, 24, 36) * 255
-    path = CameraMotion(rotation_deg=30, prob=0.9).draw_paths(6, num_clips=2)
+    path = CameraMotion(rotation_deg=30, prob=0.9).sample_paths(6, num_clips=2)
     moved = move_camera(clips.cuda(), path)
     assert moved.is_cuda
     torch.testing.assert_close(moved.cpu(), move_camera(clips, path), atol=0.1, rtol=0)
@@ -191,7 +191,7 @@ def test_a_gpu_moves_as_the_cpu():
 
 def test_paths_are_smooth_and_stay_within_their_limits():
     camera = CameraMotion(rotation_deg=20, shift=0.25, zoom=1.25, spacing_frames=(16, 16))
-    path = camera.draw_paths(256, num_clips=50)
+    path = camera.sample_paths(256, num_clips=50)
     curves = torch.stack(
         [path.rotation_deg / 20, path.shift_x / 0.25, path.shift_y / 0.25, path.zoom.log()]
     )
@@ -208,7 +208,9 @@ def test_paths_are_smooth_and_stay_within_their_limits():
 def test_the_spacing_is_the_speed():
     torch.manual_seed(0)
     speeds = [
-        float(CameraMotion(spacing_frames=(s, s)).draw_paths(64, num_clips=99).shift_x.diff().std())
+        float(
+            CameraMotion(spacing_frames=(s, s)).sample_paths(64, num_clips=99).shift_x.diff().std()
+        )
         for s in (8, 32)
     ]
     assert speeds[0] / speeds[1] == pytest.approx(4, rel=0.3)
@@ -238,7 +240,7 @@ def test_blur_is_torchvisions():
     frames = make_frames()
     jitter = ClipJitter(brightness=0, contrast=0, saturation=0, hue=0, blur_px=2.0)
     torch.manual_seed(0)
-    # the first number is for `prob`, the random order of the colours takes another
+    # the first number is for `prob`, the random order of the colors takes another
     torch.rand(())
     torch.randperm(4)
     sigma = 2.0 * float(torch.rand(()))
@@ -276,17 +278,17 @@ def test_built_from_a_config_before_what_packs():
 @pytest.mark.parametrize(
     ('transform', 'options', 'message'),
     [
-        (CameraMotion, {'rotation_deg': -1}, r'rotation_deg must be in \[0, 180\], got rotation_'),
-        (CameraMotion, {'shift': 2}, r'shift must be in \[0, 1\], got shift=2'),
+        (CameraMotion, {'rotation_deg': -1}, r'rotation_deg must lie in \[0, 180\], got rotation_'),
+        (CameraMotion, {'shift': 2}, r'shift must lie in \[0, 1\], got shift=2'),
         (CameraMotion, {'zoom': 0.5}, 'zoom must be at least 1, got zoom=0.5'),
-        (CameraMotion, {'prob': 1.5}, r'prob must be in \[0, 1\], got prob=1.5'),
+        (CameraMotion, {'prob': 1.5}, r'prob must lie in \[0, 1\], got prob=1.5'),
         (CameraMotion, {'spacing_frames': (9, 3)}, r'from 1 up, got spacing_frames=\(9, 3\)'),
-        (ClipJitter, {'brightness': 2}, 'brightness must be in'),
-        (ClipJitter, {'contrast': -1}, 'contrast must be in'),
-        (ClipJitter, {'saturation': 2}, 'saturation must be in'),
-        (ClipJitter, {'hue': 0.6}, r'hue must be in \[0, 0.5\], got hue=0.6'),
+        (ClipJitter, {'brightness': 2}, 'brightness must lie in'),
+        (ClipJitter, {'contrast': -1}, 'contrast must lie in'),
+        (ClipJitter, {'saturation': 2}, 'saturation must lie in'),
+        (ClipJitter, {'hue': 0.6}, r'hue must lie in \[0, 0.5\], got hue=0.6'),
         (ClipJitter, {'blur_px': -1}, 'blur_px must be at least 0, got blur_px=-1'),
-        (ClipJitter, {'prob': -0.1}, r'prob must be in \[0, 1\], got prob=-0.1'),
+        (ClipJitter, {'prob': -0.1}, r'prob must lie in \[0, 1\], got prob=-0.1'),
     ],
 )
 def test_bad_options(transform, options, message):

@@ -1,11 +1,14 @@
 """Which frames a clip has, and how they are read."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from mmotion.transforms.sampling import SampleClip
+from mmotion.transforms.sampling import SampleClip, load_clip
+from mmotion.video.clips import BrokenVideos
+from tests.video_files import encode
 
 
 def sample(total: int, fps: float, /, **options: Any) -> list[int]:
@@ -79,9 +82,33 @@ def test_a_short_video_is_held_or_looped(when_short: Any, expected: list[int]) -
         pytest.param({'num_frames': 0}, 'num_frames must be at least 1, got num_frames=0', id='T'),
         pytest.param({'stride': 0}, 'got stride=0', id='stride'),
         pytest.param({'num_clips': -1}, 'got num_clips=-1', id='clips'),
-        pytest.param({'when_short': 'wrap'}, "'hold' or 'loop', got when_short='wrap'", id='word'),
+        pytest.param({'when_short': 'wrap'}, "one of hold, loop, got when_short='wrap'", id='word'),
     ],
 )
 def test_wrong_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SampleClip(**options)
+
+
+def test_a_video_is_described_or_replaced_or_black(tmp_path: Path) -> None:
+    good, bad = encode(tmp_path / 'good.mp4', fps=10), tmp_path / 'bad.mp4'
+    bad.write_text('no video')
+
+    def load(path: Path, test_mode: bool, excluded: bool = False) -> Any:
+        video = {'filename': str(path), 'excluded': excluded, 'label': 3}
+        return load_clip(
+            video,
+            dict,
+            broken=broken,
+            test_mode=test_mode,
+            describe=lambda info: {'total_frames': info.num_frames, 'fps': 2 * info.fps},
+        )
+
+    broken = BrokenVideos(2)
+    clip = load(good, test_mode=False)
+    assert (clip['label'], clip['fps'], clip['excluded'], clip['modality']) == (3, 20, False, 'RGB')
+    assert load(bad, test_mode=False) is None
+    assert broken.paths == {bad}
+    for path, excluded in ((bad, False), (good, True)):
+        black = load(path, test_mode=True, excluded=excluded)
+        assert (black['total_frames'], black['excluded'], black['label']) == (1, True, 3)

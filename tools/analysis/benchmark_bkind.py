@@ -1,8 +1,8 @@
 """Measure what a training step of BKinD costs, and what the passes of the reference would cost.
 
 The two take turns on the same pairs, with the same weights, so that what else the machine does hits
-both alike: ours, and the same model with `strict=True`, whose passes are those of
-neuroethology/BKinD@9e73721 (see `projects/bkind/models.py`). A step is forward, backward and SGD,
+both alike: ours, and the same model with the passes of neuroethology/BKinD@9e73721 (see
+`reference_bkind.py`). A step is forward, backward and SGD,
 with all losses. Weights are random, which makes no difference for the time. On a CPU both keep
 freed memory, as `mmotion train` does; `--no-keep-memory` shows what that brings.
 
@@ -27,11 +27,12 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmark import describe_machine, time_in_turn
+from reference_bkind import ReferenceBKinD
 
 from mmotion.training.memory import keep_freed_memory
 from projects.bkind.models import TURNS, BKinD
 
-MODES = {'ours': False, 'strict': True}
+MODELS: dict[str, type[BKinD]] = {'ours': BKinD, 'reference': ReferenceBKinD}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +52,21 @@ class Sizes:
     batch_size: int = 4
 
 
-def build(sizes: Sizes, *, strict: bool, device: str) -> BKinD:
+def build(sizes: Sizes, name: str, device: str) -> BKinD:
     """Build a model in which all losses take part."""
     torch.manual_seed(0)
-    model = BKinD(
+    model = MODELS[name](
         encoder=dict(name=sizes.encoder),
         num_keypoints=sizes.num_keypoints,
         image_size=sizes.image_size,
         curriculum_epoch=0,
-        strict=strict,
     )
     model.losses.reconstruction.init_weights()
     model.to(device).train()
     return model
 
 
-def draw_pairs(sizes: Sizes, device: str) -> Tensor:
+def sample_pairs(sizes: Sizes, device: str) -> Tensor:
     """Noise (B, 2, 3, S, S)."""
     torch.manual_seed(1)
     return torch.randn(sizes.batch_size, 2, 3, sizes.image_size, sizes.image_size).to(device)
@@ -116,7 +116,7 @@ def make_parts(model: BKinD, pairs: Tensor) -> dict[str, Callable[[], object]]:
     }
 
 
-def peak_memory(sizes: Sizes, strict: bool, device: str, keep_memory: bool) -> float:
+def peak_memory(sizes: Sizes, name: str, device: str, keep_memory: bool) -> float:
     """Peak memory in GB of a process of its own that makes two steps.
 
     On a CPU all of the process, of which PyTorch itself takes about 0.3 GB; on a GPU what PyTorch
@@ -124,7 +124,7 @@ def peak_memory(sizes: Sizes, strict: bool, device: str, keep_memory: bool) -> f
     """
     if keep_memory:
         keep_freed_memory()
-    step = make_step(build(sizes, strict=strict, device=device), draw_pairs(sizes, device))
+    step = make_step(build(sizes, name, device), sample_pairs(sizes, device))
     for _ in range(2):
         step()
     if device == 'cuda':
@@ -149,16 +149,16 @@ def compare_steps(sizes: Sizes, *, rounds: int, device: str, keep_memory: bool =
     context = multiprocessing.get_context('spawn')
     memory = {}
     # first, as a process inherits a peak
-    for name, strict in MODES.items():
+    for name in MODELS:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            peak = pool.submit(peak_memory, sizes, strict, device, keep_memory)
+            peak = pool.submit(peak_memory, sizes, name, device, keep_memory)
             memory[name] = peak.result()
     if keep_memory:
         keep_freed_memory()
 
-    pairs = draw_pairs(sizes, device)
-    models = {name: build(sizes, strict=strict, device=device) for name, strict in MODES.items()}
-    models['strict'].load_state_dict(models['ours'].state_dict(), strict=False)
+    pairs = sample_pairs(sizes, device)
+    models = {name: build(sizes, name, device) for name in MODELS}
+    models['reference'].load_state_dict(models['ours'].state_dict(), strict=False)
     synchronize = torch.cuda.synchronize if device == 'cuda' else lambda: None
     steps = {name: make_step(model, pairs) for name, model in models.items()}
     seconds = time_in_turn(steps, rounds, synchronize)
@@ -170,13 +170,13 @@ def compare_steps(sizes: Sizes, *, rounds: int, device: str, keep_memory: bool =
         f'batch {sizes.batch_size}, fp32, medians of {rounds} rounds (least to most); '
         f'{describe_machine(device)}',
         '',
-        '| | a training step, s | against strict | peak memory, GB |',
+        '| | a training step, s | against the reference | peak memory, GB |',
         '|---|---|---|---|',
     ]
     for name, times in seconds.items():
         lines.append(
             f'| {name} | {medians[name]:.4g} ({min(times):.4g}-{max(times):.4g}) '
-            f'| {medians["strict"] / medians[name]:.2f} times as fast | {memory[name]:.2f} |'
+            f'| {medians["reference"] / medians[name]:.2f} times as fast | {memory[name]:.2f} |'
         )
     lines += ['', '| part of ours, alone | s | share of the step |', '|---|---|---|']
     for name, times in parts.items():

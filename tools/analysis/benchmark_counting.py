@@ -3,22 +3,17 @@
 Window by window means: for each stride, each window of frames is cut out of the video and encoded
 alone, as the reference implementation does. Both ways run in turn, on the same frames.
 
-    python tools/analysis/benchmark_counting.py configs/repnet_shapes.py --frames 300 --rounds 9
+    mmotion benchmark counting repnet_shapes --frames 300 --rounds 9
 """
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmotion.inference import load_model
 from projects.repnet.counting import count_repetitions, read_logits

@@ -9,28 +9,24 @@ Files written into the work dir: published/, cold/, warm/, the runs; embeddings/
 folder is emptied first.
 
 Example:
-    python tools/analysis/benchmark_embedding_cache.py anomaly_folder
+    mmotion benchmark embedding-cache anomaly_folder
 """
 
 import argparse
 import copy
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from mmotion.config import load_config
+from mmotion.config import OptionsAction, load_config
 from mmotion.training.runner import build_runner
 
 # the published loop first, as the speed of the others is told in its terms
@@ -186,9 +182,7 @@ def main() -> None:
     parser.add_argument('--epochs', type=int, default=10, help='default: 10')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_cache'))
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE'
-    )
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     if args.epochs < 1:
         parser.error(f'--epochs must be at least 1, got --epochs {args.epochs}')

@@ -45,7 +45,7 @@ def shrink(config: Config) -> None:
     """Make the backbone of a config small, without weights, and its clips too."""
     backbone = config.model.backbone
     if backbone.type == 'TimeSformer':
-        backbone.update(init=None, depth=1, image_size=SIZE)
+        backbone.update(init=None, image_size=SIZE, vit={**backbone.get('vit', {}), 'depth': 1})
     else:
         backbone.weights = None
     if backbone.type == 'SlowFast':

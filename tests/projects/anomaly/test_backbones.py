@@ -16,17 +16,15 @@ from torch import Tensor, nn
 
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.checkpoint.files import CheckpointError
-from mmotion.registry import TRANSFORMS
 from projects.anomaly import backbones
 from projects.anomaly.backbones import (
-    PackPathways,
     R2Plus1D,
     SlowFast,
-    choose_slow_frames,
     pool_maps,
 )
 from projects.anomaly.convert import convert
 from projects.anomaly.models import AnomalyDetector
+from projects.anomaly.transforms import PackPathways
 from projects.timesformer.models import TimeSformer
 
 from .reference_weights import draw_input, pytorchvideo_name, reference_weight
@@ -164,39 +162,6 @@ class TestPoolMaps:
     def test_maps_that_are_too_small_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r'at least 224 x 224 .* got maps of 2 x 7'):
             pool_maps(torch.zeros(1, 1, 4, 2, 7), 'windows')
-
-
-class TestPackPathways:
-    @pytest.mark.parametrize(
-        ('frame_choice', 'slow'),
-        [
-            pytest.param('linspace', [0, 4, 8, 13, 17, 22, 26, 31], id='linspace'),
-            pytest.param('stride', [0, 4, 8, 12, 16, 20, 24, 28], id='stride'),
-        ],
-    )
-    def test_slow_frames_come_behind_the_fast_ones(
-        self, frame_choice: str, slow: list[int]
-    ) -> None:
-        clips = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 4, 5), dtype=np.uint8)
-        transform = TRANSFORMS.build(dict(type='PackPathways', frame_choice=frame_choice))
-        results = transform({'imgs': clips, 'name': 'kept'})
-        assert results['imgs'].dtype == np.uint8
-        assert results['input_shape'] == results['imgs'].shape == (2, 3, 40, 4, 5)
-        assert np.array_equal(results['imgs'][:, :, :32], clips)
-        assert np.array_equal(results['imgs'][:, :, 32:], clips[:, :, slow])
-        assert results['name'] == 'kept'
-        assert choose_slow_frames(32, frame_choice) == slow
-        # part of the key that embeddings are cached under
-        assert repr(transform) == f"PackPathways(frame_choice='{frame_choice}')"
-
-    @pytest.mark.parametrize('shape', [(3, 32, 4, 5), (32, 4, 5, 3), (1, 3, 30, 4, 5)])
-    def test_other_shapes_are_refused(self, shape: tuple[int, ...]) -> None:
-        with pytest.raises(ValueError, match=r'T a multiple of 4, got .* behind FormatShape'):
-            PackPathways()({'imgs': np.zeros(shape, np.uint8)})
-
-    def test_other_words_are_refused(self) -> None:
-        with pytest.raises(ValueError, match='frame_choice must be one of linspace, stride'):
-            PackPathways(frame_choice='random')
 
 
 class TestParameters:

@@ -156,7 +156,7 @@ def test_bad_options_of_the_cache(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(NotADirectoryError, match=r'must not be a file, got .*; name another'):
         EmbeddingCache(tmp_path / 'file')
-    with pytest.raises(ValueError, match='got batch_size=0 and num_workers=0'):
+    with pytest.raises(ValueError, match='batch_size must be at least 1, got batch_size=0'):
         clips(batch_size=0)
 
 

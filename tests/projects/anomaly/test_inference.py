@@ -20,7 +20,7 @@ from mmotion.inference import load_model
 from mmotion.registry import MODELS, TRANSFORMS
 from mmotion.video import VideoWriter, inspect_video, read_frames
 from projects.anomaly.inference import AnomalyPredictor
-from projects.anomaly.scores import RunningAnomaly
+from projects.anomaly.results import RunningAnomaly
 
 
 @MODELS.register_module()

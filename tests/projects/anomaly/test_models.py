@@ -102,7 +102,10 @@ class TestEmbed:
         file = np.load(golden_root / 'timesformer_divst_tiny_B.npz')
         state = reference_state(file)
         backbone = dict(
-            type='TimeSformer', num_frames=4, image_size=64, embed_dim=96, depth=2, num_heads=4
+            type='TimeSformer',
+            num_frames=4,
+            image_size=64,
+            vit=dict(embed_dim=96, depth=2, num_heads=4),
         )
         model = make_detector(backbone=backbone).eval()
         converted = {k: v for k, v in convert(state).items() if k.startswith('backbone.')}

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from projects.bkind.convert import convert, to_reference
 from projects.bkind.models import BKinD
+from tools.analysis.reference_bkind import ReferenceBKinD
 
 
 @pytest.fixture(scope='module')
 def model() -> BKinD:
-    return BKinD(encoder=dict(name='resnet18'), num_keypoints=2, image_size=32, strict=True)
+    return ReferenceBKinD(encoder=dict(name='resnet18'), num_keypoints=2, image_size=32)
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from mmotion.video.sources import VideoSource, open_source
 from projects.bkind import data
 from projects.bkind.data import (
     FramePairs,
-    ReconstructionMetric,
-    choose_videos,
+    Subset,
     list_pairs,
     measure_motion,
 )
@@ -38,6 +37,13 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def make(root: Path, **options: Any) -> FramePairs:
+    """Options of `Subset` and `Motion` may stand beside the others."""
+    groups = {
+        'subset': ('names', 'split', 'val_share', 'step'),
+        'motion': ('min_motion', 'when_still'),
+    }
+    for group, names in groups.items():
+        options[group] = {name: options.pop(name) for name in names if name in options}
     return FramePairs(**{'data_root': str(root), 'pipeline': [], 'gap_frames': 4, **options})
 
 
@@ -100,10 +106,10 @@ def test_no_pair_has_a_frame_in_a_hole(tmp_path: Path, log: list[str]) -> None:
 
 def test_videos_are_divided_by_name(tmp_path: Path) -> None:
     names = [f'v{i}' for i in range(10)]
-    assert choose_videos(names, split='val', val_share=0.2) == ['v8', 'v9']
-    assert choose_videos(names[:2], split='val', val_share=0.01) == ['v1']
-    assert choose_videos(names[:3], split='train', val_share=0.9) == ['v0']
-    assert choose_videos(names, split=None, val_share=0.2) == names
+    assert Subset(split='val', val_share=0.2).choose_videos(names) == ['v8', 'v9']
+    assert Subset(split='val', val_share=0.01).choose_videos(names[:2]) == ['v1']
+    assert Subset(split='train', val_share=0.9).choose_videos(names[:3]) == ['v0']
+    assert Subset(split=None, val_share=0.2).choose_videos(names) == names
     for name in 'abc':
         write_pictures(tmp_path / name, 8)
     seen = {
@@ -253,13 +259,6 @@ def test_wrong_options_are_refused(tmp_path: Path, options, message) -> None:
     write_pictures(tmp_path / 'a', 6)
     with pytest.raises(ValueError, match=message):
         make(tmp_path, **options)
-
-
-def test_the_error_is_averaged_over_pairs() -> None:
-    metric = ReconstructionMetric()
-    metric.process(None, [{'recon_error': 0.1}, {'recon_error': np.float32(0.3)}])
-    metric.process(None, [{'recon_error': 0.5}])
-    assert metric.evaluate(3) == {'pairs/recon_error': pytest.approx(0.3)}
 
 
 def test_real_videos_have_pairs(data_root: Path) -> None:

@@ -10,7 +10,7 @@ from mmotion.keypoints.arrays import read_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import PoseFileError
 from projects.bkind.export import FORMATS, check_formats, export_tracks, read_annotations, to_poses
-from projects.bkind.tracks import KeypointTracks
+from projects.bkind.results import KeypointTracks
 
 LABELLED = 'keypoints/dlc_openfield/labeled-data/m4s1/CollectedData_Pranav'
 DEEPLABCUT = """\

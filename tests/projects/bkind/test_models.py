@@ -1,10 +1,13 @@
 """The model: against the reference, what its modes give, and the curriculum."""
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -12,11 +15,13 @@ from torch.utils.data import Dataset
 
 from mmotion.checkpoint import load_state_dict, save_checkpoint_file
 from mmotion.checkpoint.files import CheckpointError
+from mmotion.config import load_config
 from mmotion.registry import DATASETS
 from mmotion.training.runner import build_runner
 from projects.bkind.convert import convert
-from projects.bkind.models import BKinD, CurriculumHook
+from projects.bkind.models import BKinD
 from projects.bkind.networks import spatial_softmax
+from tools.analysis.reference_bkind import ReferenceBKinD
 
 from .reference import Golden, make_images
 
@@ -28,33 +33,34 @@ TINY: dict[str, Any] = dict(
     losses=dict(kind='mse'),
     curriculum_epoch=1,
 )
+NUMBERS = itertools.count()
 
 
-def make_reference(golden: Golden, scheme: str, strict: bool, **losses: Any) -> BKinD:
+@pytest.fixture(autouse=True)
+def _no_run() -> None:
+    """Whatever runs there were in this process, none is going on."""
+    MessageHub.get_instance(f'no run {next(NUMBERS)}')
+
+
+def make_reference(golden: Golden, scheme: str, kind: type[BKinD], **losses: Any) -> BKinD:
     """The reference's network with the weights of a golden file."""
-    model = BKinD(
-        encoder=dict(name='resnet50'),
-        num_keypoints=10,
-        image_size=128,
-        strict=strict,
-        losses=losses,
-    )
+    model = kind(encoder=dict(name='resnet50'), num_keypoints=10, image_size=128, losses=losses)
     load_state_dict(model, convert(golden.state(scheme)), source='golden')
     return model.eval()
 
 
 @pytest.mark.parametrize(
-    ('scheme', 'strict'),
+    ('scheme', 'kind'),
     [
-        pytest.param('A', False, id='A'),
-        pytest.param('B', False, id='B'),
-        pytest.param('B', True, id='B, strict'),
+        pytest.param('A', BKinD, id='A'),
+        pytest.param('B', BKinD, id='B'),
+        pytest.param('B', ReferenceBKinD, id='B, slow oracle'),
     ],
 )
 @torch.no_grad()
-def test_outputs_are_those_of_the_reference(golden_root, scheme, strict):
+def test_outputs_are_those_of_the_reference(golden_root, scheme, kind):
     golden = Golden(golden_root, f'bkind_128_k10_{scheme}')
-    model = make_reference(golden, scheme, strict)
+    model = make_reference(golden, scheme, kind)
     images, later = make_images(0), make_images(1)
     seen = model.inspect(torch.stack([images, later], dim=1))
     golden.check(seen['reconstruction'], 'recon')
@@ -82,7 +88,7 @@ def test_outputs_are_those_of_the_reference(golden_root, scheme, strict):
 
 def test_a_detector_in_train_mode_is_that_of_the_reference(golden_root):
     golden = Golden(golden_root, 'bkind_detector_trainmode')
-    encoder = BKinD(encoder={}, num_keypoints=10, image_size=128, strict=True).encoder
+    encoder = ReferenceBKinD(encoder={}, num_keypoints=10, image_size=128).encoder
     state = convert(golden.state('B'))
     encoder.load_state_dict({k.removeprefix('encoder.'): v for k, v in state.items()})
     with torch.no_grad():
@@ -101,15 +107,15 @@ def vgg_file(golden_root, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ('norms', 'strict'),
+    ('norms', 'kind'),
     [
-        pytest.param('eval', False, id='ours'),
-        pytest.param('train', True, id='strict, batch norms in train mode'),
+        pytest.param('eval', BKinD, id='ours'),
+        pytest.param('train', ReferenceBKinD, id='slow oracle, batch norms in train mode'),
     ],
 )
-def test_training_steps_are_those_of_the_reference(golden_root, vgg_file, norms, strict):
+def test_training_steps_are_those_of_the_reference(golden_root, vgg_file, norms, kind):
     golden = Golden(golden_root, f'bkind_step_bn{norms}_epoch4')
-    model = make_reference(golden, 'B', strict, vgg=vgg_file).train(norms == 'train')
+    model = make_reference(golden, 'B', kind, vgg=vgg_file).train(norms == 'train')
     model.epoch = 4
     sgd = golden.meta['config']['sgd']
     optimizer = torch.optim.SGD(model.parameters(), **sgd)
@@ -149,20 +155,20 @@ def sum_losses(losses: Any) -> Tensor:
     return torch.stack(list(losses.values())).sum()
 
 
-def test_ours_makes_one_pass_and_gives_the_gradients_of_strict():
-    strict = BKinD(**{**TINY, 'strict': True}).eval()
+def test_ours_makes_one_pass_and_gives_the_gradients_of_the_oracle():
+    slow = ReferenceBKinD(**TINY).eval()
     ours = BKinD(**TINY).eval()
-    load_state_dict(ours, strict.state_dict(), source='strict')
-    calls = {name: [] for name in ('ours', 'strict')}
+    load_state_dict(ours, slow.state_dict(), source='slow')
+    calls = {name: [] for name in ('ours', 'slow')}
     pairs = torch.randn(2, 2, 3, SIZE, SIZE)
-    for name, model in (('ours', ours), ('strict', strict)):
+    for name, model in (('ours', ours), ('slow', slow)):
         model.epoch = 1
         model.encoder.register_forward_hook(
             lambda _, images, __, name=name: calls[name].append(len(images[0]))
         )
         sum_losses(model(pairs, mode='loss')).backward()
-    assert calls == {'ours': [10], 'strict': [2] * 5}
-    wanted = dict(strict.named_parameters())
+    assert calls == {'ours': [10], 'slow': [2] * 5}
+    wanted = dict(slow.named_parameters())
     for name, parameter in ours.named_parameters():
         want = wanted[name].grad
         assert want is not None
@@ -289,7 +295,6 @@ def make_config(max_epochs: int, **train_cfg: Any) -> Config:
             ),
             train_cfg={'by_epoch': True, 'max_epochs': max_epochs, **train_cfg},
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
-            custom_hooks=[dict(type='CurriculumHook')],
             default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
         )
     )
@@ -311,15 +316,60 @@ def test_a_resumed_run_goes_on_with_the_curriculum(tmp_path):
     assert scalars.count('loss_rotation') == 1
 
 
-def test_the_curriculum_needs_epochs_and_its_model(tmp_path):
+def test_a_resumed_run_goes_on_from_any_epoch(tmp_path):
+    for max_epochs, resume in ((2, None), (4, 'auto')):
+        runner = build_runner(make_config(max_epochs), work_dir=tmp_path, resume=resume)
+        runner.train()
+    model: Any = runner.model
+    assert model.epoch == 3
+    (first, second) = sorted(tmp_path.glob('*/*.log'))
+    assert 'from epoch 2 on, all losses take part' in first.read_text()
+    assert 'all losses take part' not in second.read_text()
+    # one step an epoch: the second of the first run, both of the other
+    assert [count_rotations(log.parent) for log in (first, second)] == [1, 2]
+
+
+def count_rotations(folder: Path) -> int:
+    return sum(p.read_text().count('loss_rotation') for p in folder.glob('vis_data/scalars.json'))
+
+
+def test_a_leaf_that_has_other_hooks_gets_all_losses(tmp_path):
+    config = load_config('bkind_shapes', {'custom_hooks': [dict(type='EmptyCacheHook')]})
+    config.model.curriculum_epoch = 1
+    config.train_dataloader.update(batch_size=2, num_workers=0)
+    config.train_dataloader.dataset.update(num_videos=1, num_frames=7)
+    for key in ('val_dataloader', 'val_evaluator', 'val_cfg'):
+        config.pop(key)
+    config.train_cfg = dict(by_epoch=True, max_epochs=3)
+    runner = build_runner(config, work_dir=tmp_path)
+    runner.train()
+    model: Any = runner.model
+    assert model.epoch == 2
+    assert count_rotations(next(tmp_path.glob('*/*.log')).parent) == 2
+
+
+def test_epochs_of_a_loop_of_ones_own_are_its_own(tmp_path):
+    build_runner(make_config(2), work_dir=tmp_path).train()
+    # the runner is done, and says nothing to a model that it did not train
+    model = BKinD(**TINY)
+    pairs = torch.randn(2, 2, 3, SIZE, SIZE)
+    assert list(model(pairs, mode='loss')) == ['loss_reconstruction']
+    model.epoch = 1
+    assert len(model(pairs, mode='loss')) == 3
+    # within a run the runner counts, whatever was there before
+    hub = MessageHub.get_instance('another run')
+    for key, value in {'loop_stage': 'train', 'epoch': 0, 'max_epochs': 2}.items():
+        hub.update_info(key, value)
+    assert list(model(pairs, mode='loss')) == ['loss_reconstruction']
+    hub.update_info('epoch', 1)
+    assert len(model(pairs, mode='loss')) == 3
+    hub.pop_info('loop_stage')
+
+
+def test_a_run_that_counts_no_epochs_is_told_so(tmp_path):
     config = make_config(1)
     config.train_cfg = dict(by_epoch=False, max_iters=1)
-    with pytest.raises(ValueError, match='must count in epochs for CurriculumHook'):
-        build_runner(config, work_dir=tmp_path / 'iters').train()
-
-    class Stranger:
-        train_loop = None
-        model = torch.nn.Identity()
-
-    with pytest.raises(ValueError, match='must run with a BKinD, got Identity; leave it out'):
-        CurriculumHook().before_train(Stranger())  # pyright: ignore[reportArgumentType]
+    build_runner(config, work_dir=tmp_path).train()
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'never join: curriculum_epoch=1 of 1 epochs; train for more' in log.read_text()
+    assert 'with train_cfg.by_epoch=True' in log.read_text()

@@ -12,7 +12,7 @@ import pytest
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoError
 from mmotion.video.sources import VideoSource, open_source
-from projects.bkind.shapes_data import FramePairsShapes
+from projects.bkind.labeled_data import FramePairsShapes
 from projects.bkind.transforms import Boxes, square_box
 from tests.moving_boxes import HEIGHT, WIDTH, draw_frames, write_pictures, write_video
 

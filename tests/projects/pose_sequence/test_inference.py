@@ -20,7 +20,8 @@ from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
-from projects.pose_sequence.inference import PosePredictor, PoseScores, cut_poses
+from projects.pose_sequence.inference import PosePredictor, cut_poses
+from projects.pose_sequence.results import PoseScores
 from tests.video_files import encode
 
 NAMES = ('left', 'right')
@@ -352,18 +353,6 @@ def test_keypoints_that_were_read_from_an_array_are_drawn_on_black(with_detector
         tmp_path / 'walk.json', predictor.predict(tmp_path / 'walk.json'), tmp_path
     )
     assert inspect_video(files[0]).num_frames == 80
-
-
-def test_the_painter_shows_the_last_step(keypoint_file):
-    result = build(make_config()).predict(keypoint_file)
-    paint = inference.make_painter(result)
-    black = np.zeros((3 * HEIGHT, 3 * WIDTH, 3), np.uint8)
-    left, right = paint(black, 39), paint(black, 40)
-    assert not black.any()
-    # three times as large as the video: at 60 and at 540
-    assert left[140:160, 40:80].any()
-    assert not right[140:160, 40:80].any()
-    assert right[140:160, 520:560].any()
 
 
 def write_config(path, **changes):

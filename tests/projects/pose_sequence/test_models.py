@@ -1,4 +1,4 @@
-"""The classifier: its three modes, a frozen encoder, and weights that come from SimCLR."""
+"""Classifier and SimCLR: their modes, a frozen encoder, weights that one gets of the other."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from mmotion.checkpoint.files import CheckpointError
 from mmotion.metrics import ActionMetric
 from mmotion.registry import DATASETS, MODELS
 from mmotion.training.runner import build_runner
-from projects.pose_sequence.models import SequenceClassifier, Standardize, read_batch
+from projects.pose_sequence.models import SequenceClassifier, SimCLR, Standardize, read_batch
+
+from .test_losses import slow_nt_xent
 
 K, L = 5, 12
 ENCODERS = [
@@ -275,3 +277,60 @@ def test_bad_arguments() -> None:
     unlabeled = ActionDataSample(metainfo=dict(name='third', length=L))
     with pytest.raises(ValueError, match="must have a gt_label each, got none for 'third'; leave"):
         model(inputs, [*samples[:2], unlabeled, samples[3]], mode='loss')
+
+
+@pytest.mark.parametrize('encoder', ENCODERS)
+def test_two_views_in_training(encoder: dict[str, Any]) -> None:
+    model = SimCLR(encoder=encoder, hidden_dim=8, projection_dim=4, temperature=0.5).eval()
+    inputs = list(torch.randn(3, 2, L, K, 3))
+    samples = [make_sample(0, [12, 5]), make_sample(0, [7, 12]), make_sample(1, [3, 4])]
+    losses = model(inputs, samples, mode='loss')
+    losses['loss_nt_xent'].backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+    # each view by itself, with its own length
+    def project(i: int, view: int) -> Tensor:
+        length = torch.tensor([samples[i].length[view]])
+        return model.projector(model.encoder(inputs[i][view : view + 1], length))[0]
+
+    views = [torch.stack([project(i, view) for i in range(3)]) for view in range(2)]
+    torch.testing.assert_close(losses['loss_nt_xent'], slow_nt_xent(*views, 0.5))
+
+
+def test_hits_say_how_often_the_other_view_is_the_most_similar() -> None:
+    model = SimCLR(encoder=LSTM)
+    inputs = torch.randn(4, 1, L, K, 3).expand(4, 2, L, K, 3)
+    samples = [make_sample(0, [L, L]) for _ in range(4)]
+    assert model(inputs, samples, mode='loss')['top1_acc'] == 1
+    swapped = torch.stack([inputs[:, 0], inputs[:, 0].roll(1, 0)], dim=1)
+    assert model(swapped, samples, mode='loss')['top1_acc'] == 0
+
+
+def test_embeddings_are_those_of_the_encoder() -> None:
+    model = SimCLR(encoder=LSTM).eval()
+    inputs = torch.randn(2, L, K, 3)
+    lengths = torch.tensor([L, L])
+    torch.testing.assert_close(model(inputs), model.encoder(inputs, lengths))
+
+
+def test_the_optimizer_of_the_paper(tmp_path: Path) -> None:
+    config = make_config(dict(type='SimCLR', encoder=LSTM), num_views=2)
+    config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    config.optim_wrapper.optimizer = dict(type='timm.optim.Lars', lr=0.1, momentum=0.9)
+    runner = build_runner(config, work_dir=tmp_path)
+    before = runner.model.projector[0].weight.clone()
+    runner.train()
+    assert not runner.model.projector[0].weight.equal(before)
+
+
+def test_bad_use_of_simclr() -> None:
+    samples = [ActionDataSample(metainfo=dict(length=L))]
+    model = SimCLR(encoder=LSTM)
+    with pytest.raises(ValueError, match=r'two views .* got .1, 12, 5, 3.; use TwoViews'):
+        model(torch.zeros(1, L, K, 3), samples, mode='loss')
+    with pytest.raises(
+        ValueError, match='at least 2 sequences to be compared, got 1; set a larger'
+    ):
+        model(torch.zeros(1, 2, L, K, 3), [make_sample(0, [L, L])], mode='loss')
+    with pytest.raises(ValueError, match=r'got none; add dict\(type=.NeighborHook'):
+        model(torch.zeros(1, L, K, 3), samples, mode='predict')

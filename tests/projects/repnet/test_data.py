@@ -11,9 +11,9 @@ from projects.repnet.data import (
     RepetitionShapesDataset,
     ResizeFrames,
     countable_period,
-    draw_repetition,
-    draw_window,
     random_clip,
+    sample_repetition,
+    sample_window,
 )
 
 PACK = [PackRepetitionInputs()]
@@ -64,7 +64,7 @@ def test_frames_repeated_at_the_end_of_a_short_video_do_not_repeat() -> None:
 def test_windows_of_an_interval_have_their_middle_in_it() -> None:
     period = np.zeros(1000)
     for seed in range(50):
-        frames = draw_window(period, 64, np.random.default_rng(seed), interval=(600, 620))
+        frames = sample_window(period, 64, np.random.default_rng(seed), interval=(600, 620))
         assert len(set(np.diff(frames))) == 1
         if frames[-1] < 999 - np.diff(frames)[0]:
             assert 598 <= frames[0] + 32 * np.diff(frames)[0] <= 621
@@ -72,7 +72,7 @@ def test_windows_of_an_interval_have_their_middle_in_it() -> None:
 
 @pytest.mark.parametrize('num_frames', [pytest.param(2, id='two'), pytest.param(30, id='thirty')])
 def test_a_very_short_video_has_windows_too(num_frames: int) -> None:
-    frames = draw_window(np.full(num_frames, 10.0), 64, np.random.default_rng(0))
+    frames = sample_window(np.full(num_frames, 10.0), 64, np.random.default_rng(0))
     assert frames.shape == (64,) and frames[0] == 0
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_counted_at_a_stride_is_labelled_as_not_repeating() -> No
 def test_made_repetitions_repeat_as_their_labels_say() -> None:
     ways = set()
     for seed in range(200):
-        frames, period, cycles = draw_repetition(150, 64, np.random.default_rng(seed))
+        frames, period, cycles = sample_repetition(150, 64, np.random.default_rng(seed))
         assert frames.min() >= 0 and frames.max() < 150
         steps = (frames - frames[0]) / np.gcd.reduce(frames - frames[0])
         repeats = period > 0
@@ -114,7 +114,9 @@ def test_made_repetitions_repeat_as_their_labels_say() -> None:
 
 def test_without_repetition_a_made_clip_is_the_video() -> None:
     for seed in range(20):
-        frames, period, cycles = draw_repetition(64, 64, np.random.default_rng(seed), repeats=False)
+        frames, period, cycles = sample_repetition(
+            64, 64, np.random.default_rng(seed), repeats=False
+        )
         np.testing.assert_array_equal(frames, np.arange(64))
         assert not period.any() and not cycles.any()
 
@@ -153,5 +155,5 @@ def test_index_beyond_the_end_is_refused() -> None:
 
 
 def test_size_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match='at least 1 pixel'):
+    with pytest.raises(ValueError, match='size must be at least 1, got size='):
         ResizeFrames(size=0)

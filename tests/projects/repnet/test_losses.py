@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from projects.repnet.losses import RepNetLoss, class_to_period, period_to_class
-from projects.repnet.models import RepNetOutput
+from projects.repnet.losses import RepNetLoss, RepNetOutput, class_to_period, period_to_class
 
 
 def output(period_logits: torch.Tensor, periodicity_logits: torch.Tensor) -> RepNetOutput:

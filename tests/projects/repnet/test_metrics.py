@@ -119,7 +119,7 @@ def test_prefix(make_sample):
 
 
 def test_bad_zero_count():
-    with pytest.raises(ValueError, match="zero_count must be 'skip' or 'one', got zero_count='x'"):
+    with pytest.raises(ValueError, match="zero_count must be one of skip, one, got zero_count='x'"):
         RepetitionMetric(zero_count='x')
 
 

@@ -54,10 +54,14 @@ def test_whole_videos_have_the_sum_of_their_counts(write_table, tmp_path):
 @pytest.mark.parametrize(
     ('row', 'message'),
     [
-        pytest.param('a.mp4,0,x,3,', "line 3: could not convert string to float: 'x'", id='word'),
-        pytest.param('a.mp4,0,2', 'line 3: count must be at least 0, got count=nan', id='short'),
-        pytest.param('a.mp4,0,2,-1,', 'line 3: count must be at least 0', id='negative count'),
-        pytest.param('a.mp4,3,2,1,', 'line 3: start_s must be .* got start_s=3.0', id='backwards'),
+        pytest.param('a.mp4,0,x,3,', "end_s must be a number, got end_s='x' in line 3", id='word'),
+        pytest.param('a.mp4,0,2', 'each of 5 columns, got 3 values in line 3', id='short'),
+        pytest.param(
+            'a.mp4,0,2,-1,', 'count must be at least 0, .*; in line 3', id='negative count'
+        ),
+        pytest.param(
+            'a.mp4,3,2,1,', 'start_s must be .* got start_s=3.0 .*; in line 3', id='backwards'
+        ),
     ],
 )
 def test_bad_row_is_named(write_table, row, message):

@@ -19,7 +19,7 @@ def prepare(config: Config, root: Path) -> None:
     """Write tiny data below `root`, and make a network for real videos small."""
     if config.train_dataloader.dataset.type == 'ActionDataset':
         write_all(root)
-        tiny = dict(patch_size=56, embed_dim=24, depth=2, num_heads=2, init=None)
+        tiny = dict(patch_size=56, vit=dict(embed_dim=24, depth=2, num_heads=2), init=None)
         config.model.backbone.update(tiny)
         config.model.cls_head.in_channels = 24
 

@@ -22,7 +22,7 @@ def all_patches(size: Patch) -> list[Patch]:
     return list(itertools.product(*map(range, size)))
 
 
-def neighbours(kind: str, patch: Patch, size: Patch) -> list[Patch]:
+def neighbors(kind: str, patch: Patch, size: Patch) -> list[Patch]:
     """The patches that one attends to, typed from section 3 of the paper.
 
     Args:
@@ -56,7 +56,7 @@ def class_token_groups(kind: str, size: Patch) -> list[tuple[Patch, ...]]:
     if kind == 'local':
         # windows overlap
         return [tuple(patches)]
-    return sorted({tuple(neighbours(kind, patch, size)) for patch in patches})
+    return sorted({tuple(neighbors(kind, patch, size)) for patch in patches})
 
 
 # of the tiny networks: (image size, patch size, width, depth, frames, classes)

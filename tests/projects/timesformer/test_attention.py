@@ -15,7 +15,7 @@ from projects.timesformer.attention import (
     window_starts,
 )
 
-from .conftest import all_patches, class_token_groups, neighbours
+from .conftest import all_patches, class_token_groups, neighbors
 
 T, B, R, C, N, K = 4, 2, 4, 6, 2, 3
 SIZE = (T, R, C)
@@ -46,7 +46,7 @@ def test_each_step_equals_a_loop_over_the_neighbours(kind: str) -> None:
             for x in (query, key, value)
         )
         for t, r, c in all_patches(SIZE):
-            seen = neighbours(kind, (t, r, c), SIZE)
+            seen = neighbors(kind, (t, r, c), SIZE)
             # attention in time leaves the class token out
             extra = [] if kind == 'time' else [(cls_key, cls_value)]
             slow = slow_attention(
@@ -75,7 +75,7 @@ def test_each_step_equals_a_loop_over_the_neighbours(kind: str) -> None:
     ],
 )
 def test_sparse_steps_see_as_many_patches_from_everywhere(kind: str, count: int) -> None:
-    assert {len(neighbours(kind, patch, SIZE)) for patch in all_patches(SIZE)} == {count}
+    assert {len(neighbors(kind, patch, SIZE)) for patch in all_patches(SIZE)} == {count}
 
 
 def test_windows_are_centred_where_the_border_lets_them() -> None:

@@ -21,7 +21,9 @@ from projects.timesformer.models import TimeSformer
 from .conftest import transformers_name
 
 MakeState = Callable[[str, str], dict[str, Tensor]]
-TINY: dict[str, Any] = dict(num_frames=4, image_size=64, embed_dim=96, depth=2, num_heads=4)
+TINY: dict[str, Any] = dict(
+    num_frames=4, image_size=64, vit=dict(embed_dim=96, depth=2, num_heads=4)
+)
 THREE_SCHEMES = ['space_only', 'joint_space_time', 'divided_space_time']
 
 

@@ -94,8 +94,12 @@ def test_class_names_are_in_the_metainfo(videos: Path) -> None:
 
 
 TINY = [
-    *('model.backbone.init=None', 'model.backbone.embed_dim=32', 'model.backbone.depth=1'),
-    *('model.backbone.num_heads=2', 'model.backbone.image_size=32', 'model.backbone.num_frames=2'),
+    *('model.backbone.init=None', 'model.backbone.vit.embed_dim=32', 'model.backbone.vit.depth=1'),
+    *(
+        'model.backbone.vit.num_heads=2',
+        'model.backbone.image_size=32',
+        'model.backbone.num_frames=2',
+    ),
     *('model.cls_head.in_channels=32', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=2'),
     *('train_dataloader.num_workers=0', 'train_dataloader.batch_size=2'),
     *('train_dataloader.dataset.pipeline.0.num_frames=2', 'val_dataloader.num_workers=0'),

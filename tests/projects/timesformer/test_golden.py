@@ -71,9 +71,7 @@ def build(state: dict[str, Tensor], attention: str) -> tuple[TimeSformer, TimeSf
         attention=attention,
         num_frames=4,
         image_size=64,
-        embed_dim=96,
-        depth=2,
-        num_heads=4,
+        vit=dict(embed_dim=96, depth=2, num_heads=4),
         resize='nearest',
     ).eval()
     head = TimeSformerHead(num_classes=10, in_channels=96)

@@ -135,9 +135,9 @@ def test_named_classes_give_the_labels(tmp_path: Path) -> None:
         pytest.param(['a.mp4 0'], {'val_share': 1.0}, 'got val_share=1.0', id='share'),
         pytest.param(['a.mp4 0'], {'classes': ['x', 'x']}, '2 names, 1 of them', id='twice'),
         pytest.param(['youtube_id,time_start,time_end', 'a,1,2'], {}, 'without label', id='column'),
-        pytest.param([HEADER], {}, 'must name a video at least', id='header-alone'),
-        pytest.param([HEADER, 'run,a,1,inf,val'], {}, "got '1' and 'inf'", id='endless'),
-        pytest.param([HEADER, 'run,a,x,2,val'], {}, "got 'x' and '2' in line 2 of", id='time'),
+        pytest.param([HEADER], {}, 'must have a row at least', id='header-alone'),
+        pytest.param([HEADER, 'run,a,1,inf,val'], {}, "got time_end='inf'", id='endless'),
+        pytest.param([HEADER, 'run,a,x,2,val'], {}, "got time_start='x' in line 2", id='time'),
         pytest.param(
             [HEADER, 'run,a,1,2,val'],
             {'classes': ['walk']},

@@ -13,7 +13,6 @@ from torch import Tensor
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.registry import MODELS
-from projects.timesformer import models
 from projects.timesformer.attention import SCHEMES
 from projects.timesformer.models import (
     TimeSformer,
@@ -22,11 +21,16 @@ from projects.timesformer.models import (
     resize_times,
 )
 
-from .conftest import all_patches, class_token_groups, neighbours
+from .conftest import all_patches, class_token_groups, neighbors
 
 TINY: dict[str, Any] = dict(
-    num_frames=2, image_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2
+    num_frames=2, image_size=32, patch_size=8, vit=dict(embed_dim=24, depth=2, num_heads=2)
 )
+
+
+def resized(**vit: Any) -> dict[str, Any]:
+    """`TINY` with a transformer of another size."""
+    return {**TINY, 'vit': {**TINY['vit'], **vit}}
 
 
 def randomised(**options: Any) -> TimeSformer:
@@ -63,7 +67,7 @@ def slow_class_token(model: TimeSformer, clip: Tensor) -> Tensor:
             tokens = {
                 patch: x
                 + attention(
-                    step, x, [*shared, *(old[p] for p in neighbours(step.kind, patch, size))]
+                    step, x, [*shared, *(old[p] for p in neighbors(step.kind, patch, size))]
                 )
                 for patch, x in old.items()
             }
@@ -130,8 +134,8 @@ def test_only_attention_in_time_sees_the_order_of_frames(attention: str) -> None
 
 def test_added_steps_change_nothing_at_first() -> None:
     divided = TimeSformer(**TINY).eval()
-    space = TimeSformer(attention='space_only', **{**TINY, 'depth': 1}).eval()
-    one_block = TimeSformer(**{**TINY, 'depth': 1}).eval()
+    space = TimeSformer(attention='space_only', **resized(depth=1)).eval()
+    one_block = TimeSformer(**resized(depth=1)).eval()
     # as they are after an image model's weights are loaded
     torch.nn.init.zeros_(one_block.time_embed)
     shared = {k: v for k, v in one_block.state_dict().items() if k in space.state_dict()}
@@ -175,7 +179,7 @@ def test_checkpointing_gives_the_same_gradients() -> None:
     ],
 )
 def test_compiles_as_one_graph(attention: str) -> None:
-    model = randomised(attention=attention, **{**TINY, 'depth': 1})
+    model = randomised(attention=attention, **resized(depth=1))
     compiled = torch.compile(model, backend='eager', fullgraph=True)
     clips = torch.randn(2, 3, 2, 32, 32)
     torch.testing.assert_close(compiled(clips), model(clips))
@@ -195,7 +199,7 @@ def test_runs_under_autocast(attention: str) -> None:
 
 
 def test_drop_path_grows_with_depth() -> None:
-    model = TimeSformer(**{**TINY, 'depth': 3}, drop_path=0.2)
+    model = TimeSformer(**resized(depth=3, drop_path=0.2))
     assert [block.mlp.drop_path.rate for block in model.blocks] == pytest.approx([0, 0.1, 0.2])
 
 
@@ -293,7 +297,7 @@ class TestInit:
 
     @pytest.mark.parametrize(('dim', 'std'), [(768, 0.0255), (96, 0.0722)])
     def test_random_weights_suit_the_width(self, dim: int, std: float) -> None:
-        model = TimeSformer(image_size=32, embed_dim=dim, depth=1, num_heads=2)
+        model = TimeSformer(image_size=32, vit=dict(embed_dim=dim, depth=1, num_heads=2))
         block = model.blocks[0]
         # Xavier: sqrt(2 / (D + 3 D))
         for step in block.steps():
@@ -307,7 +311,7 @@ class TestInit:
 
     def test_image_weights_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vit = timm_vit()
-        monkeypatch.setattr(models.timm, 'create_model', lambda name, pretrained: vit)
+        monkeypatch.setattr('timm.create_model', lambda name, pretrained: vit)
         backbone = dict(type='TimeSformer', **TINY, init='vit_base_patch16_224')
         recognizer = MODELS.build(dict(type='Recognizer3D', backbone=backbone))
         assert not torch.equal(recognizer.backbone.cls_token, vit.cls_token.flatten())
@@ -328,7 +332,7 @@ class TestInit:
 
     def test_weights_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
         save_checkpoint_file({'state_dict': self.image_weights()}, tmp_path / 'vit.pth')
-        model = TimeSformer(**{**TINY, 'depth': 3}, init=str(tmp_path / 'vit.pth'))
+        model = TimeSformer(**resized(depth=3), init=str(tmp_path / 'vit.pth'))
         with pytest.raises(CheckpointError, match=r'missing: blocks\.2\.'):
             model.init_weights()
 
@@ -338,7 +342,7 @@ class TestInit:
         def create_model(name: str, pretrained: bool) -> None:
             raise OSError('no network')
 
-        monkeypatch.setattr(models.timm, 'create_model', create_model)
+        monkeypatch.setattr('timm.create_model', create_model)
         model = TimeSformer(**TINY, init='vit_base_patch16_224')
         with pytest.raises(CheckpointError, match=r'timm can fetch.*no network.*give the file'):
             model.init_weights()
@@ -357,9 +361,9 @@ def timm_vit() -> Any:
     [
         pytest.param({'attention': 'time_only'}, r'attention must be one of .*axial', id='scheme'),
         pytest.param({'resize': 'area'}, 'resize must be one of bicubic, nearest', id='resize'),
-        pytest.param({'embed_dim': 25}, r'multiple of num_heads, got embed_dim=25', id='width'),
+        pytest.param({'vit': {'embed_dim': 25}}, 'of num_heads, got embed_dim=25', id='width'),
         pytest.param({'num_frames': 0}, 'num_frames must be at least 1', id='frames'),
-        pytest.param({'drop_path': 1.0}, r'drop_path must lie in \[0, 1\)', id='drop-path'),
+        pytest.param({'vit': {'drop_path': 1.0}}, r'drop_path must lie in \[0, 1\)', id='drop'),
         pytest.param({'image_size': 36}, 'multiples of patch_size=8, got 36x36', id='size'),
         pytest.param(
             {'attention': 'sparse_local_global', 'num_frames': 3},

@@ -12,7 +12,7 @@ from projects.timesformer.shapes_data import (
     POSE_RANGES,
     ActionShapesDataset,
     action_scene,
-    draw_pose,
+    sample_pose,
 )
 
 TRIPLES = [ACTIONS[i : i + 3] for i in range(0, len(ACTIONS), 3)]
@@ -60,7 +60,7 @@ def test_some_of_the_actions_have_numbers_of_their_own() -> None:
 def test_three_actions_show_the_same_poses_in_another_order(triple) -> None:
     for seed in range(20):
         forward, backward, both = (
-            draw_pose(action, np.random.default_rng(seed), 8) for action in triple
+            sample_pose(action, np.random.default_rng(seed), 8) for action in triple
         )
         np.testing.assert_array_equal(forward, backward[::-1])
         assert sorted(map(tuple, both)) == sorted(map(tuple, forward))
@@ -73,7 +73,7 @@ def test_three_actions_show_the_same_poses_in_another_order(triple) -> None:
 def test_what_rests_is_where_it_could_be_while_moving() -> None:
     rng = np.random.default_rng(0)
     poses = {
-        action: np.array([draw_pose(action, rng, 8)[rng.integers(8)] for _ in range(500)])
+        action: np.array([sample_pose(action, rng, 8)[rng.integers(8)] for _ in range(500)])
         for action in ('right', 'down', 'rock', 'shrink')
     }
     for coordinate, (low, high) in enumerate(POSE_RANGES):
@@ -153,7 +153,7 @@ def test_the_picture_shows_what_the_name_says(action, sign) -> None:
         pytest.param({'split': 'dev'}, r"split must be one of .*, got split='dev'", id='split'),
         pytest.param({'num_videos': 0}, 'num_videos must be at least 1', id='empty'),
         pytest.param({'num_frames': 3}, 'num_frames must be at least 4', id='frames'),
-        pytest.param({'size': 8}, 'size must be at least 16 pixels', id='size'),
+        pytest.param({'size': 8}, 'size must be at least 16, got size=8', id='size'),
         pytest.param({'actions': []}, r'some of right, .*, got actions=\(\)', id='no-action'),
         pytest.param({'actions': ['jump']}, r"each once, got actions=\('jump',\)", id='action'),
         pytest.param({'actions': ['up', 'up']}, 'each once, got', id='action-twice'),
@@ -166,6 +166,6 @@ def test_wrong_options_are_refused(options, message) -> None:
 
 def test_wrong_names_and_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"action must be one of right, .*, got action='jump'"):
-        draw_pose('jump', np.random.default_rng(0), 8)
+        sample_pose('jump', np.random.default_rng(0), 8)
     with pytest.raises(IndexError, match=r'index must lie in 0..59, got index=60'):
         make()[60]

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / 'configs' / 'timesformer_shapes.py'
 # 2 epochs of 6 steps in fp32
 SMALL = {
-    'model.backbone.embed_dim': 32,
-    'model.backbone.depth': 2,
+    'model.backbone.vit.embed_dim': 32,
+    'model.backbone.vit.depth': 2,
     'model.cls_head.in_channels': 32,
     'optim_wrapper.type': 'OptimWrapper',
     'train_cfg.max_epochs': 2,
@@ -63,7 +63,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path, recorded: Path
 def test_a_killed_run_that_goes_on_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
     # with what is drawn at random while training, and each step logged
     options = {
-        'model.backbone.drop_path': 0.2,
+        'model.backbone.vit.drop_path': 0.2,
         'default_hooks.logger.interval': 1,
         'train_dataloader.batch_size': 16,
         'train_cfg.max_epochs': 4,

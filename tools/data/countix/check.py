@@ -5,7 +5,7 @@ decoded, and it does not end before the repetitions of the row. The good rows ar
 `OUT/available.csv`, with the columns of the CSV.
 
 Example:
-    python tools/data/countix/check.py countix_val.csv data/countix/val
+    mmotion prepare countix check countix_val.csv data/countix/val
 """
 
 import argparse
@@ -14,19 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from countix_table import CountixRow, CountixVideo, Manifest, read_countix
 from rich.console import Console
 from rich.progress import track
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from countix_table import CountixRow, CountixVideo, Manifest, read_countix, write_table
-
+from mmotion.tables import write_table
 from mmotion.video import VideoError, read_frames
 from mmotion.video.scan import scan_video
 
-USAGE_ERROR = 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
 # cuts are at frames, and the end of an interval may be the end of the video
 _TOLERANCE_S = 0.5
 
@@ -86,25 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, check, print what is wrong and how much is good.
 
     Returns:
-        0 if all videos are good, 1 if some are not, 2 for a wrong use, 130 after Ctrl-C.
+        0 if all videos are good, 1 if some are not.
     """
     parser = argparse.ArgumentParser(description='Check the videos of a Countix CSV.')
     parser.add_argument('csv', metavar='CSV', type=Path, help='countix_train.csv and the like')
     parser.add_argument('out', metavar='OUT', type=Path, help='folder of the videos')
     args = parser.parse_args(argv)
-    try:
-        rows = read_countix(args.csv)
-        if not args.out.is_dir():
-            raise NotADirectoryError(
-                f'OUT must be the folder of the videos, got {args.out}; run download.py first'
-            )
-        return _report(rows, args.out)
-    except KeyboardInterrupt:
-        print('check.py: stopped', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f'check.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
+    rows = read_countix(args.csv)
+    if not args.out.is_dir():
+        raise NotADirectoryError(
+            f'OUT must be the folder of the videos, got {args.out}; download them first: '
+            f'mmotion prepare countix download {args.csv} {args.out}'
+        )
+    return _report(rows, args.out)
 
 
 def _report(rows: Sequence[CountixRow], out_dir: Path) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from mmotion.atomic import write_atomically
+from mmotion.tables import write_table
 
 _COLUMNS = (
     'video_id',
@@ -145,17 +145,6 @@ def read_countix(path: Path) -> list[CountixRow]:
     if not rows:
         raise ValueError(f'CSV must have a row at least, got none in {path}; download it again')
     return rows
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Write a CSV; until it is complete, the file is what it was before."""
-    with (
-        write_atomically(path) as temporary,
-        open(temporary, 'w', newline='', encoding='utf-8') as file,
-    ):
-        writer = csv.DictWriter(file, columns, lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def describe_kinds(failures: Iterable[Outcome]) -> str:

@@ -5,7 +5,7 @@ Start it as often as you like: files that are there are skipped, and so is what 
 what became of each video. A file under its final name is complete.
 
 Example:
-    python tools/data/countix/download.py countix_val.csv data/countix/val --dry-run
+    mmotion prepare countix download countix_val.csv data/countix/val --dry-run
 """
 
 import argparse
@@ -20,19 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from countix_table import CountixVideo, Manifest, Outcome, describe_kinds, read_countix
 from rich.console import Console
 from rich.progress import Progress
-
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from countix_table import CountixVideo, Manifest, Outcome, describe_kinds, read_countix
 from video_fetcher import StoppedError, VideoFetcher, find_downloader
 
 from mmotion.video import VideoError, inspect_video
 
-USAGE_ERROR = 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
 _UNITS = {'': 1, 'K': 1024, 'M': 1024**2, 'G': 1024**3}
 
 # trying these again would change nothing
@@ -124,30 +118,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, download, print a summary.
 
     Returns:
-        0 if all went well, 1 if videos failed, now or before, 2 for a wrong use, 130 after
-        Ctrl-C.
+        0 if all went well, 1 if videos failed, now or before.
     """
     args = _build_parser().parse_args(argv)
-    try:
-        rows = read_countix(args.csv)
-        if args.cookies and not args.cookies.is_file():
-            raise FileNotFoundError(
-                f'--cookies must be a file, got {args.cookies}; export it from a browser'
-            )
-        if args.out.exists() and not args.out.is_dir():
-            raise NotADirectoryError(f'OUT must be a folder, got the file {args.out}; move it')
-        manifest = Manifest(args.out / 'manifest.csv')
-        videos = {row.video.file_name(trimmed=args.trim): row.video for row in rows}
-        plan = make_plan(videos, args.out, manifest, has_cookies=args.cookies is not None)
-        print(f'{len(videos):,} videos for the {len(rows):,} rows of {args.csv}')
-        _print_plan(plan, args.limit)
-        return 0 if args.dry_run else _run(args, plan, manifest)
-    except KeyboardInterrupt:
-        print('download.py: stopped; the same command goes on', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f'download.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
+    rows = read_countix(args.csv)
+    if args.cookies and not args.cookies.is_file():
+        raise FileNotFoundError(
+            f'--cookies must be a file, got {args.cookies}; export it from a browser'
+        )
+    if args.out.exists() and not args.out.is_dir():
+        raise NotADirectoryError(f'OUT must be a folder, got the file {args.out}; move it')
+    manifest = Manifest(args.out / 'manifest.csv')
+    videos = {row.video.file_name(trimmed=args.trim): row.video for row in rows}
+    plan = make_plan(videos, args.out, manifest, has_cookies=args.cookies is not None)
+    print(f'{len(videos):,} videos for the {len(rows):,} rows of {args.csv}')
+    _print_plan(plan, args.limit)
+    return 0 if args.dry_run else _run(args, plan, manifest)
 
 
 def _run(args: argparse.Namespace, plan: Plan, manifest: Manifest) -> int:
@@ -171,7 +157,7 @@ def _run(args: argparse.Namespace, plan: Plan, manifest: Manifest) -> int:
         finally:
             num_failed = _print_summary(plan, args.out, manifest)
     if stopped:
-        print(f'download.py: stopped early, {stopped}: {_ADVICE[stopped]}', file=sys.stderr)
+        print(f'stopped early, {stopped}: {_ADVICE[stopped]}', file=sys.stderr)
     return 1 if stopped or num_failed else 0
 
 

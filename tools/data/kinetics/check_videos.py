@@ -9,7 +9,7 @@ decoded. Written to OUT:
         files that were good and still have that size.
 
 Example:
-    python tools/data/kinetics/check_videos.py k400_val.csv data/k400/checked --videos data/k400/val
+    mmotion prepare kinetics check-videos k400_val.csv data/k400/checked --videos data/k400/val
 """
 
 import argparse
@@ -19,15 +19,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from convert_layout import INTERRUPTED, USAGE_ERROR, add_source_options, read_source
+from convert_layout import add_source_options, read_source
 from rich.console import Console
 from rich.progress import track
 
-from mmotion.atomic import write_atomically
+from mmotion.tables import write_table
 from mmotion.video import VideoError, read_frames
 from mmotion.video.scan import scan_video
 from projects.timesformer.layouts import VideoList
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, check, print and write what is wrong.
 
     Returns:
-        0 if all videos are good, 1 if some are not, 2 for a wrong use, 130 after Ctrl-C.
+        0 if all videos are good, 1 if some are not.
     """
     parser = argparse.ArgumentParser(description='Check the videos of a collection.')
     add_source_options(parser)
@@ -50,16 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         '--workers', metavar='N', type=int, default=os.cpu_count() or 1, help='processes'
     )
     args = parser.parse_args(argv)
-    try:
-        if args.workers < 1:
-            raise ValueError(f'--workers must be at least 1, got --workers {args.workers}')
-        return report(read_source(args), args.out, workers=args.workers)
-    except KeyboardInterrupt:
-        print('check_videos.py: stopped; start it again to go on', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f'check_videos.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
+    if args.workers < 1:
+        raise ValueError(f'--workers must be at least 1, got --workers {args.workers}')
+    return report(read_source(args), args.out, workers=args.workers)
 
 
 def find_problem(path: str) -> str:
@@ -155,15 +148,6 @@ class Memory:
         rows = [(path, self.sizes[path], problem) for path, problem in self.problems.items()]
         write_table(self.path, _COLUMNS, rows)
         self._saved_s = time.monotonic()
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV; until it is complete, the file is what it was before."""
-    with (
-        write_atomically(path) as temporary,
-        open(temporary, 'w', newline='', encoding='utf-8') as file,
-    ):
-        csv.writer(file, lineterminator='\n').writerows([columns, *rows])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ SOURCE is a folder `root/class/*.mp4`, a list `path label` (MMAction2's txt, Tim
 an official Kinetics CSV; which one is seen from its content. No video is changed.
 
 Example:
-    python tools/data/kinetics/convert_layout.py kinetics_tiny_train_video.txt train.csv --to list \
+    mmotion prepare kinetics convert-layout kinetics_tiny_train_video.txt train.csv --to list \
         --videos data/kinetics400_tiny/train --absolute
 """
 
@@ -12,21 +12,14 @@ import argparse
 import csv
 import math
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
 from mmotion.atomic import write_atomically
-from mmotion.paths import enable_projects
+from mmotion.tables import write_table
 from mmotion.video import VideoError, inspect_video
-
-enable_projects()
-
-from projects.timesformer.layouts import (  # noqa: E402  (needs enable_projects)
+from projects.timesformer.layouts import (
     KINETICS_COLUMNS,
     SPLIT_NAMES,
     VideoList,
@@ -35,16 +28,9 @@ from projects.timesformer.layouts import (  # noqa: E402  (needs enable_projects
     read_videos,
 )
 
-USAGE_ERROR = 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, convert, print what was written.
-
-    Returns:
-        0, or 2 for a wrong use, or 130 after Ctrl-C.
-    """
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, convert, print what was written."""
     parser = argparse.ArgumentParser(description='Turn a collection of videos into another layout.')
     add_source_options(parser)
     parser.add_argument('target', metavar='TARGET', type=Path, help='file or folder to write')
@@ -64,21 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     for option, layout in (('absolute', 'list'), ('copy', 'folder')):
         if getattr(args, option) and args.to != layout:
             parser.error(f'--{option} goes with --to {layout}, got --to {args.to}')
-    try:
-        videos = leave_out(read_source(args), args.without)
-        if args.to == 'list':
-            write_list(videos, args.target, absolute=args.absolute)
-        elif args.to == 'kinetics':
-            write_kinetics(videos, args.target, split=args.split)
-        else:
-            write_folder(videos, args.target, copy=args.copy)
-    except KeyboardInterrupt:
-        print('convert_layout.py: stopped', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f'convert_layout.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
-    return 0
+    videos = leave_out(read_source(args), args.without)
+    if args.to == 'list':
+        write_list(videos, args.target, absolute=args.absolute)
+    elif args.to == 'kinetics':
+        write_kinetics(videos, args.target, split=args.split)
+    else:
+        write_folder(videos, args.target, copy=args.copy)
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +84,7 @@ def read_source(args: argparse.Namespace) -> VideoList:
 
 
 def leave_out(videos: VideoList, table: Path | None) -> VideoList:
-    """Drop the videos whose `path` is in a table of check_videos.py."""
+    """Drop the videos whose `path` is in a table of `check_videos.py`."""
     if table is None:
         return videos
     with open(table, newline='', encoding='utf-8-sig') as file:
@@ -158,12 +136,7 @@ def write_kinetics(videos: VideoList, target: Path, *, split: str | None) -> Non
             'a Kinetics CSV names a video by its class and stem, which must be unique, got one '
             f'twice in {videos.root}; rename it'
         )
-    with (
-        write_atomically(target) as temporary,
-        open(temporary, 'w', newline='', encoding='utf-8') as file,
-    ):
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerows([KINETICS_COLUMNS, *rows])
+    write_table(target, KINETICS_COLUMNS, rows)
     print(f'{len(rows):,} videos of {len(videos.classes)} classes listed in {target}')
 
 
@@ -203,7 +176,7 @@ def _name_interval(path: Path) -> Iterable[object]:
     except (VideoError, OSError) as error:
         raise ValueError(
             f'the length of a video without times in its name must be measured, got {error}; run '
-            'check_videos.py and give its table as --without'
+            'mmotion prepare kinetics check-videos and give its table as --without'
         ) from error
 
 
@@ -213,4 +186,4 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -13,14 +13,12 @@ classes are normal; the others are held out, to be found as anomalies. Written t
 Started again, it goes on: what was converted before stays.
 
 Example:
-    python tools/data/ucf_sports/prepare.py downloads/ucf_sports_actions data/ucf_sports
+    mmotion prepare ucf-sports downloads/ucf_sports_actions data/ucf_sports
 """
 
 import argparse
-import csv
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,25 +28,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from splitting import Clip, balance, split_groups
 
-# the checkout, so that nothing needs to be installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
-from mmotion.atomic import write_atomically
-from mmotion.paths import enable_projects
+from mmotion.tables import write_table
 from mmotion.video import VideoError, VideoWriter, read_frames
 from mmotion.video.decode import choose_decoder
 from mmotion.video.files import VIDEO_SUFFIXES
 from mmotion.video.scan import scan_video
-
-enable_projects()
-
-from splitting import Clip, balance, split_groups  # noqa: E402
-
-from projects.anomaly.data import COLUMNS, KINDS, SUBSETS  # noqa: E402
-
-USAGE_ERROR = 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
+from projects.anomaly.data import COLUMNS, SUBSETS
+from projects.anomaly.transforms import KINDS
 
 # the folders of UCF Sports, https://www.crcv.ucf.edu/data/UCF_Sports_Action.php
 UCF_SPORTS = frozenset(
@@ -76,12 +64,8 @@ UCF_GROUPS = r'^([^_]+)_'
 MERGES = ('Golf-Swing=Golf-Swing-*', 'Kicking=Kicking-*')
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, prepare, print what was written.
-
-    Returns:
-        0, or 2 for a wrong use, or 130 after Ctrl-C.
-    """
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, prepare, print what was written."""
     parser = argparse.ArgumentParser(description='Make the tables of an anomaly detector.')
     add = parser.add_argument
     add('source', metavar='SOURCE', type=Path, help='folder with a folder for each class')
@@ -114,16 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add('--seed', type=int, default=0, help='of the split and the augmentations')
     add('--workers', metavar='N', type=int, default=os.cpu_count() or 1, help='threads')
     args = parser.parse_args(argv)
-    try:
-        _check_options(args)
-        prepare(args)
-    except KeyboardInterrupt:
-        print('prepare.py: stopped; start it again to go on', file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f'prepare.py: error: {error}', file=sys.stderr)
-        return USAGE_ERROR
-    return 0
+    _check_options(args)
+    prepare(args)
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -353,15 +329,6 @@ def describe(
             )
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV; until it is complete, the file is what it was before."""
-    with (
-        write_atomically(path) as temporary,
-        open(temporary, 'w', newline='', encoding='utf-8') as file,
-    ):
-        csv.writer(file, lineterminator='\n').writerows([columns, *rows])
-
-
 def _check_options(args: argparse.Namespace) -> None:
     val, test = args.val_share, args.test_share
     if val <= 0 or test < 0 or val + test >= 1:
@@ -396,4 +363,4 @@ def _simplify(name: str) -> str:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from projects.anomaly.data import KINDS, Augmentation
+from projects.anomaly.transforms import KINDS, Augmentation
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def balance(
     rounds = 1
     while len(made) < num_clips and rounds < 4 * num_clips:
         for clip in order[: num_clips - len(made)]:
-            augmentation = draw(Random(f'{seed} {clip.path} {rounds}'), kinds)
+            augmentation = sample_augmentation(Random(f'{seed} {clip.path} {rounds}'), kinds)
             made[clip, str(augmentation)] = None
         rounds += 1
     return [*made]
 
 
-def draw(rng: Random, kinds: Sequence[str]) -> Augmentation:
+def sample_augmentation(rng: Random, kinds: Sequence[str]) -> Augmentation:
     """Draw an augmentation of moderate size: 0.8 of the frame at least, 0.8 to 1.25 times as fast.
 
     Args:
@@ -107,6 +107,6 @@ def draw(rng: Random, kinds: Sequence[str]) -> Augmentation:
         'flip': rng.random() < 0.5,
         'crop': (between(0, 1 - size), between(0, 1 - size), size),
         'speed': between(0.8, 1.25),
-        'colour': (*(between(0.8, 1.2) for _ in range(3)), between(-0.03, 0.03)),
+        'color': (*(between(0.8, 1.2) for _ in range(3)), between(-0.03, 0.03)),
     }
     return Augmentation(**{kind: drawn[kind] for kind in KINDS if kind in kinds})

@@ -1,0 +1,209 @@
+"""Find out about your own videos.
+
+What a predictor can be told differs from config to config: `mmotion predict CONFIG --help` lists
+the options of that config's predictor as well, which are set as `--predictor.NAME VALUE`.
+
+Example:
+    mmotion predict repnet_small workout.mp4 --draw
+    mmotion predict repnet_small --help
+"""
+
+import argparse
+import inspect
+import os
+import sys
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+from mmotion.cli.part_options import add_part_options, pop_part_options
+from mmotion.cli.shared_arguments import (
+    add_config_arguments,
+    add_config_options,
+    add_detector_arguments,
+    read_config,
+)
+
+# key of a config whose class has options of its own, and what it is told in another way
+PART = 'predictor'
+SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mmotion predict`."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        'videos',
+        metavar='VIDEO',
+        nargs='+',
+        help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
+    )
+    parser.add_argument(
+        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
+    )
+    parser.add_argument(
+        '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
+    )
+    parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
+    parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
+    parser.add_argument(
+        '--attention', action='store_true', help='draw where the model looks, if it can tell'
+    )
+    parser.add_argument(
+        '--export',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='FORMAT',
+        help='write files for other programs too, in formats that the predictor knows',
+    )
+    parser.add_argument(
+        '--json-lines',
+        metavar='FILE',
+        help='write each result while a video goes on as a line of JSON, to FILE or - for stdout, '
+        'and nothing else',
+    )
+    parser.add_argument('--start', type=float, default=0.0, metavar='S', help='from second S on')
+    parser.add_argument('--end', type=float, metavar='S', help='up to second S')
+    parser.add_argument(
+        '--regions',
+        nargs='+',
+        action='extend',
+        metavar='BOX',
+        help='look at parts of the picture, each by itself: [NAME=]X1,Y1,X2,Y2 in pixels, or a '
+        'JSON file of regions or of what a detector has found',
+    )
+    parser.add_argument(
+        '--region-margin',
+        type=float,
+        metavar='SHARE',
+        help='part of its width and height to see around a region; default: 0.1',
+    )
+    add_detector_arguments(parser, 'where the model reads keypoints: find them by this detector')
+    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
+
+
+def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add the options of the predictor of the config that is named, if they are asked for.
+
+    Args:
+        parser: Of `mmotion predict`.
+        words: What a user has typed.
+
+    Raises:
+        ValueError: If such options come without a config before them.
+    """
+    prefix = f'--{PART}.'
+    options = [word for word in words if word.startswith(prefix)]
+    if not options and not {'-h', '--help'} & {*words}:
+        return
+    if words[0].startswith('-'):
+        if options:
+            raise ValueError(
+                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
+            )
+        return
+    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
+    add_config_options(reader)
+    cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
+    config = read_config(words[0], cfg_options, PART)
+    from mmotion.registry import PREDICTORS
+
+    kind = PREDICTORS.get(config.predictor.type)
+    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict as the arguments say."""
+    if args.json_lines != '-':
+        return _run_predictor(args, None)
+    # whoever reads the lines wants nothing else
+    stdout = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            return _run_predictor(args, stdout)
+    except BrokenPipeError:
+        # the reader has enough; what is still in the buffer must not fail when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return 0
+
+
+def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
+    """Predict; `lines` is where JSON lines go if they go to no file."""
+    from mmotion.inference.many_videos import Outputs, predict_videos, stream_videos
+    from mmotion.video.files import find_videos
+
+    if args.start < 0 or (args.end is not None and args.end <= args.start):
+        raise ValueError(
+            '--start must not be negative and --end must come after it, got '
+            f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
+        )
+    from mmotion.regions import MARGIN
+
+    margin = MARGIN if args.region_margin is None else args.region_margin
+    if args.region_margin is not None and not (args.regions and 0 <= margin < float('inf')):
+        raise ValueError(
+            '--region-margin must be at least 0 and come with --regions, got '
+            f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
+        )
+    for option in ('draw', 'attention', 'regions', 'export'):
+        if args.json_lines and getattr(args, option):
+            raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
+    for option in ('attention', 'export'):
+        if args.regions and getattr(args, option):
+            raise ValueError(f'--{option} must come without --regions, got both; leave out one')
+    if args.model_path and not args.detector:
+        raise ValueError(
+            '--model-path must come with --detector, got --model-path alone; add --detector NAME'
+        )
+    videos = find_videos(args.videos, with_pictures=True)
+    if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
+        raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
+    regions = []
+    if args.regions:
+        from mmotion.regions.files import read_regions
+
+        regions = read_regions(args.regions)
+    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
+    from mmotion.inference import load_model
+    from mmotion.registry import PREDICTORS
+
+    kind = PREDICTORS.get(config.predictor.type)
+    outputs = Outputs(
+        out_dir=Path(args.out),
+        draw=args.draw,
+        attention=args.attention,
+        export=args.export,
+        provenance={
+            'config': str(config.filename),
+            'checkpoint': args.checkpoint or config.get('shipped_weights'),
+        },
+    )
+    outputs.check(kind)
+    config.predictor.update(pop_part_options(args, PART))
+    if args.detector:
+        if 'detector' not in inspect.signature(kind).parameters:
+            raise ValueError(
+                '--detector must be used with a model that reads keypoints, got the predictor '
+                f'{kind.__name__}; leave it out'
+            )
+        config.predictor.update(detector=args.detector, model_path=args.model_path)
+    predictor = load_model(config, args.checkpoint, device=args.device)
+    if args.json_lines:
+        file = Path(args.json_lines)
+        if lines is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext(lines) if lines else file.open('w', encoding='utf-8') as target:
+            times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
+            return 1 if stream_videos(predictor, videos, target, **times) else 0
+    failed = predict_videos(
+        predictor,
+        videos,
+        outputs,
+        fps=args.fps,
+        start_s=args.start,
+        end_s=args.end,
+        regions=regions,
+        region_margin=margin,
+    )
+    return 1 if failed else 0

@@ -1,0 +1,62 @@
+"""Measure a trained model on its test set."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mmotion.cli.shared_arguments import (
+    add_config_arguments,
+    add_run_arguments,
+    read_config,
+    set_local_rank,
+)
+
+DUMP_SUFFIXES = ('.json', '.pkl', '.pickle')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mmotion test`."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        'checkpoint',
+        metavar='CHECKPOINT',
+        nargs='?',
+        help='weights; left out: those that ship with the config',
+    )
+    add_run_arguments(parser)
+    parser.add_argument('--dump', metavar='FILE', help='write all results to a .json or .pkl file')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw all results into a folder')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Test as the arguments say."""
+    set_local_rank(args)
+    if args.dump and Path(args.dump).suffix not in DUMP_SUFFIXES:
+        raise ValueError(
+            f'--dump must end in one of {", ".join(DUMP_SUFFIXES)}, got --dump {args.dump}'
+        )
+    needed = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    config = read_config(args.config, args.cfg_options, *needed)
+    from mmotion.checkpoint import find_weights
+
+    checkpoint = find_weights(config, args.checkpoint)
+    if checkpoint is None:
+        raise ValueError(f'CHECKPOINT must be given, as no weights ship with {config.filename}')
+    from mmotion.training.runner import build_runner, stop_processes
+
+    added_hooks: list[dict[str, Any]] = []
+    if args.dump and Path(args.dump).suffix == '.json':
+        added_hooks.append({'type': 'WriteResultsHook', 'path': args.dump})
+    elif args.dump:
+        evaluators = config.test_evaluator
+        evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+        config.test_evaluator = [*evaluators, {'type': 'DumpResults', 'out_file_path': args.dump}]
+    if args.show_dir:
+        added_hooks.append({'type': 'ShowResultsHook', 'out_dir': args.show_dir})
+    config.custom_hooks = [*(config.get('custom_hooks') or []), *added_hooks]
+    runner = build_runner(
+        config, work_dir=args.work_dir, load_from=str(checkpoint), launcher=args.launcher
+    )
+    runner.test()
+    stop_processes()
+    return 0

@@ -1,0 +1,69 @@
+"""Train a model."""
+
+import argparse
+
+from mmotion.cli.shared_arguments import (
+    add_config_arguments,
+    add_run_arguments,
+    read_config,
+    set_local_rank,
+)
+
+HOW_TO_GO_ON = '; "--resume" goes on from the last checkpoint'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `mmotion train`."""
+    add_config_arguments(parser)
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='go on from a checkpoint, by default from the last one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument('--compile', action='store_true', help='compile the training step')
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='skip validation')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as the arguments say."""
+    set_local_rank(args)
+    needed = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    config = read_config(args.config, args.cfg_options, *needed)
+    from mmengine.device import get_device
+
+    from mmotion.cli.parser import EXPECTED_ERRORS
+    from mmotion.training.memory import keep_freed_memory
+    from mmotion.training.runner import build_runner, stop_processes
+
+    if get_device() == 'cpu':
+        keep_freed_memory()
+
+    runner = build_runner(
+        config,
+        work_dir=args.work_dir,
+        resume=args.resume,
+        amp=args.amp,
+        compile=args.compile,
+        seed=args.seed,
+        launcher=args.launcher,
+        auto_scale_lr=args.auto_scale_lr,
+        validate=not args.no_validate,
+    )
+    try:
+        runner.train()
+    except EXPECTED_ERRORS as error:
+        # once it runs, it is no wrong use, and the traceback is wanted
+        if runner.iter:
+            raise RuntimeError(f'training failed after {runner.iter} steps: {error}') from error
+        raise
+    runner.logger.info(f'training is done: {runner.work_dir}')
+    stop_processes()
+    return 0

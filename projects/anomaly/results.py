@@ -1,0 +1,320 @@
+"""What the predictor of anomalies answers, and how that looks on a video and as a plot.
+
+The error of a window says how far it is from what is normal, in units of the scorer. Its score says
+the same in words that hold for any scorer: 1 minus the conformal p-value, which a normal window
+exceeds `1 - a` with at most the probability a. A window whose embedding is not finite has no error
+and no score, NaN, and raises no alarm.
+
+Shape letters in this file: W windows of the video, H and W height and width of a frame in pixels.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mmotion.checks import (
+    check_at_least,
+    check_fps,
+    check_range,
+    check_score,
+    check_scores,
+    check_segment,
+    freeze_array,
+    make_plain,
+)
+from mmotion.structures.windows import WindowedResult, check_windows
+from mmotion.visualization import (
+    PLOT_LINE,
+    Caption,
+    Painter,
+    make_caption,
+    make_painter,
+    plot_result,
+    plot_row,
+    save_figure,
+    style_axes,
+)
+from mmotion.visualization.drawing import (
+    DARK,
+    GREY,
+    WHITE,
+    Color,
+    Image,
+    darken,
+    draw_bar,
+    draw_timeline,
+    write_text,
+)
+
+ALARM: Color = (240, 70, 60)
+PLOT_ALARM = '#d62728'
+
+
+@dataclasses.dataclass(frozen=True)
+class Alarm:
+    """A stretch of video that is unlike what is normal.
+
+    Args:
+        start_s: When it begins.
+        end_s: When it ends.
+        score: Highest score in it, in [0, 1].
+
+    Raises:
+        ValueError: If the end does not lie after the start, or the score is out of range.
+    """
+
+    start_s: float
+    end_s: float
+    score: float
+
+    def __post_init__(self) -> None:
+        check_segment(self.start_s, self.end_s, 'an alarm')
+        check_score(self.score)
+
+
+# eq would compare arrays, whose truth value is undefined
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class AnomalyScores(WindowedResult):
+    """How unlike anything normal a video is, over its time.
+
+    Arrays, or anything that becomes one, are stored as read-only float64.
+
+    Args:
+        fps: Frames per second, above 0.
+        num_frames: Frames of the video, or of its part that was watched, >= 1.
+        window_start_s: When each window begins (W,), in order; W >= 1.
+        window_end_s: When each window ends (W,), in order.
+        errors: Distance of each window from what is normal (W,), by the scorer; NaN for none.
+        scores: 1 minus the p-value of each window (W,), in [0, 1]; NaN where the error is.
+        threshold: Error above which a window is an alarm; infinite where the detector was
+            calibrated on too few clips to raise any.
+        false_alarm_rate: Share of normal windows, in (0, 1), that may raise an alarm.
+        start_s: When the first frame appears; above 0 if only a part was watched.
+
+    Raises:
+        ValueError: If a value is out of its range, or lengths or order do not agree.
+
+    Example:
+        >>> result = AnomalyScores(
+        ...     fps=10.0,
+        ...     num_frames=40,
+        ...     window_start_s=[0.0, 1.0, 2.0],
+        ...     window_end_s=[2.0, 3.0, 4.0],
+        ...     errors=[3.0, 8.0, 9.0],
+        ...     scores=[0.5, 0.96, 0.98],
+        ...     threshold=7.0,
+        ...     false_alarm_rate=0.05,
+        ... )
+        >>> result.describe()
+        'alarm at 1.5-4.0 s, highest score 0.980'
+    """
+
+    fps: float
+    num_frames: int
+    window_start_s: NDArray[np.float64]
+    window_end_s: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    threshold: float
+    false_alarm_rate: float
+    start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ('window_start_s', 'window_end_s', 'errors', 'scores'):
+            object.__setattr__(self, name, freeze_array(name, getattr(self, name), np.float64, 1))
+        check_fps(self.fps)
+        check_at_least('num_frames', self.num_frames, 1)
+        check_at_least('start_s', self.start_s, 0)
+        if math.isnan(self.threshold):
+            raise ValueError(f'threshold must be a number, got threshold={self.threshold}')
+        check_range('false_alarm_rate', self.false_alarm_rate, 0, 1, ends='()')
+        lengths = {
+            name: len(getattr(self, name))
+            for name in ('window_start_s', 'window_end_s', 'errors', 'scores')
+        }
+        if len(set(lengths.values())) > 1 or not lengths['errors']:
+            raise ValueError(
+                'there must be at least one window, each with a start, an end, an error and a '
+                f'score, got {", ".join(f"{name}={n}" for name, n in lengths.items())}'
+            )
+        check_windows(self.window_start_s, self.window_end_s, start_s=self.start_s)
+        check_scores('scores where there is an error', self.scores[~np.isnan(self.errors)])
+
+    @property
+    def score(self) -> float:
+        """The highest score; NaN if no window has one."""
+        known = self.scores[~np.isnan(self.scores)]
+        return float(known.max()) if len(known) else math.nan
+
+    @property
+    def is_alarm(self) -> NDArray[np.bool_]:
+        """Whether each window is an alarm (W,)."""
+        return self.errors > self.threshold
+
+    @property
+    def segments(self) -> tuple[Alarm, ...]:
+        """The alarms, in order; those of neighbouring windows are one."""
+        edges = self.edges_s
+        runs = np.flatnonzero(np.diff(self.is_alarm, prepend=False, append=False)).reshape(-1, 2)
+        return tuple(
+            Alarm(float(edges[first]), float(edges[end]), float(self.scores[first:end].max()))
+            for first, end in runs.tolist()
+        )
+
+    def describe(self) -> str:
+        """The alarms and the highest score, in a line."""
+        score = f'highest score {self.score:.3f}'
+        if not self.segments:
+            return f'no alarm, {score}'
+        times = ', '.join(f'{s.start_s:.1f}-{s.end_s:.1f} s' for s in self.segments)
+        return f'{"alarm" if len(self.segments) == 1 else "alarms"} at {times}, {score}'
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        columns = zip(
+            self.window_start_s,
+            self.window_end_s,
+            self.errors,
+            self.scores,
+            self.is_alarm,
+            strict=True,
+        )
+        names = ('start_s', 'end_s', 'error', 'score', 'is_alarm')
+        return make_plain(
+            {
+                'score': self.score,
+                'is_alarm': self.is_alarm.any(),
+                'threshold': self.threshold,
+                'false_alarm_rate': self.false_alarm_rate,
+                'fps': self.fps,
+                'num_frames': self.num_frames,
+                'start_s': self.start_s,
+                'segments': [dataclasses.asdict(segment) for segment in self.segments],
+                'timeline': [dict(zip(names, window, strict=True)) for window in columns],
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunningAnomaly:
+    """How unlike anything normal a video is that still goes on.
+
+    Args:
+        num_frames: Frames seen so far, >= 1.
+        start_s: When the last complete window begins.
+        end_s: When it ends, which is now.
+        error: Its distance from what is normal; NaN for none.
+        score: 1 minus its p-value, in [0, 1]; NaN where the error is.
+        is_alarm: Whether it is an alarm.
+        alarm_s: When the window began with which this alarm did; None while there is none.
+    """
+
+    num_frames: int
+    start_s: float
+    end_s: float
+    error: float
+    score: float
+    is_alarm: bool
+    alarm_s: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types; NaN becomes None."""
+        return make_plain(self)
+
+
+@make_painter.register
+def paint_anomaly(result: AnomalyScores) -> Painter:
+    """The score of the moment as a bar, with a frame around an alarm, and the alarms over time."""
+    spans = [(alarm.start_s, alarm.end_s, '', ALARM) for alarm in result.segments]
+    is_alarm = result.is_alarm
+    limit = 1 - result.false_alarm_rate
+    duration_s = result.end_s - result.start_s
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        unit = min(image.shape[:2]) / 100
+        window = result.window_at(index)
+        score, alarm = result.scores[window], bool(is_alarm[window])
+        if alarm:
+            border = max(round(1.5 * unit), 2)
+            for part in (image[:border], image[-border:], image[:, :border], image[:, -border:]):
+                part[:] = ALARM
+
+        darken(image, 3 * unit, 3 * unit, 66 * unit, 11 * unit)
+        known = not np.isnan(score)
+        text = f'{"ALARM" if alarm else "normal"} {score:.2f}' if known else 'no score'
+        write_text(image, text, (5 * unit, 10.5 * unit), 4.5 * unit, WHITE, 38 * unit)
+        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, 1.0, DARK)
+        color = ALARM if alarm else GREY
+        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, score if known else 0.0, color)
+        draw_bar(image, (46 + 20 * limit) * unit, 5 * unit, 0.8 * unit, 6 * unit, 1.0, WHITE)
+
+        draw_timeline(
+            image,
+            spans,
+            start_s=result.start_s,
+            duration_s=duration_s,
+            part=(index + 1) / result.num_frames,
+            margin=5,
+            rise=9,
+            thickness=4,
+        )
+        return image
+
+    return paint
+
+
+@make_caption.register
+def caption_anomaly(result: AnomalyScores, index: int) -> Caption:
+    """The score of the moment."""
+    window = result.window_at(index)
+    score = result.scores[window]
+    text = 'no score' if np.isnan(score) else f'{score:.2f}'
+    return Caption(text, active=bool(result.is_alarm[window]))
+
+
+@plot_result.register
+def plot_anomaly(
+    result: AnomalyScores, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """Score and error over time; `truth` is 1 for a video that has an anomaly, 0 for another."""
+    figure = Figure(figsize=(9, 5), layout='constrained')
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    headline = result.describe() if len(result.segments) <= 3 else f'{len(result.segments)} alarms'
+    if truth is not None:
+        headline += f' ({"has an anomaly" if truth else "normal"})'
+    figure.suptitle(f'{title}: {headline}' if title else headline)
+    plot_row(result, top)
+    bottom.stairs(result.errors, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
+    if math.isfinite(result.threshold):
+        bottom.axhline(result.threshold, color=PLOT_ALARM, lw=1, ls='--', label='threshold')
+        bottom.legend(loc='upper right', fontsize=8)
+    _shade_alarms(bottom, result)
+    bottom.set_ylabel('error')
+    bottom.set_xlabel('time (s)')
+    bottom.set_xlim(result.start_s, result.end_s)
+    for axes in (top, bottom):
+        style_axes(axes)
+    save_figure(figure, path)
+
+
+@plot_row.register
+def plot_anomaly_row(result: AnomalyScores, axes: Axes) -> str:
+    """The score over time, with alarms shaded."""
+    axes.stairs(result.scores, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
+    axes.axhline(1 - result.false_alarm_rate, color=PLOT_ALARM, lw=1, ls='--')
+    _shade_alarms(axes, result)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel('score')
+    return result.describe()
+
+
+def _shade_alarms(axes: Axes, result: AnomalyScores) -> None:
+    for segment in result.segments:
+        axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ALARM, alpha=0.15, lw=0)

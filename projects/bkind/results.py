@@ -1,0 +1,334 @@
+"""Where the discovered keypoints of a video are in each frame, and how that looks.
+
+Importing this module registers the looks of `KeypointTracks`, see `mmotion.visualization`.
+
+Frames are counted from 0, points are in pixels of the video, x to the right and y down, with (0, 0)
+in the middle of the first pixel.
+
+Shape letters in this file: N frames that were watched, K keypoints, H and W height and width of a
+frame in pixels.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from mmotion.checks import TOLERANCE, check_fps, make_plain
+from mmotion.structures.results import time_at
+from mmotion.visualization import (
+    Caption,
+    Painter,
+    make_caption,
+    make_painter,
+    plot_result,
+    plot_row,
+    save_figure,
+    style_axes,
+)
+from mmotion.visualization.drawing import WHITE, Color, Image
+
+# how much of the past a trail shows
+TRAIL_S = 0.5
+# decimals of positions (px), confidences and covariances (px^2) in files
+PIXEL_DECIMALS, SCORE_DECIMALS, COVARIANCE_DECIMALS = 3, 6, 4
+# OpenCV draws fractions of a pixel as whole numbers of 1 / 2^SHIFT
+SHIFT = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FrameKeypoints:
+    """The keypoints of one frame, as a stream gives them.
+
+    Args:
+        frame: Number of the frame.
+        time_s: When it is shown.
+        keypoints: x and y in pixels (K, 2).
+        confidence: Height of the peak of each heat map (K,), in [0, 1].
+        covariance: Spread of each heat map (K, 3): var x, var y and cov xy, in square pixels.
+    """
+
+    frame: int
+    time_s: float
+    keypoints: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types."""
+        return {
+            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
+
+
+# eq would compare arrays, whose truth value is undefined
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class KeypointTracks:
+    """The way of each discovered keypoint through a video.
+
+    Arrays, or anything that becomes one, are stored as read-only float32; `frames` as int64.
+
+    Args:
+        fps: Frames per second, above 0.
+        width: Of the video, in pixels.
+        height: Of the video, in pixels.
+        frames: Numbers of the frames that were watched (N,), rising, N >= 1.
+        keypoints: x and y in pixels (N, K, 2), K >= 1.
+        confidence: Height of the peak of each heat map (N, K), in [0, 1]. It is low where a heat
+            map is wide, so compare it with other frames of the same keypoint only.
+        covariance: Spread of each heat map (N, K, 3): var x, var y and cov xy, in square pixels.
+        names: Of the keypoints (K), all different.
+        start_s: When the first of the N frames appears.
+
+    Raises:
+        ValueError: If a value is out of its range, or shapes do not agree.
+
+    Example:
+        >>> tracks = KeypointTracks(
+        ...     fps=25.0, width=64, height=48, frames=[0, 1], names=('nose',),
+        ...     keypoints=[[[10.0, 20.0]], [[13.0, 24.0]]], confidence=[[0.5], [0.4]],
+        ...     covariance=[[[4.0, 4.0, 0.0]], [[4.0, 4.0, 0.0]]],
+        ... )
+        >>> tracks.describe()
+        '1 keypoints in 2 frames, moving 125 px/s, confidence 0.45'
+    """
+
+    fps: float
+    width: int
+    height: int
+    frames: NDArray[np.int64]
+    keypoints: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+    names: tuple[str, ...]
+    start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fps(self.fps)
+        if not 0 <= self.start_s < math.inf:
+            raise ValueError(f'start_s must be at least 0 and finite, got start_s={self.start_s}')
+        for name in ('width', 'height'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name} must be at least 1, got {name}={getattr(self, name)}')
+        object.__setattr__(self, 'names', tuple(map(str, self.names)))
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise ValueError(
+                f'names must be at least one, all of them different, got names={self.names}'
+            )
+        self._check_frames()
+        shape = (self.num_frames, len(self.names))
+        self._freeze('keypoints', (*shape, 2))
+        self._freeze('confidence', shape)
+        self._freeze('covariance', (*shape, 3))
+        if not ((self.confidence >= 0) & (self.confidence <= 1 + TOLERANCE)).all():
+            raise ValueError('confidence must lie in [0, 1], got values outside of it')
+        if (self.covariance[..., :2] < 0).any():
+            raise ValueError('covariance must have variances of at least 0, got lower ones')
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'KeypointTracks':
+        """Make it again from what `to_dict` gave, and JSON kept; other entries are passed over.
+
+        Raises:
+            ValueError: If an entry is missing, or has a value that is not allowed.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        missing = [name for name in names if name not in content]
+        if missing:
+            raise ValueError(
+                f'tracks must have {", ".join(names)}, got none for {", ".join(missing)}; give a '
+                'file that mmotion predict has written'
+            )
+        return cls(**{name: content[name] for name in names})
+
+    @property
+    def num_frames(self) -> int:
+        """Frames N that were watched."""
+        return len(self.frames)
+
+    @property
+    def speed_px_s(self) -> NDArray[np.float64]:
+        """How fast each keypoint moves from a frame to the next (N - 1, K), in pixels a second."""
+        steps = np.diff(self.keypoints.astype(np.float64), axis=0)
+        seconds = np.diff(self.frames)[:, None] / self.fps
+        return np.linalg.norm(steps, axis=-1) / seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types, rounded to what matters."""
+        rounded = {
+            'keypoints': _round(self.keypoints, PIXEL_DECIMALS),
+            'confidence': _round(self.confidence, SCORE_DECIMALS),
+            'covariance': _round(self.covariance, COVARIANCE_DECIMALS),
+        }
+        others = {
+            field.name: make_plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name not in rounded
+        }
+        return {**others, **rounded}
+
+    def describe(self) -> str:
+        """The result in a line."""
+        speed = float(self.speed_px_s.mean()) if self.num_frames > 1 else 0.0
+        return (
+            f'{len(self.names)} keypoints in {self.num_frames} frames, moving {speed:.3g} px/s, '
+            f'confidence {float(self.confidence.mean()):.2g}'
+        )
+
+    def _check_frames(self) -> None:
+        frames = np.array(self.frames, dtype=np.int64)
+        rises = frames.ndim == 1 and len(frames) and frames[0] >= 0 and (np.diff(frames) > 0).all()
+        if not rises:
+            raise ValueError(
+                'frames must be at least one number of a frame, counted from 0 and rising, got '
+                f'shape={frames.shape}'
+            )
+        frames.setflags(write=False)
+        object.__setattr__(self, 'frames', frames)
+
+    def _freeze(self, name: str, shape: tuple[int, ...]) -> None:
+        """Replace a field by a checked, read-only float32 copy of it."""
+        array = np.array(getattr(self, name), dtype=np.float32)
+        if array.shape != shape:
+            raise ValueError(
+                f'{name} must have the shape {shape} for {shape[0]} frames and {shape[1]} names, '
+                f'got shape={array.shape}'
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f'{name} must be finite, got NaN or infinite values')
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+
+
+@make_painter.register
+def paint_tracks(result: KeypointTracks) -> Painter:
+    """Keypoints with the ellipse of one standard deviation, and the trail of the last half second.
+
+    A point is as dark as its confidence is low beside the highest that it has in the video.
+    """
+    colors = keypoint_colors(len(result.names))
+    past = max(round(TRAIL_S * result.fps), 1)
+    certainty = result.confidence / np.maximum(result.confidence.max(axis=0), 1e-9)
+
+    def paint(image: Image, index: int) -> Image:
+        image = image.copy()
+        scale = np.array([image.shape[1] / result.width, image.shape[0] / result.height])
+        unit = max(min(image.shape[:2]) / 100, 1.0)
+        # the middle of a pixel stays the middle of what it is enlarged to
+        trails = (result.keypoints[max(index - past, 0) : index + 1] + 0.5) * scale - 0.5
+        for k, color in enumerate(colors):
+            trail = _to_subpixels(trails[:, k])
+            cv2.polylines(
+                image, [trail], False, color, max(round(0.4 * unit), 1), cv2.LINE_AA, SHIFT
+            )
+            _draw_ellipse(image, trail[-1], result.covariance[index, k], scale, color)
+            share = 0.4 + 0.6 * float(certainty[index, k])
+            shade = (round(share * color[0]), round(share * color[1]), round(share * color[2]))
+            radius = round(1.3 * unit * 2**SHIFT)
+            place = trail[-1].tolist()
+            cv2.circle(image, place, radius, shade, cv2.FILLED, cv2.LINE_AA, SHIFT)
+            cv2.circle(image, place, radius, WHITE, 1, cv2.LINE_AA, SHIFT)
+        return image
+
+    return paint
+
+
+@make_caption.register
+def caption_tracks(result: KeypointTracks, index: int) -> Caption:
+    """How fast the keypoints move."""
+    if result.num_frames < 2:
+        return Caption('', active=False)
+    speed = float(result.speed_px_s[max(index - 1, 0)].mean())
+    # a pixel a frame
+    return Caption(f'{speed:.0f} px/s', active=speed > result.fps)
+
+
+@plot_result.register
+def plot_tracks(
+    result: KeypointTracks, path: str | Path, *, title: str = '', truth: float | None = None
+) -> None:
+    """The ways of the keypoints in the picture, and x, y and confidence over time."""
+    del truth  # positions are no single number
+    figure = Figure(figsize=(11, 6), layout='constrained')
+    figure.suptitle(f'{title}: {result.describe()}' if title else result.describe(), fontsize=11)
+    # matplotlib does not say that these are two
+    halves: Any = figure.subfigures(1, 2, width_ratios=[1, 1.2])
+    left, right = halves
+    picture = left.subplots()
+    rows = right.subplots(3, 1, sharex=True)
+    times_s = _times_s(result)
+    for k, color in enumerate(keypoint_colors(len(result.names))):
+        style = {'color': [value / 255 for value in color], 'lw': 0.8}
+        x, y = result.keypoints[:, k].T
+        picture.plot(x, y, label=result.names[k], **style)
+        for axes, values in zip(rows, (x, y, result.confidence[:, k]), strict=True):
+            axes.plot(times_s, values, **style)
+    picture.set(xlim=(0, result.width), ylim=(result.height, 0), aspect='equal')
+    picture.set(xlabel='x (px)', ylabel='y (px)')
+    picture.legend(fontsize=7, ncols=2, loc='upper right')
+    for axes, label in zip(rows, ('x (px)', 'y (px)', 'confidence'), strict=True):
+        axes.set_ylabel(label)
+        style_axes(axes)
+    rows[-1].set_xlabel('time (s)')
+    save_figure(figure, path)
+
+
+@plot_row.register
+def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
+    """The speed of each keypoint."""
+    if result.num_frames > 1:
+        for color, speed in zip(
+            keypoint_colors(len(result.names)), result.speed_px_s.T, strict=True
+        ):
+            axes.plot(_times_s(result)[1:], speed, color=[v / 255 for v in color], lw=0.8)
+    axes.set_ylabel('speed (px/s)')
+    return result.describe()
+
+
+def keypoint_colors(num_keypoints: int) -> list[Color]:
+    """A color for each keypoint, as different as a circle of colors allows.
+
+    Example:
+        >>> len(set(keypoint_colors(10)))
+        10
+    """
+    values = colormaps['hsv'](np.arange(num_keypoints) / num_keypoints)[:, :3]
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in values.tolist()]
+
+
+def _draw_ellipse(
+    image: Image,
+    center: NDArray[np.int32],
+    covariance: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    color: Color,
+) -> None:
+    """Outline one standard deviation around a center in fractions of a pixel."""
+    var_x, var_y, cov_xy = covariance.astype(np.float64)
+    matrix = np.array([[var_x, cov_xy], [cov_xy, var_y]]) * np.outer(scale, scale)
+    # eigenvalues rise: the second axis is the long one
+    values, vectors = np.linalg.eigh(matrix)
+    short, long = np.sqrt(np.maximum(values, 0)).tolist()
+    angle = math.degrees(math.atan2(vectors[1, 1], vectors[0, 1]))
+    axes = (round(long * 2**SHIFT), round(short * 2**SHIFT))
+    cv2.ellipse(image, center.tolist(), axes, angle, 0, 360, color, 1, cv2.LINE_AA, SHIFT)
+
+
+def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:
+    return np.rint(np.asarray(points) * 2**SHIFT).astype(np.int32)
+
+
+def _times_s(result: KeypointTracks) -> NDArray[np.float64]:
+    return time_at(result, result.frames - result.frames[0])
+
+
+def _round(values: NDArray[np.float32], decimals: int) -> list[Any]:
+    return values.astype(np.float64).round(decimals).tolist()

@@ -1,0 +1,18 @@
+import pytest
+
+from tests.command_lines import check_wrong_use, run
+
+WRONG_USE = {
+    'unknown kind': (['list', 'model'], "did you mean 'models'?"),
+}
+
+
+@pytest.mark.parametrize(('arguments', 'message'), WRONG_USE.values(), ids=WRONG_USE)
+def test_wrong_use_is_answered_in_one_line(folder, capsys, arguments, message):
+    check_wrong_use(capsys, arguments, message)
+
+
+def test_configs_are_listed(capsys):
+    code, out, _ = run(capsys, 'list')
+    assert code == 0
+    assert 'example_project_dots' in out

@@ -1,0 +1,233 @@
+import json
+import os
+import sys
+
+import pytest
+
+from mmotion.cli import main
+from mmotion.registry import PREDICTORS
+from tests.command_lines import TOY, check_wrong_use, run
+
+WRONG_USE = {
+    'option of no predictor': (
+        ['predict', TOY, 'clip.mp4', '--predictor.no-such', '1'],
+        'unrecognized arguments: --predictor.no-such 1',
+    ),
+    'option before its config': (
+        ['predict', '--predictor.x', '1', TOY, 'clip.mp4'],
+        'CONFIG must come first where --predictor.NAME is set, got --predictor.x before it',
+    ),
+    'help of a missing config': (['predict', 'no.py', '--help'], 'config must be a file or'),
+    'predict without video': (['predict', TOY], 'arguments are required: VIDEO'),
+    'missing video': (['predict', TOY, 'no.mp4'], "got 'no.mp4', which is not there"),
+    'folder without video': (['predict', TOY, 'empty'], "got 'empty', a folder without any"),
+    'negative start': (['predict', TOY, 'clip.mp4', '--start', '-1'], 'got --start -1'),
+    'end before start': (
+        ['predict', TOY, 'clip.mp4', '--start', '2', '--end', '1'],
+        '--end must come after it, got --start 2 --end 1',
+    ),
+    'region that is none': (
+        ['predict', TOY, 'clip.mp4', '--regions', '1,2,3'],
+        "x1,y1,x2,y2 in pixels, name=x1,y1,x2,y2, or a JSON file that is there, got '1,2,3'",
+    ),
+    'region that swallows the video': (
+        ['predict', TOY, '--regions', '0,0,20,20', 'clip.mp4'],
+        'arguments are required: VIDEO',
+    ),
+    'box upside down': (
+        ['predict', TOY, 'clip.mp4', '--regions', 'a=0,9,20,3'],
+        "box_xyxy of region 'a' must be finite numbers with x1 < x2 and y1 < y2",
+    ),
+    'broken file of regions': (
+        ['predict', TOY, 'clip.mp4', '--regions', 'text.pth'],
+        'a file of regions must be JSON, got text.pth',
+    ),
+    'margin without regions': (
+        ['predict', TOY, 'clip.mp4', '--region-margin', '0.2'],
+        'got --region-margin 0.2 without --regions',
+    ),
+    'negative margin': (
+        ['predict', TOY, 'clip.mp4', '--regions', '0,0,20,20', '--region-margin', '-1'],
+        '--region-margin must be at least 0 and come with --regions, got --region-margin -1',
+    ),
+    'attention of regions': (
+        ['predict', TOY, 'clip.mp4', '--attention', '--regions', '0,0,20,20'],
+        '--attention must come without --regions, got both',
+    ),
+    'attention of a model without': (
+        ['predict', TOY, 'clip.mp4', '--attention'],
+        'attention must be drawn by a predictor of a model that has it, got ToyPredictor',
+    ),
+    'export of regions': (
+        ['predict', TOY, 'clip.mp4', '--export', 'csv', '--regions', '0,0,20,20'],
+        '--export must come without --regions, got both',
+    ),
+    'export of a model without': (
+        ['predict', TOY, 'clip.mp4', '--export', 'csv'],
+        "predictor must export ['csv'], got ToyPredictor; leave export out",
+    ),
+    'detector of a model without': (
+        ['predict', TOY, 'clip.mp4', '--detector', 'mediapipe'],
+        'a model that reads keypoints, got the predictor ToyPredictor; leave it out',
+    ),
+    'model of no detector': (
+        ['predict', TOY, 'clip.mp4', '--model-path', 'other.pth'],
+        '--model-path must come with --detector',
+    ),
+    'predict without predictor': (
+        ['predict', 'no_test.py', 'clip.mp4'],
+        'got no_test.py without predictor',
+    ),
+    'json lines and pictures': (
+        ['predict', TOY, 'clip.mp4', '--json-lines', '-', '--draw'],
+        '--json-lines must come without --draw, got both; leave out one',
+    ),
+    'json lines over a video': (
+        ['predict', TOY, 'clip.mp4', '--json-lines', './clip.mp4'],
+        '--json-lines must not name a VIDEO, got ./clip.mp4',
+    ),
+    'predict with other weights': (
+        ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
+        '0 of 9 tensors fit ToyCounter',
+    ),
+    'unknown device': (['predict', TOY, 'clip.mp4', '--device', 'tpu9'], "got device='tpu9'"),
+}
+
+
+@pytest.mark.parametrize(('arguments', 'message'), WRONG_USE.values(), ids=WRONG_USE)
+def test_wrong_use_is_answered_in_one_line(folder, capsys, arguments, message):
+    check_wrong_use(capsys, arguments, message)
+
+
+def test_predict(folder, capsys, checkpoint):
+    code, out, _ = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--out', 'o', '--draw',
+        '--start', '0.2', '--end', '0.5', '--device', 'cpu',
+    )  # fmt: skip
+    assert code == 0
+    assert 'clip.mp4: count 3' in out
+    result = json.loads((folder / 'o' / 'clip.json').read_text())
+    assert (result['count'], result['fps'], result['checkpoint']) == (3, 10, checkpoint)
+    assert (result['video'], result['config']) == ('clip.mp4', TOY)
+    assert (folder / 'o' / 'clip.png').is_file()
+
+
+def test_predict_regions(folder, capsys, checkpoint):
+    (folder / 'boxes.json').write_text('{"regions": [{"name": "p", "box_xyxy": [8, 8, 32, 32]}]}')
+    code, out, _ = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--out', 'o',
+        '--regions', '0,0,20,20', 'b=10,0,32,32', '--regions', 'boxes.json',
+        '--region-margin', '0', '--end', '0.5',
+    )  # fmt: skip
+    assert code == 0
+    assert 'clip.mp4, b: count 5' in out
+    result = json.loads((folder / 'o' / 'clip.json').read_text())
+    assert [part['name'] for part in result['regions']] == ['1', 'b', 'p']
+
+
+def test_a_region_outside_of_a_video_fails_that_video(folder, capsys, checkpoint):
+    code, _, error = run(
+        capsys, 'predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--regions', '40,0,80,30'
+    )
+    assert code == 1
+    assert '1 of 1 videos failed: clip.mp4' in error
+    assert not (folder / 'results').exists()
+
+
+def test_predict_names_what_failed(folder, capsys, checkpoint):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    code, out, error = run(capsys, 'predict', TOY, '.', '--checkpoint', checkpoint)
+    assert code == 1
+    assert 'clip.mp4: count 6' in out
+    assert '1 of 2 videos failed: bad.mp4' in error
+    assert (folder / 'results' / 'clip.json').is_file()
+
+
+@pytest.mark.parametrize('target', ['-', 'new/lines.jsonl'])
+def test_predict_json_lines(folder, capsys, checkpoint, target):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    code, out, error = run(
+        capsys, 'predict', TOY, 'bad.mp4', 'clip.mp4', '--checkpoint', checkpoint,
+        '--json-lines', target, '--start', '0.2', '--end', '0.5',
+    )  # fmt: skip
+    assert code == 1
+    assert '1 of 2 videos failed: bad.mp4' in error
+    text = out if target == '-' else (folder / target).read_text()
+    (line,) = map(json.loads, text.splitlines())
+    assert (line['video'], line['count'], line['fps']) == ('clip.mp4', 3, 10)
+    assert not (folder / 'results').exists()
+
+
+def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):
+    """As in `mmotion predict ... --json-lines - | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--json-lines', '-']
+    with open(writer, 'w') as stdout:
+        monkeypatch.setattr(sys, 'stdout', stdout)
+        assert main(command) == 0
+
+
+def test_predict_hands_the_detector_to_the_predictor(folder, capsys, checkpoint, monkeypatch):
+    asked = {}
+
+    class PosePredictor(PREDICTORS.get('ToyPredictor')):
+        def __init__(self, *, detector=None, model_path=None, **options):
+            asked.update(detector=detector, model_path=model_path)
+            super().__init__(**options)
+
+    monkeypatch.setitem(PREDICTORS.module_dict, 'ToyPredictor', PosePredictor)
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint]
+    assert run(capsys, *command, '--detector', 'rtmlib', '--model-path', 'm.onnx')[0] == 0
+    assert asked == {'detector': 'rtmlib', 'model_path': 'm.onnx'}
+    assert run(capsys, *command)[0] == 0
+    assert asked == {'detector': None, 'model_path': None}
+
+
+@pytest.fixture
+def slow_predictor(monkeypatch):
+    """What the toy predictor was given; it has an option."""
+    given = {}
+
+    class SlowPredictor(PREDICTORS.get('ToyPredictor')):
+        """A toy.
+
+        Args:
+            config: See `Predictor`.
+            model: The toy.
+            device: Where it is.
+            pause_s: Rest after each frame.
+        """
+
+        def __init__(self, *, config, model, device='cpu', pause_s: float | None = 0.5):
+            given.update(pause_s=pause_s)
+            super().__init__(config=config, model=model, device=device)
+
+    monkeypatch.setitem(PREDICTORS.module_dict, 'ToyPredictor', SlowPredictor)
+    return given
+
+
+def test_help_of_a_config_lists_what_its_predictor_can_be_told(capsys, slow_predictor):
+    code, out, _ = run(capsys, 'predict', TOY, '--help')
+    assert code == 0
+    assert '--predictor.pause-s NUMBER|none' in out
+    assert 'Rest after each frame. Default: 0.5' in out
+    assert '--predictor.model' not in out
+    # a value of the config is the default
+    option = 'predictor.pause_s=0.25'
+    _, out, _ = run(capsys, 'predict', TOY, '--cfg-options', option, '--help')
+    assert 'Default: 0.25, by the config' in ' '.join(out.split())
+
+
+def test_options_of_the_predictor_are_set(folder, capsys, checkpoint, slow_predictor):
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint]
+    assert run(capsys, *command, '--predictor.pause-s', '2')[0] == 0
+    assert slow_predictor == {'pause_s': 2.0}
+    assert run(capsys, *command, '--predictor.pause-s', 'none')[0] == 0
+    assert slow_predictor == {'pause_s': None}
+    # also over the options of the config
+    options = ['--cfg-options', 'predictor.pause_s=3', '--predictor.pause-s=4']
+    assert run(capsys, *command, *options)[0] == 0
+    assert slow_predictor == {'pause_s': 4.0}
+    assert run(capsys, *command)[0] == 0
+    assert slow_predictor == {'pause_s': 0.5}

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from mmotion.tables import read_table, write_table
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / 'table.csv'
+
+
+def test_columns_come_in_any_order_and_others_are_passed_over(table: Path) -> None:
+    table.write_text('\ufeffcount, note,file\n3,"a, b", a.mp4 \n,,\n\n4,,b.mp4,,\n', 'utf-8')
+    first, second = read_table(table, ['file', 'count'])
+    assert (first.text('file'), first.number('count'), first.text('note')) == ('a.mp4', 3, 'a, b')
+    assert (second.whole('count'), second.text('note'), second.text('gone')) == (4, '', '')
+    assert second.where == f'line 5 of {table}'
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        pytest.param(
+            'file\na.mp4\n', r'columns file, count, got .* without count; help', id='none'
+        ),
+        pytest.param('', 'without file, count; help', id='empty-file'),
+        pytest.param('file,count\n', 'a row at least, got none in .*; help', id='no-row'),
+        pytest.param(
+            'file,count\na.mp4\n', 'each of 2 columns, got 1 values in line 2', id='short'
+        ),
+        pytest.param('file,count\na,b.mp4,1\n', 'got 3 values in line 2 of', id='long'),
+        pytest.param('file,count\n"a.mp4,1\n', 'CSV file in UTF-8, got .*; help', id='open-quote'),
+        pytest.param(b'\xff\xfe\x00', 'CSV file in UTF-8, got .*; help', id='binary'),
+    ],
+)
+def test_what_is_no_table_is_refused(table: Path, content: str | bytes, message: str) -> None:
+    table.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=f'(the counts|a row) must .*{message}'):
+        read_table(table, ['file', 'count'], what='the counts', remedy='help')
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'the counts must be a file, got .*x\.csv; help'):
+        read_table(tmp_path / 'x.csv', [], what='the counts', remedy='help')
+
+
+def test_a_table_may_be_empty_where_that_means_something(table: Path) -> None:
+    table.write_text('file\n')
+    assert read_table(table, ['file'], may_be_empty=True) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'kind', 'message'),
+    [
+        pytest.param('x', 'number', "a number from 1 on, got count='x' in line 2 of", id='word'),
+        pytest.param('', 'number', "got count=''", id='blank'),
+        pytest.param('nan', 'number', "got count='nan'", id='nan'),
+        pytest.param('inf', 'number', "got count='inf'", id='endless'),
+        pytest.param('0.5', 'number', "got count='0.5'", id='low'),
+        pytest.param('1.5', 'whole', "a whole number from 1 on, got count='1.5'", id='broken'),
+        pytest.param('inf', 'whole', "got count='inf'", id='endless-whole'),
+    ],
+)
+def test_what_is_no_number_is_refused(table: Path, text: str, kind: str, message: str) -> None:
+    write_table(table, ['file', 'count'], [('a.mp4', text)])
+    (row,) = read_table(table, ['file', 'count'])
+    with pytest.raises(
+        ValueError, match=f'count must be {message}' if 'from' in message else message
+    ):
+        getattr(row, kind)('count', at_least=1)
+
+
+def test_a_table_is_written_whole_or_not_at_all(table: Path) -> None:
+    write_table(table, ['a', 'b'], [(1, 'x, y'), {'b': 2}], note='# a note')
+    assert table.read_bytes() == b'# a note\na,b\n1,"x, y"\n,2\n'
+    with pytest.raises(ValueError, match=r'no column but a, b, got c for .*table\.csv'):
+        write_table(table, ['a', 'b'], [{'a': 1}, {'c': 1}])
+    assert table.read_text().startswith('# a note')
+    assert [path.name for path in table.parent.iterdir()] == ['table.csv']
