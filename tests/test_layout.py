@@ -35,8 +35,8 @@ PLAN = {
     'checkpoint': 'atomic paths',
     'video': 'atomic checks compat tables',
     'shapes': 'checks',
-    'regions': 'checks',
     'structures': 'checks',
+    'regions': 'checks structures',
     # what is made of them
     'visualization': 'atomic checks regions structures video',
     'metrics': 'atomic registry tables visualization',

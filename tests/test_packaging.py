@@ -22,6 +22,7 @@ import pytest
 
 from mmotion.cli.discovery import find_commands
 from mmotion.cli.scripts import find_scripts
+from tests.type_checks import run_pyright
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BUNDLED = ('projects', 'configs', 'tools')
@@ -120,6 +121,21 @@ def test_wheel_adds_one_name_to_site_packages(distribution: Distribution) -> Non
     top_level = {name.split('/')[0] for name in list_wheel(distribution.wheel)}
 
     assert {name for name in top_level if not name.endswith('.dist-info')} == {'mmotion'}
+
+
+def test_wheel_tells_a_type_checker_what_a_model_answers(
+    distribution: Distribution, tmp_path: Path
+) -> None:
+    packages, folder = tmp_path / 'packages', tmp_path / 'program'
+    folder.mkdir()
+    with zipfile.ZipFile(distribution.wheel) as archive:
+        archive.extractall(packages)
+    code = (
+        "import mmotion\nreveal_type(mmotion.load_model('repnet_small').predict('a.mp4').count)\n"
+    )
+    (said,) = run_pyright(code, folder=folder, packages=packages)
+
+    assert said['message'].endswith('is "float"'), said
 
 
 def test_sdist_holds_what_is_needed_to_build_test_and_read_it(distribution: Distribution) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
 from mmotion.transforms.shadows import ColorMask, ShadowRemover, build_remover
-from mmotion.video.sources import FrameSource
+from mmotion.video.sources import VideoSource
 from mmotion.video.writer import VideoWriter
 from mmotion.visualization.drawing import WHITE, write_text
 
@@ -28,7 +28,7 @@ Image = NDArray[np.uint8]
 
 
 def clean_video(
-    source: FrameSource, out_dir: Path, remover: ShadowRemover, *, num_frames: int
+    source: VideoSource, out_dir: Path, remover: ShadowRemover, *, num_frames: int
 ) -> str:
     """Write a video, or a folder of pictures, without shadows, unless it is there.
 
@@ -83,7 +83,7 @@ def clean_frames(remover: ShadowRemover, frames: Iterable[Image]) -> Iterator[Im
 
 
 def write_preview(
-    source: FrameSource,
+    source: VideoSource,
     out_dir: Path,
     methods: Mapping[str, dict[str, Any]],
     *,

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -19,7 +20,7 @@ def load_model(
     checkpoint: str | Path | None = None,
     *,
     device: str | None = None,
-) -> Predictor:
+) -> Predictor[Any]:
     """Build the model and the predictor of a config.
 
     What the checkpoint says of the data that it was trained on, the names of classes for instance,

@@ -3,6 +3,7 @@
 There is a JSON file for each video, or a line of JSON for each result while the video goes on.
 """
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,98 +16,143 @@ from rich.console import Console
 from rich.progress import track
 
 from mmotion.atomic import write_atomically
+from mmotion.inference.abilities import DrawsAttention, Exports
 from mmotion.inference.predictor import Predictor
 from mmotion.regions import MARGIN, Region, RegionResults
-from mmotion.video.files import name_outputs
-from mmotion.visualization import draw_result, plot_result
+from mmotion.structures.results import Result
+from mmotion.video.files import name_outputs, name_video
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What to write of each video, besides `<out_dir>/<stem>.json`.
+
+    Args:
+        out_dir: Folder of the outputs.
+        draw: Whether to draw the result.
+        attention: Whether to draw where the model looks, not with regions.
+        export: Formats of files for other programs, see `Exports`; not with regions.
+        provenance: Entries to add to each JSON file: config and checkpoint.
+    """
+
+    out_dir: Path
+    draw: bool = False
+    attention: bool = False
+    export: Sequence[str] = ()
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def check(self, predictor: Predictor | type[Predictor]) -> None:
+        """Refuse what a predictor, or any of a class, cannot write.
+
+        Raises:
+            ValueError: If it does not draw attention, or does not export in these formats.
+            ImportError: If a package for one of them is not installed.
+        """
+        kind = predictor if isinstance(predictor, type) else type(predictor)
+        if self.attention and not issubclass(kind, DrawsAttention):
+            raise ValueError(
+                'attention must be drawn by a predictor of a model that has it, got '
+                f'{kind.__name__}; leave attention out'
+            )
+        if not self.export:
+            return
+        if not issubclass(kind, Exports):
+            raise ValueError(
+                f'predictor must export {list(self.export)}, got {kind.__name__}; leave export out'
+            )
+        kind.check_export(self.export)
+
+    def write(self, predictor: Predictor, video: Path, result: Result, name: str) -> list[Path]:
+        """Write everything of one video.
+
+        Args:
+            predictor: What predicted it.
+            video: File or folder of pictures.
+            result: What it said, of the whole picture or of regions.
+            name: What the output is called; all but the JSON file has a folder of this name if it
+                is not the video's own.
+
+        Returns:
+            The files.
+
+        Raises:
+            ValueError: If a file would take the place of the video.
+        """
+        target = self.out_dir / f'{name}.json'
+        content = dict(result.to_dict(), video=str(video), **self.provenance)
+        with write_atomically(target) as temporary:
+            temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
+        written = [target]
+        folder = self.out_dir if name == name_video(video) else self.out_dir / name
+        if self.draw and isinstance(result, RegionResults):
+            written += predictor.draw_regions(video, result, folder)
+        elif self.draw:
+            written += predictor.draw(video, result, folder)
+        if self.export and isinstance(predictor, Exports):
+            written += predictor.export(video, result, folder, self.export)
+        if self.attention and isinstance(predictor, DrawsAttention):
+            written += predictor.draw_attention(video, result, folder)
+        return written
 
 
 def predict_videos(
     predictor: Predictor,
     videos: Sequence[Path],
+    outputs: Outputs,
     *,
-    out_dir: str | Path,
-    draw: bool = False,
-    attention: bool = False,
-    export: Sequence[str] = (),
+    fps: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     regions: Sequence[Region] = (),
     region_margin: float = MARGIN,
-    provenance: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write `<out_dir>/<stem>.json` for each video, and pictures if wanted.
+    """Write `<stem>.json` for each video, and pictures if wanted.
 
     Args:
         predictor: From `mmotion.inference.load_model`.
-        videos: The files, see `find_videos`.
-        out_dir: Folder of the outputs.
-        draw: Whether to draw the result of each video.
-        attention: Whether to draw where the model looks, not with `regions`.
-        export: Formats of files for other programs, see `Predictor.export`; not with `regions`.
+        videos: The files and folders of pictures, see `find_videos`.
+        outputs: What to write, and where.
+        fps: Frames per second of folders of pictures; None for files, which have their own.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
         regions: Parts of the picture to look at, each by itself; without any, all of it.
         region_margin: See `Predictor.predict_regions`.
-        provenance: Entries to add to each JSON file: config and checkpoint.
 
     Returns:
         The videos that failed, which have been named on stderr with the reason.
 
     Raises:
-        ValueError: If the predictor does not export in these formats.
+        ValueError: If the predictor cannot write these outputs.
         ImportError: If a package for one of them is not installed.
     """
-    if export:
-        predictor.check_export(export)
-    out_dir = Path(out_dir)
+    outputs.check(predictor)
     failed: list[Path] = []
     console = Console(stderr=True)
-    outputs = list(zip(videos, name_outputs(videos), strict=True))
-    for video, name in track(outputs, 'predict', console=console, disable=len(videos) < 2):
-        if name != video.stem:
-            print(f'{video}: another video is named {video.stem} too, so this one is {name}')
+    named = list(zip(videos, name_outputs(videos), strict=True))
+    for video, name in track(named, 'predict', console=console, disable=len(videos) < 2):
+        stem = name_video(video)
+        if name != stem:
+            print(f'{video}: another video is named {stem} too, so this one is {name}')
+        times = {'fps': fps, 'start_s': start_s, 'end_s': end_s}
         try:
-            target = out_dir / f'{name}.json'
-            if target.resolve() == video.resolve():
+            if (outputs.out_dir / f'{name}.json').resolve() == video.resolve():
                 raise ValueError(
-                    f'the result must not take the place of its input, got {target}; choose '
-                    'another --out'
+                    f'the result must not take the place of its input, got {video}; choose '
+                    'another folder for the results'
                 )
             if regions:
-                result = predictor.predict_regions(
-                    video, regions, start_s=start_s, end_s=end_s, margin=region_margin
-                )
+                result = predictor.predict_regions(video, regions, margin=region_margin, **times)
             else:
-                result = predictor.predict(video, start_s=start_s, end_s=end_s)
-            summary = result.to_dict()
-            with write_atomically(target) as temporary:
-                content = dict(summary, video=str(video), **(provenance or {}))
-                temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
-            written = [target]
-            files_dir = out_dir if name == video.stem else out_dir / name
-            if draw:
-                if regions:
-                    written += _draw_regions(video, result, files_dir)
-                else:
-                    written += predictor.draw(
-                        video, result, files_dir, start_s=start_s, end_s=end_s
-                    )
-            if export:
-                written += predictor.export(video, result, files_dir, export)
-            if attention:
-                written += predictor.draw_attention(
-                    video, result, files_dir, start_s=start_s, end_s=end_s
-                )
+                result = predictor.predict(video, **times)
+            written = outputs.write(predictor, video, result, name)
         except Exception as error:
             # whatever it is, the other videos may still be fine
-            failed.append(video)
-            print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+            _report(video, error, failed)
             continue
         parts = zip(regions, result.results, strict=True) if regions else [(None, result)]
         for region, part in parts:
             place = f'{video}, {region.name}' if region else video
-            print(f'{place}: {_describe(part)}')
+            print(f'{place}: {part.describe()}')
         for path in written:
             print(f'  {path}')
     _name_failed(failed, videos)
@@ -118,6 +164,7 @@ def stream_videos(
     videos: Sequence[Path],
     lines: TextIO,
     *,
+    fps: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
 ) -> list[Path]:
@@ -128,8 +175,9 @@ def stream_videos(
 
     Args:
         predictor: From `mmotion.inference.load_model`.
-        videos: The files, see `find_videos`; one after the other.
+        videos: The files and folders, see `find_videos`; one after the other.
         lines: Where to write, flushed after each line.
+        fps: See `predict_videos`.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
 
@@ -142,7 +190,7 @@ def stream_videos(
     failed: list[Path] = []
     for video in videos:
         try:
-            for result in predictor.stream(video, start_s=start_s, end_s=end_s):
+            for result in predictor.stream(video, fps=fps, start_s=start_s, end_s=end_s):
                 content = {'video': str(video), **result.to_dict()}
                 lines.write(simplejson.dumps(content, ignore_nan=True) + '\n')
                 lines.flush()
@@ -150,29 +198,17 @@ def stream_videos(
             raise
         except Exception as error:
             # whatever it is, the other videos may still be fine
-            failed.append(video)
-            print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+            _report(video, error, failed)
     _name_failed(failed, videos)
     return failed
+
+
+def _report(video: Path, error: Exception, failed: list[Path]) -> None:
+    failed.append(video)
+    print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
 
 
 def _name_failed(failed: Sequence[Path], videos: Sequence[Path]) -> None:
     if failed:
         names = ', '.join(map(str, failed))
         print(f'mmotion: {len(failed)} of {len(videos)} videos failed: {names}', file=sys.stderr)
-
-
-def _describe(result: Any) -> str:
-    """What a result says of itself in a line, or the numbers in it."""
-    if hasattr(result, 'describe'):
-        return result.describe()
-    summary = result.to_dict()
-    return ', '.join(f'{k} {v:.4g}' for k, v in summary.items() if isinstance(v, (int, float)))
-
-
-def _draw_regions(video: Path, result: RegionResults, out_dir: Path) -> list[Path]:
-    """Write `<stem>_overlay.mp4` and `<stem>_regions.png`."""
-    overlay, plot = (out_dir / f'{video.stem}_{name}' for name in ('overlay.mp4', 'regions.png'))
-    draw_result(video, result, overlay)
-    plot_result(result, plot, title=video.stem)
-    return [overlay, plot]

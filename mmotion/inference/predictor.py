@@ -13,12 +13,11 @@ and named by the key `predictor` of its configs.
 
 import dataclasses
 import itertools
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -30,17 +29,24 @@ from numpy.typing import NDArray
 from mmotion.inference.fan_out import fan_out
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.registry import TRANSFORMS
-from mmotion.video import VideoFrame, inspect_video
-from mmotion.video.frames import Video, open_frames
+from mmotion.structures.results import Result
+from mmotion.video import VideoFrame
+from mmotion.video.files import name_video
+from mmotion.video.frames import Video
+from mmotion.video.sources import VideoSource, open_source
 from mmotion.visualization import draw_result, plot_result
 
+R = TypeVar('R', bound=Result)
 
-class Predictor(ABC):
+
+class Predictor(ABC, Generic[R]):
     """Answers for whole videos, and for streams of frames while they come in.
 
-    A subclass says how in `_predict_frames` and `_stream_frames`. Frames reach it checked,
-    one at a time; it reads as many as it needs and keeps as few as it can. One whose input is not
-    frames overrides `predict` itself.
+    R is the class of the answer, which a subclass names: `class Counter(Predictor[Count])`. It says
+    how in `_predict_frames` and `_stream_frames`. Frames reach it checked, one at a time; it reads
+    as many as it needs and keeps as few as it can. One that reads more than videos overrides
+    `_open`, one that must know the whole video `_predict_source`. What else it can do is asked by
+    the protocols of `mmotion.inference.abilities`.
 
     Args:
         config: The config that the model was built from; its `test_pipeline` is run.
@@ -72,27 +78,27 @@ class Predictor(ABC):
         fps: float | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
-    ) -> Any:
+    ) -> R:
         """Answer for a whole video.
 
         Args:
-            video: Path of a file; or frames, RGB uint8, as an array (N, H, W, 3) or anything that
-                gives arrays (H, W, 3) one after another.
-            fps: Frames per second of `video` if it is frames; a file carries its own.
+            video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
+                (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
+            fps: Frames per second of pictures and frames; a file carries its own.
             start_s: Leave out what comes before.
             end_s: Leave out what comes from here on; None keeps all.
 
         Returns:
-            The result of this task, one of `mmotion.structures`.
+            The result of this task, see `mmotion.structures.results`.
 
         Raises:
             ValueError: If a time or `fps` is out of range, or a frame has a wrong shape or type.
             TypeError: If `video` is none of the above.
             VideoError: If the file cannot be read.
         """
-        frames, fps = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
+        source = self._open(video, fps)
         with torch.inference_mode():
-            return self._predict_frames(frames, fps)
+            return self._predict_source(source, start_s, end_s)
 
     def predict_regions(
         self,
@@ -107,7 +113,7 @@ class Predictor(ABC):
         """Answer for parts of the picture, each by itself, reading the video once.
 
         Args:
-            video: Path of a file, or frames (N, H, W, 3), RGB uint8.
+            video: Path of a file or of a folder of pictures, or frames (N, H, W, 3), RGB uint8.
             regions: The parts, with different names.
             fps: As in `predict`, like the next two.
             start_s: From when on.
@@ -123,21 +129,24 @@ class Predictor(ABC):
             TypeError: As in `predict`.
             VideoError: As in `predict`.
         """
-        if not isinstance(video, str | os.PathLike | np.ndarray):
+        source = self._open(video, fps)
+        if source.num_frames is None:
             raise TypeError(
                 'video must be a path or an array (N, H, W, 3), as its length must be known, '
                 f'got {type(video).__name__}'
             )
         check_regions(regions)
-        frames, fps = open_frames(video, fps=fps, start_s=start_s, end_s=end_s)
-        num_frames = (
-            len(video) if isinstance(video, np.ndarray) else inspect_video(video).num_frames
-        )
+        frames, fps = source.frames(start_s, end_s), source.times.fps
         first = next(frames)
         height, width = first.image.shape[:2]
         windows = [
             CropWindow(
-                region, num_frames=num_frames, fps=fps, width=width, height=height, margin=margin
+                region,
+                num_frames=source.num_frames,
+                fps=fps,
+                width=width,
+                height=height,
+                margin=margin,
             )
             for region in regions
         ]
@@ -190,145 +199,99 @@ class Predictor(ABC):
             ValueError: As in `predict`; for a single bad frame, when it is reached.
             TypeError: As in `predict`.
         """
-        return self._stream_frames(*open_frames(frames, fps=fps, start_s=start_s, end_s=end_s))
+        source = self._open(frames, fps)
+        return self._stream_frames(source.frames(start_s, end_s), source.times.fps)
 
     def draw(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: Any,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        self, video: str | Path | NDArray[np.uint8], result: R, out_dir: str | Path
     ) -> list[Path]:
         """Write `<stem>_overlay.mp4`, the result on the video, and `<stem>_<plot_name>.png`.
 
-        How a result looks is registered, see `mmotion.visualization`.
+        How a result looks is registered, see `mmotion.visualization`. It is drawn on the frames
+        that were predicted, which it knows.
 
         Args:
             video: What the result was predicted from; an iterator cannot be read twice.
             result: What `predict` returned.
             out_dir: Folder for the files, made if need be.
-            start_s: As it was in `predict`.
-            end_s: As it was in `predict`.
 
         Returns:
             The files, named after the video.
         """
-        stem = name_video(video)
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', f'{self.plot_name}.png')
-        )
-        frames = self._open_again(video, result, start_s=start_s, end_s=end_s)
-        draw_result(frames, result, overlay)
-        plot_result(result, plot, title=stem)
-        return [overlay, plot]
+        return self._draw(video, result, out_dir, self.plot_name)
 
-    def draw_attention(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: Any,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
+    def draw_regions(
+        self, video: str | Path | NDArray[np.uint8], result: RegionResults, out_dir: str | Path
     ) -> list[Path]:
-        """Make pictures of where the model looks; overridden where a model can tell.
+        """Write `<stem>_overlay.mp4` and `<stem>_regions.png` of what `predict_regions` returned.
 
         Args:
             video: See `draw`, like the rest.
             result: See `draw`.
             out_dir: See `draw`.
-            start_s: See `draw`.
-            end_s: See `draw`.
 
         Returns:
             The files, named after the video.
-
-        Raises:
-            ValueError: If the model cannot tell.
         """
-        raise ValueError(
-            'predictor must be of a model with attention to draw it, got '
-            f'{type(self).__name__}; leave out --attention'
-        )
+        return self._draw(video, result, out_dir, 'regions')
 
-    def export(
-        self, video: str | Path, result: Any, out_dir: str | Path, formats: Sequence[str]
-    ) -> list[Path]:
-        """Write a result for other programs; overridden where there are such files.
+    def preprocess(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Run the test pipeline and the model's data preprocessor.
 
         Args:
-            video: What the result was predicted from.
-            result: What `predict` returned.
-            out_dir: Folder for the files, made if need be.
-            formats: Names of formats.
+            samples: A batch of them, see `make_sample`.
 
         Returns:
-            The files, named after the video.
-
-        Raises:
-            ValueError: If a format is unknown.
-            ImportError: If a package for one is not installed.
+            The keyword arguments of the model, `inputs` and `data_samples`.
         """
-        self.check_export(formats)
-        return []
+        return self.collate([self._pipeline(sample) for sample in samples])
 
-    @classmethod
-    def check_export(cls, formats: Sequence[str]) -> None:
-        """Refuse formats that `export` cannot write; overridden together with it."""
-        raise ValueError(f'predictor must export {formats}, got {cls.__name__}; leave out --export')
+    def collate(self, packed: Sequence[Any]) -> dict[str, Any]:
+        """Run the model's data preprocessor on a batch of what the test pipeline gave."""
+        return self.model.data_preprocessor(pseudo_collate(packed), training=False)
 
-    def _open_again(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: Any,
-        *,
-        start_s: float,
-        end_s: float | None,
-    ) -> Iterator[VideoFrame]:
+    def _open(self, video: Video, fps: float | None = None) -> VideoSource:
+        """Find out how to read a video."""
+        return open_source(video, fps=fps)
+
+    def _open_again(self, video: Video, result: Result) -> Iterator[VideoFrame]:
         """The frames that a result was predicted from, to draw on."""
-        fps = result.fps if isinstance(video, np.ndarray) else None
-        return open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]
+        source = self._open(video)
+        if not source.is_rereadable:
+            raise TypeError(
+                'video must be a path or an array (N, H, W, 3), as it is read again, got '
+                f'{type(video).__name__}'
+            )
+        if source.fps is None:
+            source.fps = result.fps
+        return itertools.islice(source.frames(self._find_start(source, result)), result.num_frames)
+
+    def _find_start(self, source: VideoSource, result: Result) -> float:
+        """When the first frame of a result appears, by the clock of its video."""
+        return result.start_s
+
+    def _draw(
+        self, video: Video, result: Result, out_dir: str | Path, plot_name: str
+    ) -> list[Path]:
+        stem = name_video(video)
+        overlay, plot = (
+            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', f'{plot_name}.png')
+        )
+        draw_result(self._open_again(video, result), result, overlay)
+        plot_result(result, plot, title=stem)
+        return [overlay, plot]
+
+    def _predict_source(self, source: VideoSource, start_s: float, end_s: float | None) -> R:
+        """The result for a video, or for a part of it; gradients are off."""
+        return self._predict_frames(source.frames(start_s, end_s), source.times.fps)
 
     @abstractmethod
-    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> Any:
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> R:
         """The result for all frames, at least one; gradients are off."""
 
     @abstractmethod
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[Any]:
         """Results so far; calls the model with gradients off."""
-
-    def preprocess(self, frames: list[VideoFrame], *, fps: float) -> dict[str, Any]:
-        """Run the test pipeline and the model's data preprocessor on frames of one size.
-
-        Args:
-            frames: At least one.
-            fps: Frames per second.
-
-        Returns:
-            The keyword arguments of the model, `inputs` and `data_samples`, for a batch of one.
-        """
-        images = [frame.image for frame in frames]
-        packed = self._pipeline(
-            {
-                'imgs': images,
-                'fps': fps,
-                # what MMAction2's transforms read as well
-                'img_shape': images[0].shape[:2],
-                'original_shape': images[0].shape[:2],
-                'total_frames': len(images),
-                'clip_len': len(images),
-                'num_clips': 1,
-                'modality': 'RGB',
-            }
-        )
-        return self.model.data_preprocessor(pseudo_collate([packed]), training=False)
-
-
-def name_video(video: str | Path | NDArray[np.uint8]) -> str:
-    """What the names of files about a video begin with."""
-    return 'video' if isinstance(video, np.ndarray) else Path(video).stem
 
 
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:

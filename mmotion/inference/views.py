@@ -10,16 +10,17 @@ Shape letters in this file: N frames of a video, V views of a window, T frames p
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.inference.samples import describe_images, make_sample
 from mmotion.registry import TRANSFORMS
 from mmotion.transforms.sampling import DecodeClip
 from mmotion.video import VideoFrame
 from mmotion.video.frames import slide
+from mmotion.video.sources import VideoSource
 
 Results = dict[str, Any]
 
@@ -49,7 +50,6 @@ class ViewMaker:
         self.chooses = bool(decoders)
         self.num_frames = num_frames
         self._choosers = steps[: max(split - 1, 0)]
-        self._decoder = steps[decoders[0]] if decoders else None
         self._shrinkers = list(
             itertools.takewhile(lambda step: isinstance(step, resize), steps[split:])
         )
@@ -67,14 +67,8 @@ class ViewMaker:
             num_frames: N, at least 1.
             fps: Frames per second.
         """
-        results: Results = {
-            'total_frames': num_frames,
-            'fps': fps,
-            'start_index': 0,
-            'modality': 'RGB',
-            'clip_len': self.num_frames,
-            'num_clips': 1,
-        }
+        results = make_sample(fps=fps, num_frames=num_frames)
+        results['clip_len'] = self.num_frames
         if not self.chooses:
             inds = np.minimum(np.arange(cast('int', self.num_frames)), num_frames - 1)
             return results | {'frame_inds': inds}
@@ -95,8 +89,7 @@ class ViewMaker:
 
     def shrink(self, image: NDArray[np.uint8]) -> Results:
         """Resize one frame (H, W, 3) as the pipeline does."""
-        shape = image.shape[:2]
-        results: Results = {'imgs': [image], 'img_shape': shape, 'original_shape': shape}
+        results = describe_images([image], image.shape[:2])
         for step in self._shrinkers:
             results = step(results)
         return results
@@ -114,28 +107,21 @@ class ViewMaker:
         results = {**chosen, **frames[0], 'imgs': [frame['imgs'][0] for frame in frames]}
         return self._finish(results)
 
-    def make(
-        self, video: str | Path | NDArray[np.uint8], first: int, num_frames: int, fps: float
-    ) -> Results:
+    def make(self, source: VideoSource, first: int, num_frames: int) -> Results:
         """Make the views of a whole video, or of a part of it, as testing does.
 
         Args:
-            video: File, or frames (n, H, W, 3).
+            source: The video, which can be read by number.
             first: Number of the first frame of the part.
             num_frames: Frames of the part N.
-            fps: Frames per second.
 
         Returns:
             See `finish`.
         """
-        results = self.choose(num_frames, fps)
+        results = self.choose(num_frames, source.times.fps)
         results['frame_inds'] = results['frame_inds'] + first
-        if isinstance(video, np.ndarray):
-            shape = video.shape[1:3]
-            images = list(video[results['frame_inds']])
-            results |= {'imgs': images, 'img_shape': shape, 'original_shape': shape}
-        else:
-            results = cast('Any', self._decoder)(results | {'filename': str(video)})
+        width, height = source.size_wh
+        results |= describe_images(source.read(results['frame_inds']), (height, width))
         for step in self._shrinkers:
             results = step(results)
         return self._finish(results)

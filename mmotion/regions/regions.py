@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from mmotion.checks import check_at_least
+from mmotion.structures.results import Result
 
 # share of a box's width and height that is added on each side
 MARGIN = 0.1
@@ -148,7 +149,7 @@ class RegionResults:
     """
 
     regions: Sequence[Region]
-    results: Sequence[Any]
+    results: Sequence[Result]
     fps: float
     frames: NDArray[np.int64]
     start_s: float
@@ -167,6 +168,11 @@ class RegionResults:
     def num_frames(self) -> int:
         """Frames N that were watched."""
         return len(self.frames)
+
+    def describe(self) -> str:
+        """What each result says of itself, in a line."""
+        pairs = zip(self.regions, self.results, strict=True)
+        return '; '.join(f'{region.name}: {result.describe()}' for region, result in pairs)
 
     def to_dict(self) -> dict[str, Any]:
         """`regions`: for each the name, the box or boxes, and what its result says of itself."""

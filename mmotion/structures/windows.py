@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.checks import TOLERANCE
+from mmotion.structures.results import time_at
 
 
 def check_windows(
@@ -88,7 +89,7 @@ class WindowedResult:
     @property
     def end_s(self) -> float:
         """When the last frame that was watched disappears."""
-        return self.start_s + self.num_frames / self.fps
+        return time_at(self, self.num_frames)
 
     @cached_property
     def edges_s(self) -> NDArray[np.float64]:
@@ -101,4 +102,4 @@ class WindowedResult:
 
     def window_at(self, frame: int) -> int:
         """Number of the window that speaks for a frame, counted from the first watched."""
-        return find_window(self.edges_s, self.start_s + (frame + 0.5) / self.fps)
+        return find_window(self.edges_s, time_at(self, frame + 0.5))

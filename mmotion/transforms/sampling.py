@@ -37,11 +37,10 @@ from mmotion.checks import check_at_least, check_choice
 from mmotion.registry import TRANSFORMS
 from mmotion.video.clips import BrokenVideos, LazyFrames
 from mmotion.video.scan import VideoError, VideoInfo, scan_video
+from mmotion.video.timing import frames_at
 
 # rate of the videos that strides are meant for; the same time is taken from others
 STRIDE_FPS = 30.0
-# a place that misses a frame by less than this is that frame: floats round either way
-FRAME_SLACK = 1e-4
 # height and width of the frames in place of a video that cannot be decoded
 BLANK_SHAPE = (256, 256)
 
@@ -138,7 +137,7 @@ class SampleClip(BaseTransform):
         else:
             starts = room * np.arange(self.num_clips) / self.num_clips
         places = starts[:, None] + np.linspace(0, max(clip_span - 1, 0.0), self.num_frames)
-        numbers = np.floor(places + FRAME_SLACK).astype(np.int64).flatten()
+        numbers = frames_at(places).flatten()
         if self.when_short == 'loop':
             numbers %= num_frames
         results['frame_inds'] = np.minimum(numbers, num_frames - 1)

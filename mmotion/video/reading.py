@@ -12,7 +12,6 @@ PyAV decodes; torchcodec does, with the same result, if it is installed and chos
 `backend='torchcodec'` or by the environment variable MMOTION_VIDEO_BACKEND.
 """
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from mmotion.video.decode import Decoder, VideoFrame, choose_decoder
 from mmotion.video.scan import FrameIndex, VideoError, VideoInfo, scan_video
+from mmotion.video.timing import FrameTimes
 from mmotion.video.writer import VideoWriter
 
 __all__ = [
@@ -73,11 +73,8 @@ def iterate_frames(
             f'stride must be a whole number from 1 on, got stride={stride}; 1 gives every frame'
         )
     index = scan_video(path)
-    # Matroska rounds times to milliseconds: a number over the rate still finds its frame
-    tolerance_s = min(0.000501, 0.25 / index.info.fps)
-    limits = np.array([start_s, math.inf if end_s is None else end_s]) - tolerance_s
-    first, last = np.searchsorted(index.times_s, limits)
-    if not (start_s >= 0 and first < last):
+    first, last = FrameTimes(index.info.fps, index.times_s).span(start_s, end_s)
+    if not (start_s >= 0 and last is not None and first < last):
         raise VideoError(
             f'start_s and end_s must enclose a frame, got start_s={start_s} and end_s={end_s}; '
             f'the frames of {path} are from 0 to {index.times_s[-1]:.3f} s'

@@ -1,82 +1,114 @@
-"""Videos as files and as folders of pictures, read alike.
+"""One way to read a video, whatever holds it: a file, a folder of pictures, an array, a camera.
 
-A folder of pictures (PNG, JPEG, BMP, TIFF, WebP) is a video if their names end with numbers, one a
-frame: `img_000001.jpg`. Where a number is missing there is a hole: the frames after it keep the
-numbers that they would have without it. Where the numbers follow no regular step, as where somebody
-has chosen the frames, they are numbered by their order.
+Data sets and prediction read by the same `VideoSource`, so that a model predicts on what it can be
+trained on. Frames are numbered from 0 in the order in which they are shown. Images are RGB
+(H, W, 3), uint8.
 
 Shape letters in this file: N frames of a video, H and W height and width in pixels.
 """
 
+import itertools
 import os
-import re
-from collections.abc import Iterable
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.checks import check_fps
 from mmotion.video.clips import LazyFrames
-from mmotion.video.files import VIDEO_SUFFIXES
-from mmotion.video.reading import VideoError
+from mmotion.video.files import STREAMPIX_SUFFIX, name_video
+from mmotion.video.frames import Frames, Video, check_frames, number_frames
+from mmotion.video.pictures import find_pictures, read_picture
+from mmotion.video.reading import VideoError, VideoFrame, iterate_frames
 from mmotion.video.scan import scan_video
-
-IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
-# recordings of StreamPix, which neither FFmpeg nor OpenCV reads; found, so that one is told so
-STREAMPIX_SUFFIX = '.seq'
+from mmotion.video.timing import FrameTimes, check_times
 
 
-class FrameSource:
-    """The frames of a video file, or of a folder of pictures.
+class VideoSource(ABC):
+    """The frames of one video.
 
     Attributes:
-        path: File or folder.
-        name: What it is called in logs and results.
-        fps: Frames per second; None for pictures.
+        name: What it is called in logs, results and the names of outputs.
+        fps: Frames per second; None for pictures and frames if nobody has told it.
+        path: File or folder; frames that lie in neither have none.
+        num_frames: How many frames there are, those included that are missing from a folder or
+            cannot be decoded; None for frames that come in one after another.
         numbers: Numbers of the frames that are there, ascending from 0, (N,).
-        labels: The numbers in the names of the pictures, (N,); of a file the same as `numbers`.
+        labels: The numbers in the names of pictures, (N,); of others the same as `numbers`.
         problem: What is wrong with it, although it can be used; None if nothing is known.
-
-    Args:
-        path: File or folder.
-        name: See above.
-
-    Raises:
-        FileNotFoundError: If there is no such file or folder.
-        VideoError: If the file cannot be read, or the folder holds no picture.
+        is_rereadable: Whether it can be read again, and by number.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-        self.fps: float | None = None
-        self.problem: str | None = None
-        self._files: list[Path] = []
-        if path.is_dir():
-            self._number_pictures()
-            return
-        if path.suffix.lower() == STREAMPIX_SUFFIX:
-            raise VideoError(
-                f'a video must be a file that FFmpeg reads, got path={path}, a recording of '
-                'StreamPix; export it from there as AVI or as a folder of pictures'
-            )
-        index = scan_video(path)
-        self.fps, self.problem = index.info.fps, index.damage
-        self.numbers = self.labels = np.arange(index.info.num_frames)
+    path: Path
+    num_frames: int | None = None
+    numbers: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    problem: str | None = None
+    is_rereadable = True
+    # in messages
+    _kind = 'frames'
 
-    def read(self, numbers: NDArray[np.int64]) -> Iterable[NDArray[np.uint8]]:
-        """Read frames one after the other, RGB (H, W, 3), while they are iterated over.
+    def __init__(self, name: str, fps: float | None) -> None:
+        if fps is not None:
+            check_fps(fps)
+        self.name, self.fps = name, fps
 
-        Args:
-            numbers: Those wanted, of `self.numbers`.
+    @cached_property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels, by the first frame.
 
         Raises:
+            VideoError: If it cannot be read.
+        """
+        (image,) = self.read(self.numbers[:1])
+        return image.shape[1], image.shape[0]
+
+    @property
+    def times(self) -> FrameTimes:
+        """When its frames are shown.
+
+        Raises:
+            ValueError: If nobody knows, as `fps` is None.
+        """
+        if self.fps is None:
+            raise ValueError(
+                f'fps must be given for {self._kind}, got fps=None; 30.0 is the most usual'
+            )
+        return FrameTimes(self.fps)
+
+    def frames(self, start_s: float = 0.0, end_s: float | None = None) -> Iterator[VideoFrame]:
+        """Give the frames from one time to another, checked, one after the other.
+
+        Index and time of a frame count from the beginning of the video.
+
+        Args:
+            start_s: Time from which on frames are wanted.
+            end_s: Time before which they are wanted, or None.
+
+        Raises:
+            ValueError: If a time is out of range or there is no `fps`; when it is reached, if a
+                frame has a wrong shape or type, or there is none at all.
+            VideoError: If a file cannot be read.
+        """
+        check_times(start_s, end_s)
+        return check_frames(self._iterate(start_s, end_s))
+
+    def read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
+        """Read frames by number, in files and folders while they are iterated over.
+
+        Args:
+            numbers: Those wanted, in any order; for one that is missing the one before is given.
+
+        Raises:
+            TypeError: If the frames can be read but once.
             VideoError: If one cannot be read, when it is its turn.
         """
-        if not self._files:
-            return LazyFrames(self.path, numbers)
-        places = np.searchsorted(self.numbers, numbers)
-        return (_read_picture(self._files[place]) for place in places.tolist())
+        return self._read(numbers)
 
     def sample(self, num_frames: int) -> list[NDArray[np.uint8]]:
         """Read frames that are spread evenly over the video, as many as there are at most.
@@ -88,105 +120,162 @@ class FrameSource:
         places = np.linspace(0, total - 1, min(num_frames, total)).round().astype(int)
         return [*self.read(self.numbers[places])]
 
-    def _number_pictures(self) -> None:
-        names = [file.name for file in self.path.iterdir() if _is_picture(file.name)]
-        if not names:
-            raise VideoError(
-                f'a folder of pictures must hold some, got path={self.path} without any; name a '
-                'folder with PNG or JPEG files'
-            )
-        found = sorted((_last_number(name), name) for name in names)
-        self._files = [self.path / name for _, name in found]
-        self.labels = np.array([label for label, _ in found])
-        self.numbers = np.arange(len(found))
-        steps = np.diff(self.labels)
-        if not len(steps) or steps.min() < 1:
-            return
-        unit = int(np.median(steps))
-        is_hole = steps > unit
-        # more than a few: the frames were chosen, and have no regular distance
-        if (steps % unit).any() or not 0 < is_hole.mean() < 0.1:
-            return
-        self.numbers = (self.labels - self.labels[0]) // unit
-        last = self._files[int(np.argmax(is_hole))].name
-        num_missing = int(self.numbers[-1]) + 1 - len(found)
-        self.problem = (
-            f'{self.path} has holes: {num_missing} frames are missing, first after {last}'
+    @abstractmethod
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        """See `frames`."""
+
+    def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
+        """See `read`."""
+        raise TypeError(
+            'video must be a path or an array (N, H, W, 3) to be read by number, got '
+            f'{type(self).__name__} {self.name!r}'
         )
 
 
-def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
-    """Find videos and folders of pictures, in the order of their names.
+def open_source(video: Video, *, fps: float | None = None, name: str | None = None) -> VideoSource:
+    """Find out what a video is, and prepare to read it.
 
     Args:
-        data_root: A video, a folder of pictures, or a folder with both at any depth. What is hidden
-            (`.name`) is passed over.
-        names: Regular expression that finds something in the names wanted.
-
-    Returns:
-        Files and folders by their paths below `data_root`, with slashes; `data_root` itself by its
-        own name.
+        video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
+            (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
+        fps: Frames per second if `video` is not a file, which has its own.
+        name: What to call it; None for the name of the file without ending, or of the folder.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If `names` is no regular expression.
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If `fps` is out of range, or given for a file; if an array has a wrong shape.
+        TypeError: If `video` is none of the above.
+        VideoError: If the file cannot be read, or the folder holds no picture.
     """
-    root = Path(data_root).expanduser()
-    try:
-        wanted = re.compile(names)
-    except re.error as error:
-        raise ValueError(
-            f'names must be a regular expression, got names={names!r} ({error})'
-        ) from None
-    found = {root.name: root} if root.is_file() else {}
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        if any(map(_is_picture, files)):
-            found[_name_below(root, Path(folder))] = Path(folder)
-        for path in (Path(folder, file) for file in files if not file.startswith('.')):
-            if path.suffix.lower() in VIDEO_SUFFIXES | {STREAMPIX_SUFFIX}:
-                found[_name_below(root, path)] = path
-    if not found:
-        raise FileNotFoundError(
-            'data_root must be a video, a folder of pictures, or a folder of those, got '
-            f'data_root={str(data_root)!r}, where there is none; check its spelling'
+    name = name or name_video(video)
+    if isinstance(video, str | os.PathLike):
+        path = Path(video)
+        if path.is_dir():
+            return PictureFolder(path, name, fps)
+        if fps is not None:
+            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
+        return VideoFile(path, name)
+    if isinstance(video, np.ndarray):
+        return FrameArray(video, name, fps)
+    if not isinstance(video, Iterable):
+        raise TypeError(
+            'video must be a path, an array (N, H, W, 3) or an iterable of frames, '
+            f'got {type(video).__name__}'
         )
-    chosen = {name: found[name] for name in sorted(found) if wanted.search(name)}
-    if not chosen:
-        raise FileNotFoundError(
-            f'names must find something in the name of a video, got names={names!r} for '
-            f'{min(found)!r} and {len(found) - 1} more'
+    return FrameStream(video, name, fps)
+
+
+class VideoFile(VideoSource):
+    """A file that FFmpeg reads; it knows its own rate."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        if path.suffix.lower() == STREAMPIX_SUFFIX:
+            raise VideoError(
+                f'a video must be a file that FFmpeg reads, got path={path}, a recording of '
+                'StreamPix; export it from there as AVI or as a folder of pictures'
+            )
+        index = scan_video(path)
+        super().__init__(name, index.info.fps)
+        self.path, self.problem = path, index.damage
+        self.num_frames = index.info.num_frames
+        self.numbers = self.labels = np.arange(self.num_frames)
+
+    @cached_property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels, upright."""
+        info = scan_video(self.path).info
+        return info.width, info.height
+
+    @property
+    def times(self) -> FrameTimes:
+        """When its frames are shown, by its timestamps."""
+        index = scan_video(self.path)
+        return FrameTimes(index.info.fps, index.times_s)
+
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        return iterate_frames(self.path, start_s=start_s, end_s=end_s)
+
+    def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
+        return LazyFrames(self.path, numbers)
+
+
+class PictureFolder(VideoSource):
+    """A folder of pictures, numbered as in `mmotion.video.pictures`."""
+
+    _kind = 'a folder of pictures'
+
+    def __init__(self, path: Path, name: str, fps: float | None) -> None:
+        super().__init__(name, fps)
+        self.path = path
+        self._files, self.numbers, self.labels, self.problem = find_pictures(path)
+        self.num_frames = int(self.numbers[-1]) + 1
+
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        times = self.times
+        if self.problem:
+            warnings.warn(self.problem, stacklevel=3)
+        first, end = times.span(start_s, end_s)
+        limits = [first, self.numbers[-1] + 1 if end is None else end]
+        places = slice(*np.searchsorted(self.numbers, limits))
+        return (
+            VideoFrame(number, times.time_at(number), read_picture(file))
+            for number, file in zip(self.numbers[places].tolist(), self._files[places], strict=True)
         )
-    return chosen
+
+    def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
+        places = np.searchsorted(self.numbers, numbers, side='right') - 1
+        return _LazyPictures([self._files[place] for place in places.tolist()])
 
 
-def _name_below(root: Path, path: Path) -> str:
-    return root.name if path == root else path.relative_to(root).as_posix()
+class FrameArray(VideoSource):
+    """Frames in memory (N, H, W, 3)."""
+
+    def __init__(self, images: NDArray[np.uint8], name: str, fps: float | None) -> None:
+        super().__init__(name, fps)
+        if images.ndim != 4 or len(images) == 0:
+            raise ValueError(
+                'an array of frames must be uint8 RGB (N, H, W, 3) with N >= 1, '
+                f'got dtype={images.dtype} and shape={images.shape}'
+            )
+        self._images = images
+        self.num_frames = len(images)
+        self.numbers = self.labels = np.arange(self.num_frames)
+
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        return _take_span(self._images, self.times, start_s, end_s)
+
+    def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
+        return [*self._images[numbers]]
 
 
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith('.')
+class FrameStream(VideoSource):
+    """Frames that come in one after another, read but once."""
+
+    is_rereadable = False
+
+    def __init__(self, frames: Frames, name: str, fps: float | None) -> None:
+        super().__init__(name, fps)
+        self._frames = frames
+
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        return _take_span(self._frames, self.times, start_s, end_s)
 
 
-def _last_number(name: str) -> int:
-    """The last number in a file's name; -1 without any."""
-    numbers = re.findall(r'\d+', Path(name).stem)
-    return int(numbers[-1]) if numbers else -1
+class _LazyPictures(Sequence[NDArray[np.uint8]]):
+    """Pictures that are read one by one, when they are asked for."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, item: Any) -> Any:
+        files = self.files[item]
+        return [*map(read_picture, files)] if isinstance(item, slice) else read_picture(files)
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8]:
-    # imread neither raises nor takes all paths
-    try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise VideoError(
-            f'a picture must be readable, got path={path} ({error.strerror}); copy it again'
-        ) from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    if image is None:
-        raise VideoError(
-            f'a picture must be one that OpenCV reads, got path={path}; it is damaged, copy it '
-            'again'
-        )
-    # IMREAD_COLOR_RGB is younger than the oldest OpenCV that is supported
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+def _take_span(
+    frames: Frames, times: FrameTimes, start_s: float, end_s: float | None
+) -> Iterator[VideoFrame]:
+    return itertools.islice(number_frames(frames, times), *times.span(start_s, end_s))

@@ -20,6 +20,7 @@ from rich.progress import track
 
 from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
+from mmotion.structures.results import Result, time_at
 from mmotion.video import VideoFrame, VideoWriter, iterate_frames
 from mmotion.visualization.drawing import (
     ACTIVE,
@@ -38,7 +39,7 @@ PLOT_TRUTH = '#c2344d'
 
 
 def draw_result(
-    video: str | Path | Iterable[Image | VideoFrame], result: Any, path: str | Path
+    video: str | Path | Iterable[Image | VideoFrame], result: Result, path: str | Path
 ) -> None:
     """Write a copy of a video with the result drawn on each frame.
 
@@ -65,7 +66,7 @@ def draw_result(
         if num_drawn < result.num_frames:
             raise ValueError(
                 f'video must have the {result.num_frames} frames of its result, got {num_drawn}; '
-                'draw on the video and the range of time that was predicted'
+                'draw on the video that was predicted'
             )
 
 
@@ -170,7 +171,7 @@ def plot_regions(
         axes.set_title(f'{region.name}: {headline}', loc='left', fontsize=10)
         style_axes(axes)
     rows[-1].set_xlabel('time (s)')
-    rows[-1].set_xlim(result.start_s, result.start_s + result.num_frames / result.fps)
+    rows[-1].set_xlim(result.start_s, time_at(result, result.num_frames))
     save_figure(figure, path)
 
 

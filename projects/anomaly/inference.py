@@ -16,7 +16,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 
 from mmotion.inference import Predictor
@@ -29,7 +28,7 @@ from .results import AnomalyScores, RunningAnomaly
 
 
 @PREDICTORS.register_module()
-class AnomalyPredictor(Predictor):
+class AnomalyPredictor(Predictor[AnomalyScores]):
     """Gives each window of a video an error and a score, and says when there is an alarm.
 
     Args:
@@ -93,10 +92,7 @@ class AnomalyPredictor(Predictor):
         for window in self._views.slide(frames, size, hop):
             views = self._views.view(window, fps)
             with torch.inference_mode():
-                batch = self.model.data_preprocessor(
-                    pseudo_collate([views['packed']]), training=False
-                )
-                (sample,) = self.model(**batch, mode='predict')
+                (sample,) = self.model(**self.collate([views['packed']]), mode='predict')
             if video_start_s is None:
                 video_start_s = window[0]['time_s']
             start_s = video_start_s + window[0]['number'] / fps

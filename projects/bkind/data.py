@@ -34,7 +34,8 @@ from mmotion.atomic import write_atomically
 from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.video import VideoError
 from mmotion.video.clips import BrokenVideos
-from mmotion.video.sources import FrameSource, find_sources
+from mmotion.video.files import find_sources
+from mmotion.video.sources import VideoSource, open_source
 
 from .transforms import Box, Boxes, resize_by_area
 
@@ -181,7 +182,7 @@ class FramePairs(Dataset):
         parts: list[_Pairs] = []
         for name in chosen:
             try:
-                source = FrameSource(found[name], name)
+                source = open_source(found[name], name=name)
                 gap = gap_frames or _frames_of(gap_s or 0, source)
                 firsts = list_pairs(source.numbers, gap=gap, step=self.subset.step or gap // 10 + 1)
                 if len(found) == 1:
@@ -243,7 +244,7 @@ class FramePairs(Dataset):
             sample['box'] = kept.scale_box(box) if kept else box
         return sample
 
-    def _judge(self, source: FrameSource, firsts: NDArray[np.int64], gap: int) -> '_Pairs | None':
+    def _judge(self, source: VideoSource, firsts: NDArray[np.int64], gap: int) -> '_Pairs | None':
         """Choose and weigh the pairs of a video by their motion; None if there is none to use."""
         self._num_pairs += len(firsts)
         pairs = _Pairs(source, firsts, gap, np.ones(len(firsts)))
@@ -318,7 +319,7 @@ class _Kept(NamedTuple):
 class _Pairs(NamedTuple):
     """The pairs of a video: frames t and weights, (P,), and the gap."""
 
-    source: FrameSource
+    source: VideoSource
     firsts: NDArray[np.int64]
     gap: int
     weights: NDArray[np.float64]
@@ -342,7 +343,7 @@ def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np
 
 
 def measure_motion(
-    source: FrameSource, firsts: NDArray[np.int64], gap: int
+    source: VideoSource, firsts: NDArray[np.int64], gap: int
 ) -> tuple[NDArray[np.float32], int]:
     """Measure how much the frames of each pair differ, or remember it from the last time.
 
@@ -386,7 +387,7 @@ def measure_motion(
     return motion, brightest
 
 
-def _frames_of(gap_s: float, source: FrameSource) -> int:
+def _frames_of(gap_s: float, source: VideoSource) -> int:
     """How many frames a time is.
 
     Raises:

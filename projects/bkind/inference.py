@@ -8,18 +8,17 @@ Shape letters in this file: B frames of a batch, K keypoints.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.inference import Predictor
+from mmotion.inference import Predictor, make_sample
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 from mmotion.video.frames import take_chunks
@@ -38,7 +37,7 @@ class _Prepared(NamedTuple):
 
 
 @PREDICTORS.register_module()
-class KeypointTracker(Predictor):
+class KeypointTracker(Predictor[KeypointTracks]):
     """Finds the discovered keypoints in every frame of a video.
 
     Args:
@@ -80,7 +79,9 @@ class KeypointTracker(Predictor):
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> KeypointTracks:
         first = next(frames)
         height, width = first.image.shape[:2]
-        found = [self._read(chunk) for chunk in self._batches(first, frames)]
+        found = [
+            self._read(chunk) for chunk in self._batches(itertools.chain([first], frames), fps)
+        ]
         indices, _, keypoints, confidence, covariance = (
             np.concatenate(parts) for parts in zip(*found, strict=True)
         )
@@ -98,8 +99,7 @@ class KeypointTracker(Predictor):
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[FrameKeypoints]:
         """The keypoints of each frame; a batch waits for its last frame, so choose it small."""
-        del fps  # a frame knows its time
-        for chunk in self._batches(next(frames), frames):
+        for chunk in self._batches(frames, fps):
             with torch.inference_mode():
                 columns = self._read(chunk)
             for index, time_s, points, confidence, covariance in zip(*columns, strict=True):
@@ -111,21 +111,25 @@ class KeypointTracker(Predictor):
                     covariance=covariance,
                 )
 
-    def _batches(self, first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[list[_Prepared]]:
+    def _batches(self, frames: Iterable[VideoFrame], fps: float) -> Iterator[list[_Prepared]]:
         """Frames in the size of the network, `batch_size` at a time."""
-        yield from take_chunks(map(self._prepare, itertools.chain([first], rest)), self.batch_size)
+        yield from take_chunks((self._prepare(frame, fps) for frame in frames), self.batch_size)
 
-    def _prepare(self, frame: VideoFrame) -> _Prepared:
+    def _prepare(self, frame: VideoFrame, fps: float) -> _Prepared:
         height, width = frame.image.shape[:2]
-        sample = {'imgs': [frame.image], 'name': str(frame.index), 'frame': frame.index}
-        packed = self._pipeline({**sample, 'gap': 0, 'video': '', 'weight': 1.0})
+        pair = {
+            'name': str(frame.index),
+            'frame': frame.index,
+            'gap': 0,
+            'video': '',
+            'weight': 1.0,
+        }
+        packed = self._pipeline(make_sample([frame.image], fps=fps) | pair)
         return _Prepared(frame.index, frame.time_s, (width, height), packed)
 
     def _read(self, chunk: list[_Prepared]) -> tuple[NDArray[Any], ...]:
         """Numbers (B,), times (B,), keypoints (B, K, 2), confidence and covariance in pixels."""
-        batch = self.model.data_preprocessor(
-            pseudo_collate([frame.packed for frame in chunk]), training=False
-        )
+        batch = self.collate([frame.packed for frame in chunk])
         samples = self.model(**batch, mode='predict')
         keypoints, confidence, covariance = (
             torch.stack([getattr(sample, name) for sample in samples]).float().cpu().numpy()

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, make_plain
+from mmotion.structures.results import time_at
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -326,7 +327,7 @@ def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:
 
 
 def _times_s(result: KeypointTracks) -> NDArray[np.float64]:
-    return result.start_s + (result.frames - result.frames[0]) / result.fps
+    return time_at(result, result.frames - result.frames[0])
 
 
 def _round(values: NDArray[np.float32], decimals: int) -> list[Any]:

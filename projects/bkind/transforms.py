@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from mmotion.registry import TRANSFORMS
 from mmotion.transforms.shadows import NUM_FRAMES, ShadowRemover, build_remover
 from mmotion.video import VideoError
-from mmotion.video.sources import FrameSource
+from mmotion.video.sources import VideoSource, open_source
 
 # corners that are followed from frame to frame, and how many must agree: fewer do by chance
 MAX_CORNERS = 400
@@ -230,7 +230,7 @@ class RemoveShadows(BaseTransform):
                         f'method={self.method!r} must know the whole video, got single frames; '
                         'remove its shadows beforehand: mmotion remove-shadows'
                     )
-                remover.fit(FrameSource(Path(video), video).sample(self.num_frames))
+                remover.fit(open_source(Path(video), name=video).sample(self.num_frames))
             if len(self._removers) == MAX_REMOVERS:
                 del self._removers[next(iter(self._removers))]
             self._removers[str(video)] = remover
@@ -275,7 +275,7 @@ class Boxes:
     """
 
     def __init__(
-        self, boxes: str | Mapping[str, Sequence[float]], sources: Sequence[FrameSource]
+        self, boxes: str | Mapping[str, Sequence[float]], sources: Sequence[VideoSource]
     ) -> None:
         self._found: dict[tuple[str, int | None], Box] = {}
         if not isinstance(boxes, str):
@@ -344,7 +344,7 @@ def square_box(points: NDArray[np.floating], *, margin: float = BOX_MARGIN) -> B
     return float(left), float(top), float(right), float(bottom)
 
 
-def _read_joint_boxes(source: FrameSource, file: str) -> list[tuple[int, Box]]:
+def _read_joint_boxes(source: VideoSource, file: str) -> list[tuple[int, Box]]:
     """Boxes around the joints that h36m-fetch has stored above the folder of a camera's frames."""
     path = source.path.parent.parent / file
     if not path.is_file():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from mmotion.inference import Predictor
+from mmotion.inference import Predictor, make_sample
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
 from projects.example_project.data import CLASSES
@@ -16,7 +16,7 @@ CLIP_FRAMES = 8
 
 
 @PREDICTORS.register_module()
-class DirectionPredictor(Predictor):
+class DirectionPredictor(Predictor[DotDirection]):
     """Says which way the dot of a video moves, and while it comes in, which way it has moved.
 
     Args:
@@ -37,8 +37,9 @@ class DirectionPredictor(Predictor):
         num_frames, total = 0, torch.zeros(len(CLASSES))
         while clip := list(itertools.islice(frames, CLIP_FRAMES)):
             with torch.inference_mode():
+                sample = make_sample([frame.image for frame in clip], fps=fps)
                 # the test pipeline gives one view of the clip: (1, 1, 3, T, H, W)
-                inputs = self.preprocess(clip, fps=fps)['inputs'].flatten(0, 1)
+                inputs = self.preprocess([sample])['inputs'].flatten(0, 1)
                 scores = self.model(inputs).softmax(dim=1)[0].cpu()
             # a shorter clip at the end counts less
             num_frames += len(clip)

@@ -12,7 +12,6 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 
 import dataclasses
 import itertools
-import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
@@ -34,8 +32,10 @@ from mmotion.keypoints.tracking import PoseTracker
 from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import RunningScores
 from mmotion.video import VideoFrame
-from mmotion.video.files import VIDEO_SUFFIXES
-from mmotion.video.frames import TIME_SLACK, Video, check_times, open_frames, slide
+from mmotion.video.files import VIDEO_SUFFIXES, name_video
+from mmotion.video.frames import Video, number_frames, slide
+from mmotion.video.sources import VideoSource, open_source
+from mmotion.video.timing import FrameTimes, check_times
 
 from .results import PoseScores
 from .sequence_files import take_main_track
@@ -56,8 +56,37 @@ class Step(NamedTuple):
     people: tuple[Person, ...]
 
 
+class KeypointFileSource(VideoSource):
+    """A keypoint file as a video: that in which they were found if it is there, else black frames.
+
+    Args:
+        path: The file.
+
+    Raises:
+        PoseFileError: If it is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.poses = poses = read_poses(path)
+        super().__init__(name_video(path), poses.fps)
+        self.path, self.num_frames = path, poses.num_frames
+        self._video = open_source(poses.source) if _is_video(poses.source) else None
+
+    @property
+    def times(self) -> FrameTimes:
+        """When its frames are shown."""
+        return self._video.times if self._video else super().times
+
+    def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
+        if self._video is not None:
+            return self._video.frames(start_s, end_s)
+        black = np.zeros((self.poses.height, self.poses.width, 3), np.uint8)
+        frames = number_frames(itertools.repeat(black, self.poses.num_frames), self.times)
+        return itertools.islice(frames, *self.times.span(start_s, end_s))
+
+
 @PREDICTORS.register_module()
-class PosePredictor(Predictor):
+class PosePredictor(Predictor[PoseScores]):
     """Names the activity of a person, in a video and over its time.
 
     Args:
@@ -113,40 +142,27 @@ class PosePredictor(Predictor):
                 detector, model_path, 'cpu' if device == 'cpu' else None
             )
 
-    def predict(
-        self,
-        video: Video,
-        *,
-        fps: float | None = None,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> PoseScores:
-        """Name the activity in a keypoint file (.json) or in what `Predictor.predict` takes."""
+    def _open(self, video: Video, fps: float | None = None) -> VideoSource:
+        """A keypoint file (.json) is a video too."""
         if not _is_keypoint_file(video):
-            return super().predict(video, fps=fps, start_s=start_s, end_s=end_s)
-        poses = cut_poses(read_poses(video), start_s, end_s)
+            return super()._open(video, fps)
+        if fps is not None:
+            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
+        return KeypointFileSource(Path(video))
+
+    def _find_start(self, source: VideoSource, result: PoseScores) -> float:
+        """Frames are counted here, and times follow: let the clock of the video say the time."""
+        return source.times.time_at(result.poses.num_frames - result.num_frames)
+
+    def _predict_source(
+        self, source: VideoSource, start_s: float, end_s: float | None
+    ) -> PoseScores:
+        if not isinstance(source, KeypointFileSource):
+            return super()._predict_source(source, start_s, end_s)
+        poses = cut_poses(source.poses, start_s, end_s)
         ends = [*poses.frame_indices[1:].tolist(), poses.num_frames]
         steps = map(Step, poses.frame_indices.tolist(), ends, poses.frames)
-        first = math.ceil(start_s * poses.fps - TIME_SLACK)
-        with torch.inference_mode():
-            return self._predict_steps(poses, steps, first)
-
-    def _open_again(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: PoseScores,
-        *,
-        start_s: float,
-        end_s: float | None,
-    ) -> Iterator[VideoFrame]:
-        """The video of a keypoint file if that is there, else black frames."""
-        poses = result.poses
-        if not _is_keypoint_file(video):
-            return super()._open_again(video, result, start_s=start_s, end_s=end_s)
-        if _is_video(poses.source):
-            return open_frames(poses.source, start_s=start_s, end_s=end_s)[0]
-        black = np.zeros((poses.height, poses.width, 3), np.uint8)
-        return open_frames(itertools.repeat(black, result.num_frames), fps=result.fps)[0]
+        return self._predict_steps(poses, steps, FrameTimes(poses.fps).first_from(start_s))
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> PoseScores:
         first = next(frames)
@@ -177,8 +193,8 @@ class PosePredictor(Predictor):
         """Find the people in every n-th frame; the last step ends with the video."""
         if self._detector is None:
             raise ValueError(
-                'a video must come with a detector of keypoints, got none; add --detector NAME, '
-                f'one of {", ".join(DETECTORS)}, or give a keypoint file (.json)'
+                'a video must come with a detector of keypoints, got detector=None; name one of '
+                f'{", ".join(DETECTORS)}, or give a keypoint file (.json)'
             )
         tracker = PoseTracker()
         index, last, people = 0, 0, None
@@ -252,8 +268,7 @@ class PosePredictor(Predictor):
                 'the detector that made the training data'
             )
         sequence = take_main_track(poses)
-        packed = self._pipeline({**sequence, 'label': -1, 'name': poses.source, 'group': ''})
-        batch = self.model.data_preprocessor(pseudo_collate([packed]), training=False)
+        batch = self.preprocess([{**sequence, 'label': -1, 'name': poses.source, 'group': ''}])
         (sample,) = self.model(**batch, mode='predict')
         scores = sample.pred_score.float().cpu().numpy()
         return (scores if poses.num_detections else np.zeros_like(scores)), sample.views
@@ -272,10 +287,8 @@ def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVide
         ValueError: If a time is out of range, or no frame is left.
     """
     check_times(start_s, end_s)
-    first = math.ceil(start_s * poses.fps - TIME_SLACK)
-    end = poses.num_frames
-    if end_s is not None:
-        end = min(end, math.ceil(end_s * poses.fps - TIME_SLACK))
+    first, end = FrameTimes(poses.fps).span(start_s, end_s)
+    end = poses.num_frames if end is None else min(end, poses.num_frames)
     kept = np.flatnonzero((poses.frame_indices >= first) & (poses.frame_indices < end))
     if not len(kept):
         raise ValueError(

@@ -1,5 +1,6 @@
 """RepNet's predictor: count in a file, an array or a camera's frames, and draw what was found."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,22 +10,25 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmotion.inference import Predictor, name_video
+from mmotion.inference import Predictor, make_sample
 from mmotion.registry import PREDICTORS
+from mmotion.structures import time_at
 from mmotion.video import VideoFrame
+from mmotion.video.files import name_video
 from mmotion.video.frames import take_chunks
+from mmotion.video.timing import FrameTimes
 from mmotion.visualization import plot_similarity
-from projects.repnet.results import RepetitionCount, RunningCount
 
 from .counting import RepetitionCounter
 from .models import RepNet
+from .results import RepetitionCount, RunningCount
 
 # frames in their full size that are in memory at once
 CHUNK_FRAMES = 4
 
 
 @PREDICTORS.register_module()
-class RepetitionPredictor(Predictor):
+class RepetitionPredictor(Predictor[RepetitionCount]):
     """Counts repetitions with a RepNet, with the options that testing uses (`model.counting`).
 
     Args:
@@ -50,29 +54,23 @@ class RepetitionPredictor(Predictor):
         self.report_every_s = report_every_s
 
     def draw(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: RepetitionCount,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        self, video: str | Path | NDArray[np.uint8], result: RepetitionCount, out_dir: str | Path
     ) -> list[Path]:
         """Write `<stem>_overlay.mp4`, `<stem>_counts.png` and `<stem>_similarity.png`.
 
         The last one is the self-similarity matrix of the window at the chosen stride around the
         middle of the longest segment, or of the video if nothing repeats.
         """
-        files = super().draw(video, result, out_dir, start_s=start_s, end_s=end_s)
+        files = super().draw(video, result, out_dir)
         stem = name_video(video)
         similarity = Path(out_dir) / f'{stem}_similarity.png'
         segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
-        duration_s = result.num_frames / result.fps
-        middle_s = (segment.start_s + segment.end_s) / 2 if segment else start_s + duration_s / 2
+        start_s, end_s = result.start_s, time_at(result, result.num_frames)
+        middle_s = (segment.start_s + segment.end_s if segment else start_s + end_s) / 2
         window_s = self.model.num_frames * result.stride / result.fps
-        latest_s = max(start_s + duration_s - window_s, start_s)
-        from_s = min(max(middle_s - window_s / 2, start_s), latest_s)
-        frames = self._open_again(video, result, start_s=from_s, end_s=end_s)
+        from_s = min(max(middle_s - window_s / 2, start_s), max(end_s - window_s, start_s))
+        first = FrameTimes(result.fps).first_from(from_s - start_s)
+        frames = itertools.islice(self._open_again(video, result), first, None)
         matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
         frame_s = result.stride / result.fps
         plot_similarity(matrix, similarity, title=stem, frame_s=frame_s, start_s=from_s)
@@ -132,4 +130,5 @@ class RepetitionPredictor(Predictor):
 
     def _normalise(self, frames: list[VideoFrame], fps: float) -> Tensor:
         """What the model sees of frames (n, 3, H, W)."""
-        return self.preprocess(frames, fps=fps)['inputs'][0].transpose(0, 1)
+        sample = make_sample([frame.image for frame in frames], fps=fps)
+        return self.preprocess([sample])['inputs'][0].transpose(0, 1)

@@ -23,6 +23,7 @@ from mmotion.checks import (
     freeze_array,
     make_plain,
 )
+from mmotion.structures.results import describe_numbers, time_at
 from mmotion.visualization import (
     PLOT_ACTIVE,
     PLOT_LINE,
@@ -199,6 +200,10 @@ class RepetitionCount:
         """Frames N that were watched."""
         return len(self.count_per_frame)
 
+    def describe(self) -> str:
+        """The count and what belongs to it, in a line."""
+        return describe_numbers(self.to_dict())
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
         return {
@@ -363,7 +368,7 @@ def plot_count(
 ) -> None:
     """The count over time, the period and the periodicity, with repeating stretches shaded."""
     # ends of the frames, as counts are up to the end of a frame
-    times = result.start_s + np.arange(1, result.num_frames + 1) / result.fps
+    times = time_at(result, np.arange(1, result.num_frames + 1))
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.3])
     headline = f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
@@ -402,7 +407,7 @@ def plot_count(
 @plot_row.register
 def plot_count_row(result: RepetitionCount, axes: Axes) -> str:
     """The count, with repeating stretches shaded."""
-    times = result.start_s + np.arange(1, result.num_frames + 1) / result.fps
+    times = time_at(result, np.arange(1, result.num_frames + 1))
     axes.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2)
     _shade_segments(axes, result)
     highest = max(1.0, result.count)

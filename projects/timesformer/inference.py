@@ -12,7 +12,6 @@ Shape letters in this file: N frames of a video, V views of a window, T frames p
 
 import itertools
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +20,22 @@ from typing import Any, cast
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.inference import Predictor, find_class_names, name_video
+from mmotion.inference import Predictor, find_class_names
 from mmotion.inference.views import Results, ViewMaker, check_window
 from mmotion.metrics import describe_views
 from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import ActionScores, RunningScores
-from mmotion.video import VideoFrame, inspect_video
-from mmotion.video.frames import Video, open_frames
+from mmotion.video import VideoFrame
+from mmotion.video.files import name_video
+from mmotion.video.sources import VideoSource
 from mmotion.visualization.actions import HeatMap, draw_heat, join_views, plot_heat
 
 
 @PREDICTORS.register_module()
-class ActionPredictor(Predictor):
+class ActionPredictor(Predictor[ActionScores]):
     """Names the action of a video, and over its time, by MMAction2's `Recognizer3D`.
 
     Args:
@@ -80,39 +79,10 @@ class ActionPredictor(Predictor):
         backbone = (config.get('model') or {}).get('backbone') or {}
         self._views = ViewMaker(self._pipeline.transforms, backbone.get('num_frames'))
 
-    def predict(
-        self,
-        video: Video,
-        *,
-        fps: float | None = None,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> ActionScores:
-        """Name the action of a whole video, see `Predictor.predict`."""
-        result: ActionScores = super().predict(video, fps=fps, start_s=start_s, end_s=end_s)
-        has_length = isinstance(video, str | os.PathLike | np.ndarray)
-        if not has_length or not self._views.chooses or len(result.window_scores) == 1:
-            return result
-        first = next(open_frames(video, fps=fps, start_s=start_s, end_s=end_s)[0]).index
-        num_frames = result.num_frames
-        if end_s is None and not isinstance(video, np.ndarray):
-            # of a damaged file some frames may be missing
-            num_frames = inspect_video(video).num_frames - first
-        with torch.inference_mode():
-            results = self._views.make(video, first, num_frames, result.fps)
-            scores, views = self._score(results)
-        return replace(result, scores=scores, views=views)
-
     def draw_attention(
-        self,
-        video: str | Path | NDArray[np.uint8],
-        result: ActionScores,
-        out_dir: str | Path,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
+        self, video: str | Path | NDArray[np.uint8], result: ActionScores, out_dir: str | Path
     ) -> list[Path]:
-        """Write `<stem>_attention.mp4` and `<stem>_attention.png`, see `Predictor.draw_attention`.
+        """Write `<stem>_attention.mp4` and `<stem>_attention.png`, see `DrawsAttention`.
 
         The video has the attention of windows that follow one another; between the frames that a
         clip is made of it is interpolated. The picture has the frames of one clip side by side, as
@@ -121,13 +91,13 @@ class ActionPredictor(Predictor):
         if not hasattr(self.model.backbone, 'rollout'):
             raise ValueError(
                 'backbone must be able to show its attention, got '
-                f'{type(self.model.backbone).__name__}; leave out --attention'
+                f'{type(self.model.backbone).__name__}; give it a method `rollout`'
             )
         stem = name_video(video)
         overlay, picture = (Path(out_dir) / f'{stem}_attention{end}' for end in ('.mp4', '.png'))
 
         def read() -> Iterator[VideoFrame]:
-            return self._open_again(video, result, start_s=start_s, end_s=end_s)
+            return self._open_again(video, result)
 
         draw_heat(read(), self._attend(read(), result.fps), overlay, fps=result.fps)
 
@@ -142,6 +112,17 @@ class ActionPredictor(Predictor):
         title = f'{stem}: attention, {result.label} {result.score:.2f}'
         plot_heat(images, clip, picture, title=title)
         return [overlay, picture]
+
+    def _predict_source(
+        self, source: VideoSource, start_s: float, end_s: float | None
+    ) -> ActionScores:
+        result = super()._predict_source(source, start_s, end_s)
+        if source.num_frames is None or not self._views.chooses or len(result.window_scores) == 1:
+            return result
+        first, end = source.times.span(start_s, end_s)
+        end = min(source.num_frames if end is None else end, source.num_frames)
+        scores, views = self._score(self._views.make(source, first, end - first))
+        return replace(result, scores=scores, views=views)
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> ActionScores:
         windows = list(self._slide(frames, fps))
@@ -222,7 +203,7 @@ class ActionPredictor(Predictor):
         return self._views.window_frames(fps, window_s=self.window_s, hop_s=self.hop_s)
 
     def _batch(self, results: Results) -> dict[str, Any]:
-        return self.model.data_preprocessor(pseudo_collate([results['packed']]), training=False)
+        return self.collate([results['packed']])
 
     def _score(self, results: Results) -> tuple[NDArray[np.float32], str]:
         """Scores of the classes (C,), and the name of the views."""

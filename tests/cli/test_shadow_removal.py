@@ -5,7 +5,7 @@ import pytest
 from mmotion.cli.shadow_removal import clean_frames, clean_video
 from mmotion.transforms.shadows import build_remover
 from mmotion.video import inspect_video
-from mmotion.video.sources import FrameSource
+from mmotion.video.sources import open_source
 from tests.moving_boxes import write_video
 
 
@@ -20,7 +20,7 @@ def test_a_frame_is_compared_with_the_one_before() -> None:
 
 def test_a_video_is_written_once(tmp_path) -> None:
     write_video(tmp_path / 'a.mp4', 6)
-    source = FrameSource(tmp_path / 'a.mp4', 'a.mp4')
+    source = open_source(tmp_path / 'a.mp4', name='a.mp4')
     remover = build_remover('filter')
     written = clean_video(source, tmp_path / 'out', remover, num_frames=4)
     assert written.startswith('6 frames written to ')

@@ -42,7 +42,7 @@ class BrightnessPredictor(Predictor):
             seen.append(float(frame.image.mean()))
             yield list(seen)
 
-    def draw(self, video, result, out_dir, *, start_s=0.0, end_s=None):
+    def draw(self, video, result, out_dir):
         return []
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mmotion.inference import load_model
-from mmotion.inference.many_videos import predict_videos, stream_videos
+from mmotion.inference.many_videos import Outputs, predict_videos, stream_videos
 from mmotion.regions import Region
 from mmotion.regions.files import read_region_file
 from mmotion.video import inspect_video
 from mmotion.video.writer import VideoWriter
+from tests.moving_boxes import write_pictures
 
 TOY = Path(__file__).parents[1] / 'toy' / 'toy.py'
 
@@ -30,7 +31,7 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     videos.append(write_video(tmp_path / 'b' / 'clip.mp4', 6))
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos, out_dir=out, draw=True, provenance={'config': 'toy'}
+        load_model(TOY), videos, Outputs(out_dir=out, draw=True, provenance={'config': 'toy'})
     )
     assert failed == [broken]
     printed = capsys.readouterr()
@@ -50,7 +51,7 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
 def test_an_input_is_not_written_over(tmp_path):
     keypoints = tmp_path / 'clip.json'
     keypoints.write_text('{}')
-    assert predict_videos(None, [keypoints], out_dir=tmp_path) == [keypoints]
+    assert predict_videos(None, [keypoints], Outputs(out_dir=tmp_path)) == [keypoints]
     assert keypoints.read_text() == '{}'
 
 
@@ -62,8 +63,8 @@ def test_regions(tmp_path, capsys):
     ]
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos, out_dir=out, draw=True, regions=regions,
-        provenance={'config': 'toy'},
+        load_model(TOY), videos,
+        Outputs(out_dir=out, draw=True, provenance={'config': 'toy'}), regions=regions,
     )  # fmt: skip
     assert failed == [videos[1]]
     printed = capsys.readouterr()
@@ -96,7 +97,7 @@ class Growing:
 class RunningPredictor:
     """Answers three times, or not at all."""
 
-    def stream(self, video, *, start_s, end_s):
+    def stream(self, video, *, fps, start_s, end_s):
         if video.name == 'bad.mp4':
             raise ValueError('no video')
         for seen in range(1, 4):
@@ -147,27 +148,29 @@ class Shy:
 
 
 class AttentivePredictor:
-    def predict(self, video, *, start_s, end_s):
+    def predict(self, video, *, fps, start_s, end_s):
         return Shy()
 
-    def draw_attention(self, video, result, out_dir, *, start_s, end_s):
+    def draw_attention(self, video, result, out_dir):
         (out_dir / 'attention.png').write_bytes(b'')
         return [out_dir / 'attention.png']
 
 
 def test_attention_and_a_result_with_words(tmp_path, capsys):
     video = write_video(tmp_path / 'clip.mp4')
-    assert predict_videos(AttentivePredictor(), [video], out_dir=tmp_path, attention=True) == []
+    outputs = Outputs(out_dir=tmp_path, attention=True)
+    assert predict_videos(AttentivePredictor(), [video], outputs) == []
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f'{video}: nothing to see'
     assert lines[-1] == f'  {tmp_path / "attention.png"}'
 
 
 class ExportingPredictor:
-    def predict(self, video, *, start_s, end_s):
+    def predict(self, video, *, fps, start_s, end_s):
         return Shy()
 
-    def check_export(self, formats):
+    @classmethod
+    def check_export(cls, formats):
         if 'csv' not in formats:
             raise ValueError('only csv')
 
@@ -182,13 +185,42 @@ def test_exports_of_videos_with_one_name_do_not_meet(tmp_path, capsys):
     videos = [write_video(tmp_path / folder / 'clip.mp4') for folder in 'ab']
     out = tmp_path / 'out'
     predictor = ExportingPredictor()
-    assert predict_videos(predictor, videos, out_dir=out, export=['csv']) == []
+    assert predict_videos(predictor, videos, Outputs(out_dir=out, export=['csv'])) == []
     assert f'  {out / "clip.csv"}' in capsys.readouterr().out.splitlines()
     assert (out / 'clip_2' / 'clip.csv').is_file()
 
 
-def test_formats_are_refused_before_any_video_is_read(tmp_path):
-    with pytest.raises(ValueError, match='only csv'):
+@pytest.mark.parametrize(
+    ('predictor', 'outputs', 'message'),
+    [
+        pytest.param(ExportingPredictor(), {'export': ['x']}, 'only csv', id='unknown format'),
+        pytest.param(
+            AttentivePredictor(),
+            {'export': ['csv']},
+            r"predictor must export \['csv'\], got AttentivePredictor; leave export out",
+            id='no export',
+        ),
+        pytest.param(
+            ExportingPredictor(),
+            {'attention': True},
+            'attention must be drawn by .* got ExportingPredictor; leave attention out',
+            id='no attention',
+        ),
+    ],
+)
+def test_what_a_predictor_cannot_write_is_refused_before_any_video_is_read(
+    tmp_path, predictor, outputs, message
+):
+    with pytest.raises(ValueError, match=message):
         predict_videos(
-            ExportingPredictor(), [tmp_path / 'none.mp4'], out_dir=tmp_path, export=['x']
+            predictor, [tmp_path / 'none.mp4'], Outputs(out_dir=tmp_path / 'out', **outputs)
         )
+
+
+def test_folders_of_pictures_need_a_rate(tmp_path, capsys):
+    videos = [write_pictures(tmp_path / folder / 'cage.1', 4) for folder in 'ab']
+    outputs = Outputs(out_dir=tmp_path / 'out', draw=True)
+    assert predict_videos(load_model(TOY), videos, outputs) == videos
+    assert predict_videos(load_model(TOY), videos, outputs, fps=20.0) == []
+    result = json.loads((tmp_path / 'out' / 'cage.1_2.json').read_text())
+    assert (result['count'], result['fps'], result['video']) == (4, 20, str(videos[1]))

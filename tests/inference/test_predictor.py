@@ -1,12 +1,15 @@
+import dataclasses
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from mmotion.inference import Predictor, make_sample
 from mmotion.regions import Region
 from mmotion.video import VideoError, VideoFrame, VideoWriter, iterate_frames
-from mmotion.video.frames import open_frames
+from mmotion.visualization import make_painter, plot_result
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ def test_regions_of_a_file_are_decoded_once(predictor, tmp_path, monkeypatch):
             decoded.append(frame.index)
             yield frame
 
-    monkeypatch.setattr('mmotion.video.frames.iterate_frames', count)
+    monkeypatch.setattr('mmotion.video.sources.iterate_frames', count)
     regions = [Region(name=str(x), boxes_xyxy=[[x, 0, x + 32, 64]]) for x in (0, 16, 32)]
     answer = predictor.predict_regions(path, regions, start_s=0.5)
     assert decoded == answer.frames.tolist() == list(range(5, 25))
@@ -160,23 +163,9 @@ def test_bad_regions(predictor, noise, video, regions, error, message):
 
 
 def test_preprocess_runs_the_test_pipeline(predictor, frames):
-    chunk = list(open_frames(frames, fps=10.0)[0])[:3]
-    batch = predictor.preprocess(chunk, fps=10.0)
+    batch = predictor.preprocess([make_sample(frames[:3], fps=10.0)])
     np.testing.assert_array_equal(batch['inputs'][0], frames[:3, ::2, ::2])
     assert batch['data_samples'] == [10.0]
-
-
-# load_model
-
-
-def test_a_model_that_cannot_tell_where_it_looks(predictor, frames, tmp_path):
-    with pytest.raises(ValueError, match='got BrightnessPredictor; leave out --attention'):
-        predictor.draw_attention(frames, [], tmp_path)
-
-
-def test_a_predictor_that_does_not_export(predictor, tmp_path):
-    with pytest.raises(ValueError, match=r"export \['csv'\], got BrightnessPredictor; leave out"):
-        predictor.export('clip.mp4', [], tmp_path, ['csv'])
 
 
 # bad input
@@ -246,3 +235,110 @@ def test_bad_kind_of_video(predictor):
 def test_arguments_of_a_stream_are_checked_at_the_call(predictor, frames):
     with pytest.raises(ValueError, match='fps must be given'):
         predictor.stream(frames)
+
+
+# drawing
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """The smallest result."""
+
+    fps: float
+    num_frames: int
+    start_s: float
+
+    def describe(self):
+        return f'{self.num_frames} frames'
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+
+@make_painter.register
+def paint_seen(result: Seen):
+    return lambda image, index: image
+
+
+@plot_result.register
+def plot_seen(result: Seen, path, *, title='', truth=None):
+    Path(path).write_text(title)
+
+
+class Watcher(Predictor[Seen]):
+    """Says which frames it has seen."""
+
+    def _predict_frames(self, frames, fps):
+        first = next(frames)
+        return Seen(fps=fps, num_frames=1 + sum(1 for _ in frames), start_s=first.time_s)
+
+    def _stream_frames(self, frames, fps):
+        yield self._predict_frames(frames, fps)
+
+
+@pytest.fixture
+def watcher(predictor):
+    return Watcher(config=predictor.config, model=predictor.model)
+
+
+def hold_video(folder, holder):
+    """Thirty frames at 10 a second as a file, an array or a folder of pictures, and their rate."""
+    levels = np.arange(0, 240, 8, dtype=np.uint8)
+    images = levels[:, None, None, None].repeat(256, 1).repeat(256, 2).repeat(3, 3)
+    if holder == 'array':
+        return images, 10.0
+    if holder == 'file':
+        with VideoWriter(folder / 'cage.mp4', fps=10.0) as writer:
+            for image in images:
+                writer.write(image)
+        return folder / 'cage.mp4', None
+    (folder / 'cage').mkdir()
+    for number, image in enumerate(images):
+        cv2.imwrite(str(folder / 'cage' / f'{number:03d}.png'), image)
+    return folder / 'cage', 10.0
+
+
+@pytest.mark.parametrize('holder', ['file', 'array', 'pictures'])
+@pytest.mark.parametrize(
+    ('end_s', 'numbers'), [(None, range(20, 30)), (2.5, range(20, 25))], ids=['to the end', 'part']
+)
+def test_a_result_is_drawn_on_the_frames_that_were_predicted(
+    watcher, tmp_path, holder, end_s, numbers
+):
+    video, fps = hold_video(tmp_path, holder)
+    result = watcher.predict(video, fps=fps, start_s=2.0, end_s=end_s)
+    overlay, plot = watcher.draw(video, result, tmp_path / 'out')
+    drawn = [frame.image.mean() for frame in iterate_frames(overlay)]
+    # the frame at 2.0 s has the level 8 x 20, and once the first one was drawn, level 0
+    assert drawn == pytest.approx([8 * number for number in numbers], abs=3)
+    stem = 'video' if holder == 'array' else 'cage'
+    assert [overlay.name, plot.name] == [f'{stem}_overlay.mp4', f'{stem}_result.png']
+
+
+@pytest.mark.parametrize('holder', ['file', 'array', 'pictures'])
+def test_regions_are_drawn_on_the_frames_that_were_predicted(watcher, tmp_path, holder):
+    video, fps = hold_video(tmp_path, holder)
+    region = Region(name='a', boxes_xyxy=[[0, 0, 40, 40]])
+    result = watcher.predict_regions(video, [region], fps=fps, start_s=2.0, end_s=2.5)
+    assert result.describe() == 'a: 5 frames'
+    with pytest.raises(TypeError, match='class that can be plotted in a row, got Seen'):
+        watcher.draw_regions(video, result, tmp_path / 'out')
+    (overlay,) = (tmp_path / 'out').iterdir()
+    corners = [frame.image[-60:, -60:].mean() for frame in iterate_frames(overlay)]
+    assert corners == pytest.approx([8 * number for number in range(20, 25)], abs=3)
+
+
+def test_what_cannot_be_read_again_cannot_be_drawn_on(watcher, frames, tmp_path):
+    result = watcher.predict(iter(frames), fps=10.0)
+    with pytest.raises(TypeError, match='as it is read again, got generator'):
+        watcher.draw((frame for frame in frames), result, tmp_path)
+
+
+def test_pictures_are_predicted_like_the_array_of_them(predictor, tmp_path):
+    folder, fps = hold_video(tmp_path, 'pictures')
+    images, _ = hold_video(tmp_path, 'array')
+    part = {'start_s': 0.5, 'end_s': 1.0}
+    assert predictor.predict(folder, fps=fps, **part) == predictor.predict(images, fps=fps, **part)
+    assert [*predictor.stream(folder, fps=fps)][-1] == predictor.predict(images, fps=fps)
+    with pytest.raises(ValueError, match='fps must be given for a folder of pictures'):
+        predictor.predict(folder)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmotion.inference.views import ViewMaker, check_window
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoFrame
+from mmotion.video.sources import open_source
 from tests.video_files import encode, paint, read_number
 
 SIZE = (36, 60)
@@ -72,8 +73,11 @@ def test_frames_are_resized_when_they_come() -> None:
 
 @pytest.mark.parametrize('from_file', [False, True], ids=['array', 'file'])
 def test_a_part_of_a_video(tmp_path: Path, from_file: bool) -> None:
-    video = encode(tmp_path / 'video.mp4') if from_file else np.stack([*map(paint, range(24))])
-    views = ViewMaker(build_steps(), None).make(video, 10, 12, 10.0)['packed']['inputs']
+    video = (
+        encode(tmp_path / 'video.mp4', fps=10) if from_file else np.stack([*map(paint, range(24))])
+    )
+    source = open_source(video, fps=None if from_file else 10.0)
+    views = ViewMaker(build_steps(), None).make(source, 10, 12)['packed']['inputs']
     assert views.shape == (3, 3, 4, 24, 24)
     for view in views.numpy():
         assert [read_number(image) for image in view.swapaxes(0, 1)] == [10, 12, 14, 17]

@@ -96,7 +96,7 @@ class RecordRanks(Hook):
 
 
 @PREDICTORS.register_module(force=True)
-class ToyPredictor(Predictor):
+class ToyPredictor(Predictor[RepetitionCount]):
     """Counts one repetition a frame."""
 
     def _predict_frames(self, frames, fps):
@@ -106,7 +106,7 @@ class ToyPredictor(Predictor):
     def _stream_frames(self, frames, fps):
         yield self._predict_frames(frames, fps)
 
-    def draw(self, video, result, out_dir, *, start_s=0.0, end_s=None):
+    def draw(self, video, result, out_dir):
         path = Path(out_dir) / f'{Path(video).stem}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from mmotion.video.files import find_videos, name_outputs
+from mmotion.video.files import find_sources, find_videos, name_outputs, name_video
+from tests.moving_boxes import write_pictures, write_video
 
 
 @pytest.fixture
@@ -44,3 +45,57 @@ def test_a_name_without_video_is_refused(files, name, message):
 def test_names_of_outputs_are_different():
     paths = [Path(p) for p in ('a/x.mp4', 'b/x.mp4', 'x_2.mp4', 'c/x.avi', 'y.mp4')]
     assert name_outputs(paths) == ['x', 'x_3', 'x_2', 'x_4', 'y']
+
+
+def test_videos_are_found_at_any_depth(tmp_path: Path) -> None:
+    write_video(tmp_path / 'mice' / 'one.mp4', 4)
+    write_pictures(tmp_path / 'mice' / 'two', 4)
+    write_pictures(tmp_path / '.hidden', 4)
+    (tmp_path / 'mice' / 'notes.txt').write_text('none')
+    (tmp_path / 'old.seq').write_bytes(b'\xed\xfe\x00\x00')
+    assert [*find_sources(tmp_path)] == ['mice/one.mp4', 'mice/two', 'old.seq']
+    assert [*find_sources(tmp_path, names='^mice/t')] == ['mice/two']
+    assert find_sources(tmp_path / 'mice' / 'two') == {'two': tmp_path / 'mice' / 'two'}
+    assert [*find_sources(tmp_path / 'mice' / 'one.mp4')] == ['one.mp4']
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"data_root must be a video.*got data_root='.*no'"):
+        find_sources(tmp_path / 'no')
+    write_pictures(tmp_path / 'a', 2)
+    with pytest.raises(FileNotFoundError, match=r"names must find .*names='x' for 'a' and 0 more"):
+        find_sources(tmp_path, names='x')
+    with pytest.raises(ValueError, match=r"names must be a regular expression, got names='\('"):
+        find_sources(tmp_path, names='(')
+
+
+def test_a_folder_whose_own_files_are_pictures_is_a_video(tmp_path: Path) -> None:
+    cage = write_pictures(tmp_path / 'cage', 2)
+    with pytest.raises(FileNotFoundError, match='a folder without any'):
+        find_videos([str(cage)])
+    assert find_videos([str(cage)], with_pictures=True) == [cage]
+    # where there is no video, all such folders below
+    arena = write_pictures(tmp_path / 'arena', 2)
+    assert find_videos([str(tmp_path)], with_pictures=True) == [arena, cage]
+    assert find_videos([f'{tmp_path}/*'], with_pictures=True) == [arena, cage]
+    # pictures beside videos are what was drawn of them
+    video = write_video(arena / 'a.mp4', 2)
+    assert find_videos([str(arena)], with_pictures=True) == [video]
+    assert find_videos([str(tmp_path)], with_pictures=True) == [video]
+    with pytest.raises(FileNotFoundError, match='a folder with videos or pictures or a pattern'):
+        find_videos([str(tmp_path / 'none')], with_pictures=True)
+
+
+@pytest.mark.parametrize(
+    ('video', 'name'),
+    [
+        pytest.param('a/b.c.mp4', 'b.c', id='file'),
+        pytest.param(Path('cage.1'), 'cage.1', id='folder'),
+        pytest.param('cage.1/.', 'cage.1', id='folder that is not named'),
+        pytest.param([], 'video', id='frames'),
+    ],
+)
+def test_name_of_a_video(tmp_path: Path, monkeypatch, video, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('cage.1').mkdir()
+    assert name_video(video) == name

@@ -1,16 +1,8 @@
 import itertools
 
-import numpy as np
 import pytest
 
-from mmotion.video.frames import open_frames, slide, take_chunks
-
-
-def test_time_and_index_count_from_the_beginning_of_the_video():
-    frames = np.zeros((10, 4, 4, 3), np.uint8)
-    selected, fps = open_frames(frames, fps=4.0, start_s=1.0)
-    first = next(selected)
-    assert (first.index, first.time_s, fps) == (4, 1.0, 4.0)
+from mmotion.video.frames import slide, take_chunks
 
 
 def test_take_chunks_asks_for_no_more_than_it_gives():

@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion predict`."""
     add_config_arguments(parser)
     parser.add_argument(
-        'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
+        'videos',
+        metavar='VIDEO',
+        nargs='+',
+        help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
+    )
+    parser.add_argument(
+        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
     )
     parser.add_argument(
         '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
@@ -124,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
-    from mmotion.inference.many_videos import predict_videos, stream_videos
+    from mmotion.inference.many_videos import Outputs, predict_videos, stream_videos
     from mmotion.video.files import find_videos
 
     if args.start < 0 or (args.end is not None and args.end <= args.start):
@@ -150,7 +156,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         raise ValueError(
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'
         )
-    videos = find_videos(args.videos)
+    videos = find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
     regions = []
@@ -159,17 +165,21 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
 
         regions = read_regions(args.regions)
     config = read_config(args.config, args.cfg_options, 'model', 'predictor')
-    from mmotion.inference import Predictor, load_model
+    from mmotion.inference import load_model
     from mmotion.registry import PREDICTORS
 
     kind = PREDICTORS.get(config.predictor.type)
-    if args.attention and kind.draw_attention is Predictor.draw_attention:
-        raise ValueError(
-            '--attention must be used with a model that has attention, got the predictor '
-            f'{kind.__name__}; leave it out'
-        )
-    if args.export:
-        kind.check_export(args.export)
+    outputs = Outputs(
+        out_dir=Path(args.out),
+        draw=args.draw,
+        attention=args.attention,
+        export=args.export,
+        provenance={
+            'config': str(config.filename),
+            'checkpoint': args.checkpoint or config.get('shipped_weights'),
+        },
+    )
+    outputs.check(kind)
     config.predictor.update(pop_part_options(args, PART))
     if args.detector:
         if 'detector' not in inspect.signature(kind).parameters:
@@ -184,22 +194,16 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         if lines is None:
             file.parent.mkdir(parents=True, exist_ok=True)
         with nullcontext(lines) if lines else file.open('w', encoding='utf-8') as target:
-            times = {'start_s': args.start, 'end_s': args.end}
+            times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
             return 1 if stream_videos(predictor, videos, target, **times) else 0
     failed = predict_videos(
         predictor,
         videos,
-        out_dir=args.out,
-        draw=args.draw,
-        attention=args.attention,
-        export=args.export,
+        outputs,
+        fps=args.fps,
         start_s=args.start,
         end_s=args.end,
         regions=regions,
         region_margin=margin,
-        provenance={
-            'config': str(config.filename),
-            'checkpoint': args.checkpoint or config.get('shipped_weights'),
-        },
     )
     return 1 if failed else 0

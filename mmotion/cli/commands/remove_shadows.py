@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     from mmotion.cli.shadow_removal import clean_video, write_preview
     from mmotion.transforms.shadows import METHODS, NUM_FRAMES, build_remover
-    from mmotion.video.sources import FrameSource, find_sources
+    from mmotion.video.files import find_sources
+    from mmotion.video.sources import open_source
 
     if args.method is None and not args.preview:
         raise ValueError('--method must be given without --preview, got none')
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
         try:
-            source = FrameSource(path, name)
+            source = open_source(path, name=name)
             if args.preview:
                 written = write_preview(source, args.out, chosen, num_frames=num_frames)
             else:

@@ -56,7 +56,7 @@ WRONG_USE = {
     ),
     'attention of a model without': (
         ['predict', TOY, 'clip.mp4', '--attention'],
-        'a model that has attention, got the predictor ToyPredictor; leave it out',
+        'attention must be drawn by a predictor of a model that has it, got ToyPredictor',
     ),
     'export of regions': (
         ['predict', TOY, 'clip.mp4', '--export', 'csv', '--regions', '0,0,20,20'],
@@ -64,7 +64,7 @@ WRONG_USE = {
     ),
     'export of a model without': (
         ['predict', TOY, 'clip.mp4', '--export', 'csv'],
-        "predictor must export ['csv'], got ToyPredictor; leave out --export",
+        "predictor must export ['csv'], got ToyPredictor; leave export out",
     ),
     'detector of a model without': (
         ['predict', TOY, 'clip.mp4', '--detector', 'mediapipe'],

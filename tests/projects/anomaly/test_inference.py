@@ -227,7 +227,7 @@ def test_bad_options(option: dict) -> None:
 def test_draw(video_file: Path, tmp_path: Path) -> None:
     predictor = build(make_config())
     result = predictor.predict(video_file, start_s=1.0)
-    files = predictor.draw(video_file, result, tmp_path / 'new', start_s=1.0)
+    files = predictor.draw(video_file, result, tmp_path / 'new')
     assert [file.name for file in files] == ['clip_overlay.mp4', 'clip_anomaly.png']
     assert inspect_video(files[0]).num_frames == 50
     assert all(file.stat().st_size > 1000 for file in files)

@@ -10,7 +10,7 @@ import pytest
 
 from mmotion.video import VideoError, clips
 from mmotion.video.clips import BrokenVideos
-from mmotion.video.sources import FrameSource
+from mmotion.video.sources import VideoSource, open_source
 from projects.bkind import data
 from projects.bkind.data import (
     FramePairs,
@@ -154,13 +154,13 @@ def test_still_pairs_are_found_and_their_share_is_said(tmp_path: Path, log: list
 
 def test_motion_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_half_still(tmp_path / 'v')
-    source, firsts = FrameSource(path, 'v'), np.arange(36)
+    source, firsts = open_source(path, name='v'), np.arange(36)
     motion, brightest = measure_motion(source, firsts, 4)
     assert motion.shape == (36,)
     # the box leaves 8 of 96 columns and enters 8, in 16 of 64 rows, by about 175 of 255
     assert motion[3] == pytest.approx(2 * 8 / 96 * 16 / 64 * 175 / 255, rel=0.15)
     assert brightest > 220
-    monkeypatch.setattr(FrameSource, 'read', lambda *_: pytest.fail('read again'))
+    monkeypatch.setattr(VideoSource, 'read', lambda *_: pytest.fail('read again'))
     again, also = measure_motion(source, firsts, 4)
     np.testing.assert_array_equal(again, motion)
     assert also == brightest
@@ -231,7 +231,7 @@ def test_kept_frames_are_those_that_would_be_read(tmp_path: Path, monkeypatch) -
     reading = make(tmp_path / 'a', **options)
     keeping = make(tmp_path / 'a', keep_size=32, **options)
     read = [reading[i] for i in range(len(reading))]
-    monkeypatch.setattr(FrameSource, 'read', lambda *_: pytest.fail('read again'))
+    monkeypatch.setattr(VideoSource, 'read', lambda *_: pytest.fail('read again'))
     for index, pair in enumerate(read):
         kept = keeping[index]
         np.testing.assert_array_equal(kept['imgs'], pair['imgs'])

@@ -14,8 +14,9 @@ from mmengine.structures import BaseDataElement
 from mmotion.cli import main
 from mmotion.inference import load_model
 from mmotion.registry import DATASETS, MODELS
-from mmotion.video import inspect_video
+from mmotion.video import inspect_video, read_frames
 from mmotion.video.writer import VideoWriter
+from projects.bkind.data import FramePairs
 
 SIZE = 32
 
@@ -228,6 +229,37 @@ def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypat
     assert re.search("formats must be among csv, .*, got 'sleap'", capsys.readouterr().err)
     assert main([*command, '--export', 'csv', '--regions', '0,0,40,40']) == 2
     assert '--export must come without --regions' in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
+    config, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config.dump(tmp_path / 'spot.py')
+    frames = make_frames(8)
+    (tmp_path / 'mice' / 'one').mkdir(parents=True)
+    for number, frame in enumerate(frames, start=1):
+        cv2.imwrite(f'mice/one/img_{number:03d}.png', frame)
+    # the data set finds it
+    assert len(FramePairs(data_root='mice', pipeline=[], gap_frames=2, step=1)) == 6
+    command = ['predict', 'spot.py', 'mice/one', '--out', 'out', '--device', 'cpu', '--draw']
+    assert main([*command, '--start', '0.2', '--fps', '10']) == 0
+    content = json.loads((tmp_path / 'out' / 'one.json').read_text())
+    assert (content['fps'], content['start_s']) == (10, 0.2)
+    assert content['frames'] == list(range(2, 8))
+    np.testing.assert_allclose(
+        np.array(content['keypoints'])[:, 0, 0], 14 + 2 * np.arange(6), atol=2
+    )
+    overlay = read_frames(tmp_path / 'out' / 'one_overlay.mp4', [0])[0]
+    # four times as large: the spot of frame 2 is from 11 to 17, that of frame 0 from 7 to 13
+    assert overlay[166:174, 60:68].mean() > 100 > overlay[166:174, 30:38].mean()
+    # so is a folder of such folders
+    assert main(['predict', 'spot.py', 'mice', *command[3:], '--fps', '10', '--out', 'new']) == 0
+    assert (tmp_path / 'new' / 'one.json').is_file()
+    # nobody knows the rate of pictures
+    capsys.readouterr()
+    assert main(command) == 1
+    assert 'fps must be given for a folder of pictures' in ''.join(capsys.readouterr())
 
 
 def test_regions_are_drawn_too(config, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoError
-from mmotion.video.sources import FrameSource
+from mmotion.video.sources import VideoSource, open_source
 from projects.bkind.labeled_data import FramePairsShapes
 from projects.bkind.transforms import Boxes, square_box
 from tests.moving_boxes import HEIGHT, WIDTH, draw_frames, write_pictures, write_video
@@ -121,7 +121,7 @@ def test_shadows_are_removed_with_what_the_video_shows(tmp_path: Path, pair) -> 
 def test_a_video_is_learned_once_and_some_are_remembered(tmp_path: Path, monkeypatch) -> None:
     learned = []
     monkeypatch.setattr(
-        FrameSource, 'sample', lambda self, n: learned.append(self.name) or draw_frames(n)
+        VideoSource, 'sample', lambda self, n: learned.append(self.name) or draw_frames(n)
     )
     videos = [str(write_pictures(tmp_path / f'{i}', 2)) for i in range(9)]
     remove = TRANSFORMS.build({'type': 'RemoveShadows', 'method': 'background', 'num_frames': 4})
@@ -161,12 +161,12 @@ def test_a_pair_is_packed_with_what_is_known_of_it(pair) -> None:
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> list[FrameSource]:
+def sources(tmp_path: Path) -> list[VideoSource]:
     write_video(tmp_path / 'a.mp4', 4)
     write_pictures(tmp_path / 'S1' / 'Walking-1' / 'imageSequence' / '54138969', 4)
     return [
-        FrameSource(tmp_path / 'a.mp4', 'a.mp4'),
-        FrameSource(tmp_path / 'S1/Walking-1/imageSequence/54138969', 's1'),
+        open_source(tmp_path / 'a.mp4', name='a.mp4'),
+        open_source(tmp_path / 'S1/Walking-1/imageSequence/54138969', name='s1'),
     ]
 
 

@@ -22,6 +22,7 @@ from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
 from projects.pose_sequence.inference import PosePredictor, cut_poses
 from projects.pose_sequence.results import PoseScores
+from tests.video_files import encode
 
 NAMES = ('left', 'right')
 WIDTH, HEIGHT, FPS = 200, 100, 10.0
@@ -259,7 +260,7 @@ def test_other_keypoints_than_those_of_the_training_are_refused(tmp_path):
 
 
 def test_a_video_needs_a_detector():
-    with pytest.raises(ValueError, match=r'must come with a detector .* add --detector NAME'):
+    with pytest.raises(ValueError, match=r'come with a detector .* got detector=None; name'):
         build(make_config()).predict(make_frames(WALK), fps=FPS)
 
 
@@ -314,11 +315,33 @@ def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):
     assert all(file.stat().st_size for file in files)
     assert inspect_video(files[0]).num_frames == 80
 
-    times = {'start_s': 1.0, 'end_s': 3.0}
     frames = make_frames(WALK)
-    result = predictor.predict(frames, fps=FPS, **times)
-    files = predictor.draw(frames, result, tmp_path, **times)
+    result = predictor.predict(frames, fps=FPS, start_s=1.0, end_s=3.0)
+    files = predictor.draw(frames, result, tmp_path)
     assert inspect_video(files[0]).num_frames == 20
+
+
+def test_a_part_of_a_video_of_varying_rate_is_drawn_from_its_first_frame(with_detector, tmp_path):
+    """Frames are counted here: the 16th of these is shown at 3.2 s, and not after 16 / 6.7 s."""
+    shades = [np.full((HEIGHT, WIDTH, 3), 4 * n, np.uint8) for n in range(24)]
+    shades[18][46:55, 16:25] = 255
+    times_ms = [*range(0, 480, 40), *range(3000, 3600, 50)]
+    path = encode(tmp_path / 'walk.mp4', shades, times_ms=times_ms)
+    predictor = with_detector(every=1)
+    result = predictor.predict(path, start_s=3.2)
+    assert (result.num_frames, result.poses.frame_indices[0]) == (8, 16)
+    drawn = [frame.image.mean() for frame in predictor._open_again(path, result)]
+    assert drawn == pytest.approx([image.mean() for image in shades[16:]], abs=2)
+    # by way of its keypoint file as well
+    write_poses(dataclasses.replace(result.poses, source=str(path)), tmp_path / 'walk.json')
+    again = predictor.predict(tmp_path / 'walk.json', start_s=result.start_s)
+    from_file = [f.image.mean() for f in predictor._open_again(tmp_path / 'walk.json', again)]
+    assert from_file == drawn
+
+
+def test_a_keypoint_file_has_its_own_rate(keypoint_file):
+    with pytest.raises(ValueError, match='fps must be left out for a file'):
+        build(make_config()).predict(keypoint_file, fps=FPS)
 
 
 def test_keypoints_that_were_read_from_an_array_are_drawn_on_black(with_detector, tmp_path):

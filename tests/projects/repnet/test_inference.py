@@ -11,7 +11,7 @@ from mmotion.inference import load_model
 from mmotion.regions import Region
 from mmotion.registry import TRANSFORMS
 from mmotion.video import VideoWriter, inspect_video, read_frames
-from mmotion.video.frames import open_frames
+from mmotion.video.sources import open_source
 from projects.repnet.inference import CHUNK_FRAMES, RepetitionPredictor
 from projects.repnet.results import RepetitionCount, RunningCount
 
@@ -162,8 +162,8 @@ def test_counting_options_are_the_models(make_predictor, make_video):
 
 def test_compare_frames_gives_the_first_window(shapes_predictor):
     frames = np.random.default_rng(0).integers(0, 256, (200, 64, 64, 3), dtype=np.uint8)
-    source, fps = open_frames(frames, fps=30.0)
-    matrix = shapes_predictor.compare_frames(source, fps=fps, stride=2)
+    source = open_source(frames, fps=30.0).frames()
+    matrix = shapes_predictor.compare_frames(source, fps=30.0, stride=2)
     tensor = torch.from_numpy(frames[:128:2]).permute(3, 0, 1, 2)[None] / 127.5 - 1
     with torch.no_grad():
         expected = shapes_predictor.model(tensor).similarity[0]
@@ -173,13 +173,13 @@ def test_compare_frames_gives_the_first_window(shapes_predictor):
 
 
 def test_compare_frames_of_a_short_video(shapes_predictor):
-    source, fps = open_frames(np.zeros((10, 64, 64, 3), np.uint8), fps=30.0)
-    assert shapes_predictor.compare_frames(source, fps=fps).shape == (10, 10)
+    source = open_source(np.zeros((10, 64, 64, 3), np.uint8), fps=30.0).frames()
+    assert shapes_predictor.compare_frames(source, fps=30.0).shape == (10, 10)
 
 
 def test_draw(shapes_predictor, video_file, tmp_path):
     result = shapes_predictor.predict(video_file, start_s=1.0)
-    files = shapes_predictor.draw(video_file, result, tmp_path / 'new', start_s=1.0)
+    files = shapes_predictor.draw(video_file, result, tmp_path / 'new')
     assert [file.name for file in files] == [
         'discs_overlay.mp4',
         'discs_counts.png',
@@ -190,6 +190,32 @@ def test_draw(shapes_predictor, video_file, tmp_path):
     assert (info.num_frames, info.fps, info.height) == (75, 25.0, 288)
     assert all(file.stat().st_size > 1000 for file in files)
     assert len(list((tmp_path / 'new').iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ('times', 'numbers'),
+    [
+        # windows of 64 frames at stride 1
+        pytest.param({}, range(18, 82), id='middle of the video'),
+        pytest.param({'start_s': 1.0}, range(31, 95), id='middle of a part'),
+        pytest.param({'start_s': 1.0, 'end_s': 2.0}, range(25, 50), id='a part that is short'),
+    ],
+)
+def test_similarity_is_of_the_frames_that_were_predicted(
+    make_predictor, tmp_path, monkeypatch, times, numbers
+):
+    frames = np.zeros((100, 8, 8, 3), np.uint8)
+    frames[..., 0] = np.arange(100)[:, None, None]
+    predictor = make_predictor(strides=(1,))
+    seen = []
+
+    def note(frames, **_):
+        seen.extend(frame.index for frame in itertools.islice(frames, 64))
+        return np.eye(4, dtype=np.float32)
+
+    monkeypatch.setattr(predictor, 'compare_frames', note)
+    predictor.draw(frames, predictor.predict(frames, fps=25.0, **times), tmp_path)
+    assert seen == list(numbers)
 
 
 def test_draw_an_array(shapes_predictor, tmp_path):

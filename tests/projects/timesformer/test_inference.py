@@ -3,6 +3,7 @@ import json
 import re
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from mmotion.inference import load_model
 from mmotion.registry import MODELS
 from mmotion.structures.actions import RunningScores
 from mmotion.video import VideoWriter, inspect_video, read_frames
-from mmotion.video.frames import open_frames
+from mmotion.video.sources import open_source
 from projects.timesformer.data import ActionDataset
 from projects.timesformer.inference import ActionPredictor
 
@@ -260,7 +261,7 @@ def test_names_of_classes(tmp_path, monkeypatch, checkpoint, classes, names):
 def test_draw(make_predictor, video_file, tmp_path):
     predictor = make_predictor()
     result = predictor.predict(video_file, start_s=1.0)
-    files = predictor.draw(video_file, result, tmp_path / 'new', start_s=1.0)
+    files = predictor.draw(video_file, result, tmp_path / 'new')
     assert [file.name for file in files] == ['clip_overlay.mp4', 'clip_actions.png']
     assert inspect_video(files[0]).num_frames == 50
     assert all(file.stat().st_size > 1000 for file in files)
@@ -281,9 +282,35 @@ def test_draw_attention(make_predictor, tmp_path, num_frames):
     assert picture.stat().st_size > 1000
 
 
+def test_attention_is_drawn_on_the_frames_that_were_predicted(make_predictor, tmp_path):
+    """Half of the video is dark and half bright; the part is bright."""
+    levels = np.repeat([20, 220], 30)[:, None, None, None]
+    frames = np.broadcast_to(levels, (60, 36, 60, 3)).astype(np.uint8)
+    predictor = make_predictor()
+    result = predictor.predict(frames, fps=10.0, start_s=3.0, end_s=4.5)
+    video, _ = predictor.draw_attention(frames, result, tmp_path)
+    images = read_frames(video, np.arange(15))
+    assert inspect_video(video).num_frames == 15
+    # the lower right is cold: the image in grey, in part
+    assert (images[:, -20:, -20:].mean((1, 2, 3)) > 100).all()
+
+
+def test_a_folder_of_pictures_is_predicted_like_its_array(make_predictor, tmp_path):
+    frames = make_frames(30)
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), frame[..., ::-1])
+    predictor = make_predictor(sampling={'num_clips': 5})
+    part = {'fps': 10.0, 'start_s': 0.5, 'end_s': 2.5}
+    result = predictor.predict(tmp_path, **part)
+    same = predictor.predict(frames, **part)
+    assert result.views == same.views == '5 clips x 3 crops of 4x24x24'
+    np.testing.assert_array_equal(result.scores, same.scores)
+    np.testing.assert_array_equal(result.window_scores, same.window_scores)
+
+
 def test_attention_is_of_the_frames_that_are_looked_at(make_predictor):
-    frames, fps = open_frames(make_frames(14), fps=10.0)
-    source = make_predictor()._attend(frames, fps)
+    frames = open_source(make_frames(14), fps=10.0).frames()
+    source = make_predictor()._attend(frames, 10.0)
     # frames 0, 2, 4 and 7 of windows of 8, the last of which has frames 6 to 13
     assert [heat.index for heat in source] == [0, 2, 4, 7, 8, 10, 13]
 
