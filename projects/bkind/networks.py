@@ -139,7 +139,7 @@ class PoseDecoder(nn.Module):
         for lateral, raising, feature in zip(self.laterals[1:], self.raises, finer, strict=True):
             conv, norm = raising.children()
             level = lateral(feature) + norm(enlarge(conv(level), feature.shape[2:]))
-        return self.predict(level, level.shape[2:])
+        return self.predict(level)
 
     def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
         """Leave out the predictors of other levels, which weights of the reference have.
@@ -169,12 +169,9 @@ class HeatMapHead(nn.Module):
         self.conv = nn.Conv2d(in_channels, num_keypoints, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(num_keypoints)
 
-    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
-        """Features (B, in_channels, rows, columns) to logits (B, K, *size)."""
-        logits = self.conv(self.reduce(x))
-        if logits.shape[2:] != torch.Size(size):
-            logits = enlarge(logits, size)
-        return self.norm(logits)
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, in_channels, rows, columns) to logits (B, K, rows, columns)."""
+        return self.norm(self.conv(self.reduce(x)))
 
 
 class KeypointEncoder(nn.Module):

@@ -52,7 +52,7 @@ class ReferencePoseDecoder(PoseDecoder):
     def __init__(self, *, channels: Sequence[int], num_keypoints: int, width: int = 256) -> None:
         super().__init__(channels=channels, num_keypoints=num_keypoints, width=width)
         self.unused = nn.ModuleList(
-            HeatMapHead(in_channels=width, num_keypoints=num_keypoints) for _ in channels[1:]
+            ReferenceHead(in_channels=width, num_keypoints=num_keypoints) for _ in channels[1:]
         )
 
     @classmethod
@@ -76,12 +76,20 @@ class ReferencePoseDecoder(PoseDecoder):
         size = levels[-1].shape[2:]
         for head, level in zip(self.unused, levels[:-1], strict=True):
             head(level, size)
-        return self.predict(levels[-1], size)
+        return self.predict(levels[-1])
 
     def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
         """All of them: nothing is left out here."""
         del prefix
         return dict(state_dict)
+
+
+class ReferenceHead(HeatMapHead):
+    """`HeatMapHead` of a coarse level, whose maps are enlarged to (rows, columns) `size`."""
+
+    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        """As of `HeatMapHead`, but in the new size."""
+        return self.norm(enlarge(self.conv(self.reduce(x)), size))
 
 
 class ReferenceBlock(DecoderBlock):
