@@ -20,8 +20,11 @@ from typing import NamedTuple
 
 import pytest
 
+from mmotion.cli.discovery import find_commands
+from mmotion.cli.scripts import find_scripts
+
 CHECKOUT = Path(__file__).resolve().parents[1]
-BUNDLED = ('projects', 'configs')
+BUNDLED = ('projects', 'configs', 'tools')
 CONFIG = 'example_project_dots'
 
 
@@ -123,7 +126,7 @@ def test_sdist_holds_what_is_needed_to_build_test_and_read_it(distribution: Dist
     with tarfile.open(distribution.sdist) as sdist:
         names = {name.partition('/')[2] for name in sdist.getnames()}
 
-    folders = ('mmotion', *BUNDLED, 'tests', 'docs', 'tools', 'requirements')
+    folders = ('mmotion', *BUNDLED, 'tests', 'docs', 'requirements')
     wanted = {name for folder in folders for name in list_files(folder)}
     assert wanted | {'LICENSE', 'Makefile', 'README.md', 'CHANGELOG.md'} <= names
 
@@ -141,6 +144,33 @@ def test_installed_wheel_passes_the_doctor(environment: Environment, tmp_path: P
     report = environment.run('mmotion', 'doctor', cwd=tmp_path)
 
     assert 'ok      opencv' in report
+
+
+def test_installed_wheel_has_every_command(environment: Environment, tmp_path: Path) -> None:
+    text = environment.run('mmotion', '--help', cwd=tmp_path)
+    listed = {line.split()[0] for line in text.splitlines() if line.startswith('  ')}
+    assert {*find_commands()} <= listed
+    # of the core, of a system, and a script
+    for command in (['flops'], ['convert-keypoints'], ['prepare', 'ucf-sports']):
+        text = environment.run('mmotion', *command, '--help', cwd=tmp_path)
+        assert text.startswith(f'usage: mmotion {" ".join(command)} ')
+    scripts = environment.run('mmotion', 'tool', cwd=tmp_path)
+    assert {line.split()[0] for line in scripts.splitlines()} == {*find_scripts()}
+
+
+def test_installed_wheel_prints_a_config_and_its_data(
+    environment: Environment, tmp_path: Path
+) -> None:
+    text = environment.run('mmotion', 'print-config', CONFIG, '--keys', 'model', cwd=tmp_path)
+    assert text.startswith('model = dict(')
+    environment.run('mmotion', 'browse-dataset', CONFIG, '-n', '1', cwd=tmp_path)
+    assert (tmp_path / 'browse' / f'{CONFIG}_train.png').is_file()
+    # a door of MMAction2's name, which finds the installed package
+    door = environment.site_packages / 'mmotion' / 'bundle' / 'tools' / 'analysis'
+    door_text = environment.run(
+        'python', str(door / 'print_config.py'), CONFIG, '--keys', 'model', cwd=tmp_path
+    )
+    assert door_text == text
 
 
 def test_installed_wheel_imports_projects_from_the_bundle(

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,24 @@ def test_what_reaches_the_launcher(tmp_path, name, arguments, environment, comma
         text=True,
     )
     assert done.stdout.strip() == command.format(tools=TOOLS)
+
+
+@pytest.mark.parametrize(
+    ('door', 'command'),
+    [
+        ('train.py', 'train'),
+        ('test.py', 'test'),
+        ('analysis/print_config.py', 'print-config'),
+        ('analysis/browse_dataset.py', 'browse-dataset'),
+        ('analysis/analyze_logs.py', 'analyze-logs'),
+    ],
+)
+def test_a_door_leads_to_its_command_without_an_installation(tmp_path, door, command):
+    environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    # -S: no site-packages, where mmotion may be installed; help needs none of them
+    command_line = [sys.executable, '-S', TOOLS / door, '--help']
+    done = subprocess.run(
+        command_line, env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'usage: mmotion {command} ')

@@ -114,7 +114,7 @@ def test_shadows_are_removed_with_what_the_video_shows(tmp_path: Path, pair) -> 
     assert not changed[0][50:, 60:].any()
     single = {'imgs': sample['imgs'][:1], 'video': ''}
     assert apply(single, 'RemoveShadows', method='filter')['imgs'][0].shape == (HEIGHT, WIDTH, 3)
-    with pytest.raises(ValueError, match=r"method='background' must know the whole video.*tools/d"):
+    with pytest.raises(ValueError, match=r"'background' must know the whole video.*mmotion re"):
         apply(single, 'RemoveShadows', method='background')
 
 
