@@ -157,13 +157,13 @@ class MediapipeDetector:
             raise FileNotFoundError(
                 'detector mediapipe must have a model file, got none; download a Pose Landmarker '
                 'bundle such as pose_landmarker_full.task (its models are listed at '
-                'https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker) and pass '
-                '--model-path FILE'
+                'https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker) and name '
+                'it by model_path'
             )
         if device not in (None, 'cpu', 'cuda'):
             raise ValueError(
-                f"device must be 'cpu' or 'cuda' for mediapipe, got device={device!r}; leave out "
-                '--device'
+                f"device must be 'cpu' or 'cuda' for mediapipe, got device={device!r}; give "
+                'none to take the CPU'
             )
         self._mediapipe = _import('mediapipe', 'pip install "mmotion[pose]"')
         tasks = importlib.import_module('mediapipe.tasks.python')
@@ -184,7 +184,7 @@ class MediapipeDetector:
             raise ValueError(
                 'model_path must be a Pose Landmarker bundle (.task) that mediapipe can run on '
                 f'the device, got model_path={model_path} and device={device!r}: {error}; '
-                'download the file again, or leave out --device'
+                'download the file again, or give no device'
             ) from error
         self.name = f'mediapipe {model_path.name}'
 
@@ -235,7 +235,7 @@ class RtmlibDetector:
             # onnxruntime would go on without
             raise ValueError(
                 f'device must be there for onnxruntime, got device={device!r}; '
-                'pip install onnxruntime-gpu in place of onnxruntime, or leave out --device'
+                'pip install onnxruntime-gpu in place of onnxruntime, or give no device'
             )
         options = {'backend': 'onnxruntime', 'device': device}
         self.max_persons = max_persons
@@ -262,7 +262,7 @@ class RtmlibDetector:
             raise OSError(
                 f'the models of rtmlib must be given or downloaded, got {error}; put a YOLOX and '
                 'an RTMPose model (.onnx, see https://github.com/Tau-J/rtmlib) into a folder and '
-                'pass --model-path FOLDER'
+                'name it by model_path'
             ) from error
         except Exception as error:
             # onnxruntime has exceptions of its own, derived from Exception alone
@@ -334,8 +334,8 @@ def build_detector(
     check_at_least('max_persons', max_persons, 1)
     if model_path is not None and not Path(model_path).expanduser().exists():
         raise FileNotFoundError(
-            f'model_path must be a file that is there, got {os.fspath(model_path)!r}; correct '
-            '--model-path'
+            f'model_path must be a file that is there, got {os.fspath(model_path)!r}; check '
+            'its spelling'
         )
     path = None if model_path is None else Path(model_path).expanduser()
     return DETECTORS[name](model_path=path, device=device, max_persons=max_persons)
@@ -375,7 +375,7 @@ def _download(weights: 'WeightsEnum') -> dict[str, Any]:
     except (OSError, RuntimeError) as error:
         raise OSError(
             f'the weights of Keypoint R-CNN must be given or downloaded, got {error}; take '
-            f'{weights.url} from a machine with network and pass --model-path FILE'
+            f'{weights.url} from a machine with network and name it by model_path'
         ) from error
 
 

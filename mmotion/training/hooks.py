@@ -230,7 +230,7 @@ class ShowResultsHook(Hook):
             if 'pred' not in sample:
                 raise ValueError(
                     'a data sample must have its result in the field pred to be drawn, got the '
-                    f'fields {", ".join(sample.keys())}; leave out --show-dir'
+                    f'fields {", ".join(sample.keys())}; leave out ShowResultsHook'
                 )
             index = self.num_samples * world_size + rank
             self.num_samples += 1

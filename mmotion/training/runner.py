@@ -256,7 +256,7 @@ def _choose_precision(config: Config, amp: bool) -> None:
     if amp and given not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
         raise ValueError(
             'optim_wrapper must be an OptimWrapper for mixed precision, got '
-            f'optim_wrapper.type={given!r}; leave out --amp'
+            f'optim_wrapper.type={given!r}; leave out amp'
         )
     if torch.cuda.is_available():
         if amp and given == 'OptimWrapper':

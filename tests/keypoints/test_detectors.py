@@ -68,7 +68,7 @@ def test_without_network_it_is_said_what_to_do(monkeypatch):
         raise URLError('no network')
 
     monkeypatch.setattr(KeypointRCNN_ResNet50_FPN_Weights, 'get_state_dict', fail)
-    with pytest.raises(OSError, match=r'no network.*; take http\S+\.pth .* pass --model-path FILE'):
+    with pytest.raises(OSError, match=r'no network.*; take http\S+\.pth .* name it by model_path'):
         build_detector('keypoint_rcnn')
 
 
@@ -82,7 +82,7 @@ def test_wrong_weights_and_devices(weights, tmp_path):
 
 @pytest.mark.parametrize('name', DETECTORS)
 def test_a_file_that_is_not_there(name):
-    with pytest.raises(FileNotFoundError, match=r"got 'no\.model'; correct --model-path"):
+    with pytest.raises(FileNotFoundError, match=r"got 'no\.model'; check its spelling"):
         build_detector(name, 'no.model')
 
 
@@ -95,7 +95,7 @@ def test_wrong_use():
 
 
 def test_mediapipe_must_have_a_file():
-    message = r'got none; download a Pose Landmarker bundle .* pass --model-path FILE'
+    message = r'got none; download a Pose Landmarker bundle .* name it by model_path'
     with pytest.raises(FileNotFoundError, match=message):
         build_detector('mediapipe')
 
@@ -263,5 +263,5 @@ def test_wrong_use_of_rtmlib(tmp_path):
         build_detector('rtmlib', put(tmp_path, 'rtmo.onnx') / 'rtmo.onnx', 'tpu9')
     with pytest.raises(ValueError, match="there for onnxruntime, got device='cuda:1'; pip install"):
         build_detector('rtmlib', tmp_path / 'rtmo.onnx', 'cuda:1')
-    with pytest.raises(OSError, match=r'got no network; .* pass --model-path FOLDER'):
+    with pytest.raises(OSError, match=r'got no network; .* name it by model_path'):
         build_detector('rtmlib')

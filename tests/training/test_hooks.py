@@ -171,7 +171,7 @@ def test_results_are_drawn(tmp_path):
 def test_a_sample_without_result_cannot_be_drawn(tmp_path):
     hook = hooks.ShowResultsHook(out_dir=str(tmp_path))
     sample = hooks.BaseDataElement(pred_scores=torch.zeros(2))
-    with pytest.raises(ValueError, match='got the fields pred_scores; leave out --show-dir'):
+    with pytest.raises(ValueError, match='got the fields pred_scores; leave out ShowResultsHook'):
         hook.after_test_iter(FakeRunner(), 0, outputs=[sample])
 
 

@@ -37,7 +37,7 @@ WRONG_USE = {
     'scale without base': (['train', TOY, '--auto-scale-lr'], 'add auto_scale_lr = dict('),
     'amp with a wrapper': (
         ['train', TOY, '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper'],
-        "got optim_wrapper.type='ApexOptimWrapper'; leave out --amp",
+        "got optim_wrapper.type='ApexOptimWrapper'; leave out amp",
     ),
     'torchrun is missing': (
         ['train', TOY, '--launcher', 'pytorch'],
