@@ -241,7 +241,7 @@ def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
     for number, frame in enumerate(frames, start=1):
         cv2.imwrite(f'mice/one/img_{number:03d}.png', frame)
     # the data set finds it
-    assert len(FramePairs(data_root='mice', pipeline=[], gap_frames=2, step=1)) == 6
+    assert len(FramePairs(data_root='mice', pipeline=[], gap_frames=2)) == 6
     command = ['predict', 'spot.py', 'mice/one', '--out', 'out', '--device', 'cpu', '--draw']
     assert main([*command, '--start', '0.2', '--fps', '10']) == 0
     content = json.loads((tmp_path / 'out' / 'one.json').read_text())
