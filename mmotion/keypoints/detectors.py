@@ -25,19 +25,17 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops import FrozenBatchNorm2d
 
-from mmotion.checkpoint import load_weights
 from mmotion.checks import check_at_least, check_choice, choose_device
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 DEFAULT_DETECTOR = 'keypoint_rcnn'
 MAX_PERSONS = 5
@@ -84,6 +82,13 @@ class KeypointRCNNDetector:
     skeleton = COCO17
 
     def __init__(self, *, model_path: Path | None, device: str | None, max_persons: int) -> None:
+        # slow to import, as all of torch is, and what reads keypoints needs none of it
+        from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
+        from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+        from torchvision.ops import FrozenBatchNorm2d
+
+        from mmotion.checkpoint.weights import load_weights
+
         self.device = choose_device(device)
         # as torchvision's own builder does with these weights, but that one needs the network
         norm_layer: Any = partial(FrozenBatchNorm2d, eps=0.0)
@@ -104,13 +109,15 @@ class KeypointRCNNDetector:
             self.model.load_state_dict(_download(weights))
         self.model.to(self.device).eval()
 
-    @torch.inference_mode()
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
         """See `PoseDetector.detect`."""
+        import torch
+
         if not images:
             return []
         batch = [torch.tensor(image, device=self.device) for image in images]
-        outputs = self.model([image.permute(2, 0, 1) / 255 for image in batch])
+        with torch.inference_mode():
+            outputs = self.model([image.permute(2, 0, 1) / 255 for image in batch])
         return [
             [
                 _make_person(points[:, :2], scores, score=score, box=box)
@@ -361,7 +368,7 @@ def _import(package: str, remedy: str) -> ModuleType:
         ) from error
 
 
-def _download(weights: KeypointRCNN_ResNet50_FPN_Weights) -> dict[str, Any]:
+def _download(weights: 'WeightsEnum') -> dict[str, Any]:
     """Let torchvision load its weights from its cache or the network."""
     try:
         return dict(weights.get_state_dict(progress=True, check_hash=True))

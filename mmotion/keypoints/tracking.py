@@ -18,10 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from torchvision.ops import box_iou
 
 from mmotion.checks import check_at_least, check_choice, check_range
 from mmotion.keypoints.poses import Person
@@ -89,6 +86,9 @@ class PoseTracker:
         Returns:
             The same, in the same order, with `track` set.
         """
+        # slow to import, and keypoint files, which describe tracks, need none of it
+        from scipy.optimize import linear_sum_assignment
+
         boxes = np.array([find_box(person) for person in people]).reshape(-1, 4)
         expected = np.array([track.expect() for track in self._tracks]).reshape(-1, 4)
         overlap = measure_iou(_enlarge(expected), _enlarge(boxes))
@@ -161,6 +161,10 @@ def measure_iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> ND
         >>> measure_iou(np.array([[0.0, 0, 2, 2]]), others).round(3)
         array([[0.333, 0.   ]])
     """
+    # slow to import, as in `PoseTracker.update`
+    import torch
+    from torchvision.ops import box_iou
+
     one, other = (torch.from_numpy(group.astype(np.float64)) for group in (boxes, others))
     return box_iou(one, other).nan_to_num(0).numpy()
 

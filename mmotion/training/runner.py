@@ -7,15 +7,12 @@ a GPU.
 
 import copy
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
@@ -42,20 +39,8 @@ from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
 from mmotion.training import hooks  # noqa: F401
 from mmotion.training.models import unwrap_model
-from mmotion.transforms import samplers  # noqa: F401
+from mmotion.training.processes import start_processes
 
-LAUNCHERS = ('none', 'pytorch', 'slurm')
-# launcher: what starts its processes, where it tells rank, world size and local rank
-_STARTED_BY = {
-    'pytorch': (
-        'torchrun --nproc-per-node GPUS -m mmotion.cli',
-        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-    ),
-    'slurm': (
-        'srun --ntasks GPUS python -m mmotion.cli',
-        ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    ),
-}
 # of the runners of this process
 _timestamps: set[str] = set()
 # what training writes beside the weights
@@ -192,6 +177,8 @@ def build_runner(
 ) -> MMEngineRunner:
     """Build the runner of a config; an argument that is given wins over the config.
 
+    The arguments are the flags of `mmotion train` and `mmotion test`, one each.
+
     Args:
         config: The config, or its path or name. It is not changed.
         work_dir: Folder for logs and checkpoints; without it and without `work_dir` in the config,
@@ -202,7 +189,8 @@ def build_runner(
         amp: Train in mixed precision: float16 with loss scaling on a GPU, bfloat16 without.
         compile: Compile the training step with `torch.compile`.
         seed: Seed of all random numbers; 0 if the config has none either.
-        launcher: What started the processes of a distributed run, one of `LAUNCHERS`.
+        launcher: What started the processes of a distributed run, one of
+            `mmotion.training.processes.LAUNCHERS`.
         auto_scale_lr: Scale the learning rate by batch size over `auto_scale_lr.base_batch_size`.
         validate: Whether to validate during training.
 
@@ -233,14 +221,8 @@ def build_runner(
     _share_cores(config)
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
-    _start_processes(config)
+    start_processes(config)
     return Runner.from_cfg(config)
-
-
-def stop_processes() -> None:
-    """Leave the process group at the end of a distributed run; does nothing in any other."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _enable_auto_scale_lr(config: Config) -> None:
@@ -308,31 +290,3 @@ def _choose_checkpoint(
     source = config.get('load_from')
     if source and '://' not in source:
         config.load_from = str(check_checkpoint_file(source))
-
-
-def _start_processes(config: Config) -> None:
-    """Start the process group with gloo where there is no GPU, as mmengine needs one to do so."""
-    if config.launcher not in LAUNCHERS:
-        raise ValueError(
-            f'launcher must be one of {", ".join(LAUNCHERS)}, got launcher={config.launcher!r}'
-        )
-    if config.launcher == 'none':
-        return
-    starter, names = _STARTED_BY[config.launcher]
-    missing = [name for name in names if name not in os.environ]
-    if missing:
-        raise ValueError(
-            f'launcher={config.launcher!r} must be started by {starter.split()[0]}, got no '
-            f'environment variable {", ".join(missing)}; type {starter} in place of mmotion'
-        )
-    if torch.cuda.is_available() or torch.distributed.is_initialized():
-        return
-    given = [os.environ[name] for name in names]
-    os.environ.update(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), given, strict=True))
-    os.environ.setdefault('MASTER_PORT', '29500')
-    if 'MASTER_ADDR' not in os.environ:
-        command = ['scontrol', 'show', 'hostnames', os.environ.get('SLURM_NODELIST', '')]
-        hosts = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        os.environ['MASTER_ADDR'] = hosts.split()[0]
-    timeout = (config.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout', 1800)
-    torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))

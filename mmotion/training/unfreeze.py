@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from mmotion.checks import check_at_least
 from mmotion.registry import HOOKS
 from mmotion.training.models import unwrap_model
 
@@ -44,11 +45,10 @@ class UnfreezeStage:
     last: int | None = None
 
     def __post_init__(self) -> None:
-        if self.epoch < 0:
-            raise ValueError(f'epoch must not be negative, got epoch={self.epoch}')
+        check_at_least('epoch', self.epoch, 0)
         _check_patterns(f'patterns of {self}', self.patterns)
-        if self.last is not None and self.last < 1:
-            raise ValueError(f'last must be at least 1, got last={self.last}')
+        if self.last is not None:
+            check_at_least('last', self.last, 1)
 
     def __str__(self) -> str:
         return f'the stage of epoch={self.epoch}'

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
+from mmotion.checks import check_at_least, check_range
 from mmotion.registry import TRANSFORMS
 
 from .transforms import find_center, find_size, resample
@@ -32,7 +33,8 @@ class ReverseSequence(BaseTransform):
     """
 
     def __init__(self, *, prob: float = 0.5) -> None:
-        self.prob = _check_range('prob', prob, 0, 1)
+        check_range('prob', prob, 0, 1)
+        self.prob = prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Turn `keypoints` and `scores` around."""
@@ -54,7 +56,8 @@ class JitterPose(BaseTransform):
     """
 
     def __init__(self, *, std: float = 0.02) -> None:
-        self.std = _check_range('std', std, 0, np.inf)
+        check_at_least('std', std, 0)
+        self.std = std
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change `keypoints`."""
@@ -76,8 +79,7 @@ class CropSequence(BaseTransform):
     """
 
     def __init__(self, *, min_share: float = 0.5) -> None:
-        if not 0 < min_share <= 1:
-            raise ValueError(f'min_share must be in (0, 1], got min_share={min_share}')
+        check_range('min_share', min_share, 0, 1, ends='(]')
         self.min_share = min_share
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +108,8 @@ class MirrorPose(BaseTransform):
     """
 
     def __init__(self, *, prob: float = 0.5) -> None:
-        self.prob = _check_range('prob', prob, 0, 1)
+        check_range('prob', prob, 0, 1)
+        self.prob = prob
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change `keypoints` and `scores`."""
@@ -131,7 +134,8 @@ class RotatePose(BaseTransform):
     """
 
     def __init__(self, *, max_deg: float = 15.0) -> None:
-        self.max_deg = _check_range('max_deg', max_deg, 0, 180)
+        check_range('max_deg', max_deg, 0, 180)
+        self.max_deg = max_deg
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change `keypoints`."""
@@ -156,7 +160,8 @@ class WarpTime(BaseTransform):
     """
 
     def __init__(self, *, max_speed: float = 1.5) -> None:
-        self.max_speed = _check_range('max_speed', max_speed, 1, np.inf)
+        check_at_least('max_speed', max_speed, 1)
+        self.max_speed = max_speed
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change `keypoints` and `scores`."""
@@ -187,10 +192,8 @@ class ReshapeBody(BaseTransform):
     """
 
     def __init__(self, *, offset_std: float = 0.3, max_stretch: float = 1.2) -> None:
-        if not 0 <= offset_std < np.inf:
-            raise ValueError(f'offset_std must be at least 0, got offset_std={offset_std}')
-        if not 1 <= max_stretch < np.inf:
-            raise ValueError(f'max_stretch must be at least 1, got max_stretch={max_stretch}')
+        check_at_least('offset_std', offset_std, 0)
+        check_at_least('max_stretch', max_stretch, 1)
         self.offset_std = offset_std
         self.max_stretch = max_stretch
 
@@ -203,10 +206,3 @@ class ReshapeBody(BaseTransform):
         moved = (keypoints - center) * stretch + find_size(keypoints) * offsets
         results['keypoints'] = (moved + center).astype(np.float32)
         return results
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> float:
-    if not low <= value <= high:
-        limits = f'at least {low}' if np.isinf(high) else f'in [{low}, {high}]'
-        raise ValueError(f'{name} must be {limits}, got {name}={value}')
-    return value

@@ -18,6 +18,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmotion.checks import check_choice, check_range
 from mmotion.keypoints.skeletons import SKELETONS
 from mmotion.registry import DATASETS
 
@@ -48,10 +49,8 @@ class SequenceSubset:
     min_det_threshold: int = 8
 
     def __post_init__(self) -> None:
-        if self.split not in (None, 'train', 'val'):
-            raise ValueError(f"split must be 'train', 'val' or None, got split={self.split!r}")
-        if not 0 < self.val_share <= 0.5:
-            raise ValueError(f'val_share must be in (0, 0.5], got val_share={self.val_share}')
+        check_choice('split', self.split, ('train', 'val', None))
+        check_range('val_share', self.val_share, 0, 0.5, ends='(]')
 
     def choose(self, sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Keep the sequences of the split, in their order."""
@@ -104,10 +103,8 @@ class KeypointSequenceDataset(BaseDataset):
         subset: dict[str, Any] | None = None,
         test_mode: bool = False,
     ) -> None:
-        if skeleton is not None and skeleton not in SKELETONS:
-            raise ValueError(
-                f'skeleton must be one of {", ".join(SKELETONS)}, got skeleton={skeleton!r}'
-            )
+        if skeleton is not None:
+            check_choice('skeleton', skeleton, SKELETONS)
         self.skeleton = None if skeleton is None else SKELETONS[skeleton]
         self.subset = SequenceSubset(**(subset or {}))
         self._origin = ann_file or data_root

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmotion.checks import check_at_least, check_range
 from mmotion.registry import MODELS
 
 # x, y, confidence
@@ -125,8 +126,10 @@ class LSTMEncoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_at_least_one(num_points=num_points, hidden_dim=hidden_dim, num_layers=num_layers)
-        check_dropout(dropout)
+        check_at_least('num_points', num_points, 1)
+        check_at_least('hidden_dim', hidden_dim, 1)
+        check_at_least('num_layers', num_layers, 1)
+        check_range('dropout', dropout, 0, 1, ends='[)')
         self.dropout = dropout
         self.embed_dim = 2 * hidden_dim if bidirectional else hidden_dim
         self.embed = StepEmbedding(num_points=num_points, dim=hidden_dim)
@@ -243,12 +246,10 @@ class ConvLSTMEncoder(nn.Module):
         filter_size: int = 3,
     ) -> None:
         super().__init__()
-        check_at_least_one(
-            num_points=num_points,
-            n_steps=n_steps,
-            n_length=n_length,
-            num_conv_filter=num_conv_filter,
-        )
+        check_at_least('num_points', num_points, 1)
+        check_at_least('n_steps', n_steps, 1)
+        check_at_least('n_length', n_length, 1)
+        check_at_least('num_conv_filter', num_conv_filter, 1)
         self.n_steps = n_steps
         self.n_length = n_length
         self.embed_dim = num_conv_filter
@@ -327,10 +328,11 @@ class TransformerEncoder(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_at_least_one(
-            num_points=num_points, embed_dim=embed_dim, depth=depth, num_heads=num_heads
-        )
-        check_dropout(dropout)
+        check_at_least('num_points', num_points, 1)
+        check_at_least('embed_dim', embed_dim, 1)
+        check_at_least('depth', depth, 1)
+        check_at_least('num_heads', num_heads, 1)
+        check_range('dropout', dropout, 0, 1, ends='[)')
         if embed_dim % 2 or embed_dim % num_heads:
             raise ValueError(
                 f'embed_dim must be even and a multiple of num_heads, got {embed_dim=} and '
@@ -372,16 +374,3 @@ def sine_positions(num_steps: int, dim: int, like: Tensor) -> Tensor:
     rates = torch.arange(0, dim, 2, device=like.device) * (-math.log(10_000) / dim)
     angles = steps[:, None] * rates.exp()
     return torch.cat([angles.sin(), angles.cos()], dim=1).to(like.dtype)
-
-
-def check_at_least_one(**numbers: int) -> None:
-    """Refuse a number below 1, by its name."""
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f'{name} must be at least 1, got {name}={value}')
-
-
-def check_dropout(dropout: float) -> None:
-    """Refuse what is no probability below 1."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f'dropout must lie in [0, 1), got dropout={dropout}')

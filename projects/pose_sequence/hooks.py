@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmotion.checks import check_at_least, check_positive
 from mmotion.registry import HOOKS
 from mmotion.training.models import unwrap_model
 
@@ -73,10 +74,8 @@ class NeighborHook(Hook):
     """
 
     def __init__(self, *, dataloader: dict, k: int = 20, temperature: float = 0.07) -> None:
-        if k < 1:
-            raise ValueError(f'k must be at least 1, got k={k}')
-        if not temperature > 0:
-            raise ValueError(f'temperature must be above 0, got temperature={temperature}')
+        check_at_least('k', k, 1)
+        check_positive('temperature', temperature)
         self.dataloader = dataloader
         self.k = k
         self.temperature = temperature

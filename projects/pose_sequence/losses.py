@@ -10,6 +10,8 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 
+from mmotion.checks import check_positive
+
 
 class NTXentLoss(nn.Module):
     """Normalised temperature-scaled cross-entropy: find the other view among all other sequences.
@@ -36,8 +38,7 @@ class NTXentLoss(nn.Module):
 
     def __init__(self, *, temperature: float) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f'temperature must be above 0, got temperature={temperature}')
+        check_positive('temperature', temperature)
         # slow to import, and only pretraining needs it
         from pytorch_metric_learning.losses import SupConLoss
         from pytorch_metric_learning.utils.distributed import DistributedLossWrapper

@@ -23,6 +23,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from mmotion.checks import check_at_least, check_range
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
@@ -87,10 +88,8 @@ class SequenceClassifier(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        if num_classes < 2:
-            raise ValueError(f'num_classes must be at least 2, got num_classes={num_classes}')
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f'label_smoothing must lie in [0, 1), got {label_smoothing=}')
+        check_at_least('num_classes', num_classes, 2)
+        check_range('label_smoothing', label_smoothing, 0, 1, ends='[)')
         self.encoder = MODELS.build(encoder)
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing

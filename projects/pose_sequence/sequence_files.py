@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from mmotion.keypoints.arrays import read_pose_array
 from mmotion.keypoints.files import read_poses
@@ -141,6 +140,9 @@ def split_groups(
             f'{limits[0]} and {limits[1]}, group {groups[0]!r} among them; give a group_pattern '
             'that tells the persons, or a group column'
         )
+    # slow to import, and a data set that is not split does not need it
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = StratifiedGroupKFold(num_folds)
     with warnings.catch_warnings():
         # that a class has fewer sequences than there are folds is no reason to stop

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch.utils.data import Dataset
 
+from mmotion.checks import check_at_least, check_choice, check_index, check_range
 from mmotion.keypoints.skeletons import FIGURE
 from mmotion.registry import DATASETS
 from mmotion.shapes import SPLITS
@@ -133,17 +134,14 @@ class FigureActivities(Dataset):
         label_share: float = 1.0,
         label_seed: int = 0,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f'split must be one of {list(SPLITS)}, got split={split!r}')
-        for name, value in (('num_sequences', num_sequences), ('num_people', num_people)):
-            if value < 1:
-                raise ValueError(f'{name} must be at least 1, got {name}={value}')
+        check_choice('split', split, SPLITS)
+        check_at_least('num_sequences', num_sequences, 1)
+        check_at_least('num_people', num_people, 1)
         if not 8 <= num_steps[0] <= num_steps[1]:
             raise ValueError(
                 f'num_steps must be at least 8 and not fall, got num_steps={tuple(num_steps)}'
             )
-        if not 0 < label_share <= 1:
-            raise ValueError(f'label_share must lie in (0, 1], got label_share={label_share}')
+        check_range('label_share', label_share, 0, 1, ends='(]')
         self.split = split
         self.num_sequences = num_sequences
         self.pipeline = Compose(pipeline)
@@ -162,8 +160,7 @@ class FigureActivities(Dataset):
         Raises:
             IndexError: If there is no sequence with this number.
         """
-        if not 0 <= index < self.num_sequences:
-            raise IndexError(f'index must lie in 0..{self.num_sequences - 1}, got index={index}')
+        check_index(index, self.num_sequences)
         return self.pipeline(dict(self._sequences[index % len(self._sequences)]))
 
     def _make_sequence(self, number: int) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
+from mmotion.checks import check_at_least
 from mmotion.registry import TRANSFORMS
 
 FloatArray = NDArray[np.float32]
@@ -83,10 +84,8 @@ class FillMissing(BaseTransform):
     """
 
     def __init__(self, *, max_gap_steps: int | None = None) -> None:
-        if max_gap_steps is not None and max_gap_steps < 1:
-            raise ValueError(
-                f'max_gap_steps must be at least 1 or None, got max_gap_steps={max_gap_steps}'
-            )
+        if max_gap_steps is not None:
+            check_at_least('max_gap_steps', max_gap_steps, 1)
         self.max_gap_steps = max_gap_steps
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -154,10 +153,7 @@ class PackSequence(BaseTransform):
     """
 
     def __init__(self, *, max_seq_length: int) -> None:
-        if max_seq_length < 1:
-            raise ValueError(
-                f'max_seq_length must be at least 1, got max_seq_length={max_seq_length}'
-            )
+        check_at_least('max_seq_length', max_seq_length, 1)
         self.max_seq_length = max_seq_length
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

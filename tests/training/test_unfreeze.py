@@ -333,7 +333,7 @@ def test_testing_is_left_alone(tmp_path, unbroken):
         pytest.param(
             dict(stages=[dict(epoch=-1, patterns=['a'])]),
             ValueError,
-            'epoch must not be negative, got epoch=-1',
+            'epoch must be at least 0, got epoch=-1',
             id='negative',
         ),
         pytest.param(

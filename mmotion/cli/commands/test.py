@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = find_weights(config, args.checkpoint)
     if checkpoint is None:
         raise ValueError(f'CHECKPOINT must be given, as no weights ship with {config.filename}')
-    from mmotion.training.runner import build_runner, stop_processes
+    from mmotion.training.processes import stop_processes
+    from mmotion.training.runner import build_runner
 
     added_hooks: list[dict[str, Any]] = []
     if args.dump and Path(args.dump).suffix == '.json':

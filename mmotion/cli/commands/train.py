@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
     from mmotion.cli.parser import EXPECTED_ERRORS
     from mmotion.training.memory import keep_freed_memory
-    from mmotion.training.runner import build_runner, stop_processes
+    from mmotion.training.processes import stop_processes
+    from mmotion.training.runner import build_runner
 
     if get_device() == 'cpu':
         keep_freed_memory()

@@ -179,10 +179,10 @@ def test_frames_without_anybody_stay_steps(tmp_path: Path) -> None:
     ('options', 'message'),
     [
         pytest.param(
-            {'subset': {'split': 'test'}}, "split must be 'train', 'val' or None, got", id='split'
+            {'subset': {'split': 'test'}}, 'split must be one of train, val, None, got', id='split'
         ),
         pytest.param(
-            {'subset': {'val_share': 0.8}}, r'val_share must be in \(0, 0.5\], got', id='share'
+            {'subset': {'val_share': 0.8}}, r'val_share must lie in \(0, 0.5\], got', id='share'
         ),
         pytest.param(
             {'skeleton': 'coco'}, "skeleton must be one of coco17, .* got .*'coco'", id='skeleton'

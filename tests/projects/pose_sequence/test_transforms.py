@@ -175,18 +175,18 @@ def test_two_views_differ_and_can_be_batched(make_sample: Maker) -> None:
     ('config', 'message'),
     [
         pytest.param(
-            {'type': 'MirrorPose', 'prob': 2}, r'prob must be in \[0, 1\], got prob=2', id='prob'
+            {'type': 'MirrorPose', 'prob': 2}, r'prob must lie in \[0, 1\], got prob=2', id='prob'
         ),
-        pytest.param({'type': 'ReverseSequence', 'prob': -1}, 'prob must be in', id='reverse'),
+        pytest.param({'type': 'ReverseSequence', 'prob': -1}, 'prob must lie in', id='reverse'),
         pytest.param({'type': 'JitterPose', 'std': -0.1}, 'std must be at least 0', id='std'),
         pytest.param(
-            {'type': 'RotatePose', 'max_deg': 200}, r'max_deg must be in \[0, 180\]', id='deg'
+            {'type': 'RotatePose', 'max_deg': 200}, r'max_deg must lie in \[0, 180\]', id='deg'
         ),
         pytest.param(
             {'type': 'WarpTime', 'max_speed': 0.5}, 'max_speed must be at least 1', id='warp'
         ),
         pytest.param(
-            {'type': 'CropSequence', 'min_share': 0}, r'min_share must be in \(0, 1\]', id='crop'
+            {'type': 'CropSequence', 'min_share': 0}, r'min_share must lie in \(0, 1\]', id='crop'
         ),
         pytest.param(
             {'type': 'FillMissing', 'max_gap_steps': 0}, 'max_gap_steps must be', id='gap'
