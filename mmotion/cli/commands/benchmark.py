@@ -2,7 +2,7 @@
 
 Example:
     mmotion benchmark
-    mmotion benchmark NAME --help
+    mmotion benchmark SYSTEM --help
 """
 
 import argparse
@@ -14,7 +14,7 @@ PREFIX = 'benchmark-'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion benchmark`."""
-    parser.add_argument('name', metavar='NAME', nargs='?', help='left out: list them')
+    parser.add_argument('system', metavar='SYSTEM', nargs='?', help='left out: list them')
     parser.add_argument(
         'arguments', metavar='...', nargs=argparse.REMAINDER, help='what the benchmark is told'
     )
@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """List the benchmarks, or run one."""
     found = find_scripts('analysis/benchmark_*.py')
     scripts = {name.removeprefix(PREFIX): file for name, file in found.items()}
-    if args.name is None:
+    if args.system is None:
         print(describe_scripts(scripts))
         return 0
-    file = pick_script('NAME', args.name, scripts)
-    return run_script(file, args.arguments, prog=f'mmotion benchmark {args.name}')
+    file = pick_script('SYSTEM', args.system, scripts)
+    return run_script(file, args.arguments, prog=f'mmotion benchmark {args.system}')

@@ -1,3 +1,4 @@
+from mmotion.cli.catalog import find_systems
 from tests.command_lines import check_wrong_use, run
 
 
@@ -13,4 +14,10 @@ def test_a_benchmark_is_run(tools, capsys):
 
 
 def test_an_unknown_benchmark(tools, capsys):
-    check_wrong_use(capsys, ['benchmark', 'on'], "NAME must be one of one, two-ways, got 'on'")
+    check_wrong_use(capsys, ['benchmark', 'on'], "SYSTEM must be one of one, two-ways, got 'on'")
+
+
+def test_every_benchmark_of_the_project_is_that_of_a_system(capsys):
+    code, out, _ = run(capsys, 'benchmark')
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()} <= {*find_systems()}

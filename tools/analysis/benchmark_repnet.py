@@ -3,7 +3,7 @@
 Window by window means: for each stride, each window of frames is cut out of the video and encoded
 alone, as the reference implementation does. Both ways run in turn, on the same frames.
 
-    mmotion benchmark counting repnet_shapes --frames 300 --rounds 9
+    mmotion benchmark repnet repnet_shapes --frames 300 --rounds 9
 """
 
 import argparse
