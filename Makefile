@@ -27,8 +27,9 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@echo 'Installing mmotion into .venv: about two minutes and 7 GB of disk, most of it PyTorch'
 	@$(PYTHON) -m venv .venv
 	@$(PIP) uninstall --yes -qq $(OPENCVS)
+	@$(PIP_INSTALL) --no-warn-conflicts -r requirements/runtime.txt -r requirements/headless.txt \
+	    -r requirements/dev.txt
 	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
-	@$(PIP_INSTALL) -r requirements/runtime.txt -r requirements/headless.txt -r requirements/dev.txt
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
