@@ -31,8 +31,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torchvision.ops import box_iou
 
 from mmotion.regions.regions import Region, check_regions
 
@@ -194,6 +192,10 @@ def _overlap(one: Sequence[Detection], other: Sequence[Detection]) -> np.ndarray
     """IoU of each with each (len(one), len(other)), 0 for other categories."""
     if not (one and other):
         return np.zeros((len(one), len(other)))
+    # too slow to import where nothing is detected
+    import torch
+    from torchvision.ops import box_iou
+
     boxes, others = (
         torch.tensor([detection.box_xyxy for detection in group], dtype=torch.float64)
         for group in (one, other)

@@ -52,6 +52,14 @@ def test_a_circle_is_found(root):
     assert {'mmotion.paths', 'mmotion.cli'} <= set(circle)
 
 
+def test_the_picture_in_the_docs_is_that_of_today(capsys, monkeypatch):
+    monkeypatch.setattr('sys.argv', ['draw_imports.py', '--mermaid'])
+    draw_imports.main()
+    text = (draw_imports.ROOT / 'docs' / 'architecture.md').read_text()
+    picture = text.split('```mermaid\n')[1].split('```')[0]
+    assert picture == capsys.readouterr().out
+
+
 def test_the_table_has_a_row_for_each_room(capsys, monkeypatch):
     monkeypatch.setattr('sys.argv', ['draw_imports.py'])
     draw_imports.main()
