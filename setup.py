@@ -36,6 +36,7 @@ bundled_packages = [name for folder in BUNDLED for name in list_bundled_packages
 setup(
     packages=find_packages(include=['mmotion', 'mmotion.*']) + bundled_packages,
     package_dir={f'mmotion.bundle.{folder}': folder for folder in BUNDLED},
-    package_data={name: ['*'] for name in bundled_packages} | {'mmotion.inference': ['*.pyi']},
+    package_data={name: ['*'] for name in bundled_packages}
+    | {'mmotion': ['py.typed'], 'mmotion.inference': ['*.pyi']},
     cmdclass={'build_py': BuildPackages},
 )

@@ -64,12 +64,13 @@ def main() -> None:
     circle = find_circle(imports) or find_circle(join_rooms(imports))
     if circle:
         raise SystemExit(f'a circle: {" -> ".join(circle)}')
-    rooms = join_rooms(imports)
+    # the front door imports nothing, and whoever asks for its version gets nothing else
+    rooms = {room: found - {''} for room, found in join_rooms(imports).items()}
     if args.mermaid:
         print('graph BT')
         for room in sort_rooms(rooms):
             for imported in sorted(_shortest(rooms, room)):
-                print(f'    {room or PACKAGE} --> {imported}')
+                print(f'    {room} --> {imported}')
         return
     files = {room: sum(_room_of(module) == room for module in imports) for room in rooms}
     print('| room | files | imports |\n|---|---|---|')
