@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from mmotion.checks import check_range
 from mmotion.tables import read_table
-from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.files import list_classes, list_files
 
 Layout: TypeAlias = Literal['folder', 'list', 'kinetics']
 
@@ -141,7 +141,7 @@ def _read_folder(
         if (root / word).is_dir()
     }
     # of all parts, so that a class that one of them lacks does not renumber the others
-    found = {folder: _list_classes(folder) for folder in [*parts.values()] or [root]}
+    found = {folder: list_classes(folder) for folder in [*parts.values()] or [root]}
     by_name = sorted({name for files in found.values() for name in files})
     if not by_name:
         raise FileNotFoundError(
@@ -164,16 +164,6 @@ def _read_folder(
                 paths = _take_share(paths, split, val_share)
             videos += [(path.relative_to(root).as_posix(), label) for path in paths]
     return VideoList(root, classes, tuple(videos))
-
-
-def _list_classes(folder: Path) -> dict[str, list[Path]]:
-    """The videos in each class folder, sorted; folders without videos are no classes."""
-    files = {
-        entry.name: sorted(p for p in entry.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith('.')
-    }
-    return {name: paths for name, paths in files.items() if paths}
 
 
 def _take_share(paths: list[Path], split: str, val_share: float) -> list[Path]:
@@ -251,9 +241,8 @@ def _read_kinetics(
 
 def _find_by_stem(root: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(root.rglob('*')):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            files[path.stem].append(path)
+    for path in list_files(root) if root.is_dir() else ():
+        files[path.stem].append(path)
     return files
 
 
