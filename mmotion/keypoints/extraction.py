@@ -28,6 +28,7 @@ from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
 from mmotion.video import inspect_video, iterate_frames
+from mmotion.video.files import check_origin
 from mmotion.video.frames import take_chunks
 
 EVERY = 5
@@ -145,6 +146,7 @@ def extract_keypoints(
     def work(job: Job) -> Outcome:
         detector = free.get()
         try:
+            check_origin(out_dir / job.file, job.video, 'source')
             poses = extract(job.video, detector)
             write_poses(poses, out_dir / job.file)
         except StoppedError:

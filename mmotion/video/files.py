@@ -6,6 +6,7 @@ too, with a suffix of `VIDEO_SUFFIXES`. Never what is hidden (`.name`) or in `__
 """
 
 import glob
+import json
 import os
 import re
 import warnings
@@ -107,6 +108,31 @@ def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
             f'{min(found)!r} and {len(found) - 1} more'
         )
     return chosen
+
+
+def check_origin(file: Path, video: Path, key: str) -> None:
+    """Refuse to write the result of a video over another file than an earlier result of it.
+
+    Args:
+        file: The JSON file to be written.
+        video: What it will be about.
+        key: Entry of such a file that has the path of its video.
+
+    Raises:
+        ValueError: If the file is there and is about another video, or is no such file.
+    """
+    if not file.is_file():
+        return
+    try:
+        origin = json.loads(file.read_bytes())[key]
+        is_same = Path(origin).resolve() == video.resolve()
+    except (ValueError, LookupError, TypeError):
+        origin, is_same = 'something else', False
+    if not is_same:
+        raise ValueError(
+            f'{file} must not be written over, got {video} for it, and it is of {origin}; choose '
+            'another folder for the results, or delete it'
+        )
 
 
 def list_files(

@@ -6,6 +6,7 @@ import pytest
 from mmotion.video import inspect_video
 from mmotion.video.files import (
     VIDEO_SUFFIXES,
+    check_origin,
     find_sources,
     find_videos,
     list_classes,
@@ -192,3 +193,23 @@ def test_what_the_decoder_reads_is_found(tmp_path: Path, suffix: str, codec: str
 
 def test_suffixes_are_plain() -> None:
     assert all(re.fullmatch(r'\.[0-9a-z]{2,5}', suffix) for suffix in VIDEO_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ('content', 'origin'),
+    [
+        pytest.param('{"video": "b/clip.mp4"}', r'b/clip\.mp4', id='another video'),
+        pytest.param('{"regions": []}', 'something else', id='no result'),
+        pytest.param('[1, 2]', 'something else', id='a list'),
+        pytest.param('frame,x', 'something else', id='no JSON'),
+        pytest.param('{"video": 3}', 'something else', id='a number'),
+    ],
+)
+def test_only_a_result_of_the_same_video_is_written_over(tmp_path: Path, content, origin) -> None:
+    file = tmp_path / 'clip.json'
+    check_origin(file, Path('a/clip.mp4'), 'video')
+    file.write_text('{"video": "a/../a/clip.mp4"}')
+    check_origin(file, Path('a/clip.mp4'), 'video')
+    file.write_text(content)
+    with pytest.raises(ValueError, match=f'got a/clip.mp4 for it, and it is of {origin}; choose'):
+        check_origin(file, Path('a/clip.mp4'), 'video')

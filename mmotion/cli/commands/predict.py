@@ -16,6 +16,7 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from mmotion.atomic import check_not_kept
 from mmotion.cli.part_options import add_part_options, pop_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -159,6 +160,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     videos = find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
+    check_not_kept(args.json_lines or '')
     regions = []
     if args.regions:
         from mmotion.regions.files import read_regions
