@@ -5,6 +5,7 @@ There is a JSON file for each video, or a line of JSON for each result while the
 
 import dataclasses
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,8 @@ class Outputs:
         out_dir: Folder of the outputs.
         draw: Whether to draw the result.
         attention: Whether to draw where the model looks, not with regions.
-        export: Formats of files for other programs, see `Exports`; not with regions.
+        export: Formats of files for other programs, see `Exports`; those of a region lie in a
+            folder of its own, such as `<stem>_regions/1_left`.
         provenance: Entries to add to each JSON file: config and checkpoint.
     """
 
@@ -84,6 +86,15 @@ class Outputs:
         is_own = name == name_video(video)
         return self.out_dir / f'{name}.json', self.out_dir if is_own else self.out_dir / name
 
+    @staticmethod
+    def _list_parts(result: Result, folder: Path) -> list[tuple[Path | None, Result]]:
+        """The results of regions, each with a folder of its own; or that of the whole picture."""
+        if not isinstance(result, RegionResults):
+            return [(None, result)]
+        names = [re.sub(r'\W+', '_', region.name) for region in result.regions]
+        places = [folder / f'{number}_{name}' for number, name in enumerate(names, 1)]
+        return list(zip(places, result.results, strict=True))
+
     def write(self, predictor: Predictor, video: Path, result: Result, name: str) -> list[Path]:
         """Write everything of one video.
 
@@ -110,7 +121,8 @@ class Outputs:
         elif self.draw:
             written += predictor.draw(video, result, folder)
         if self.export and isinstance(predictor, Exports):
-            written += predictor.export(video, result, folder, self.export)
+            for place, part in self._list_parts(result, folder / f'{name_video(video)}_regions'):
+                written += predictor.export(video, part, place or folder, self.export)
         if self.attention and isinstance(predictor, DrawsAttention):
             written += predictor.draw_attention(video, result, folder)
         return written

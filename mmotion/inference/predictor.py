@@ -122,7 +122,7 @@ class Predictor(ABC, Generic[R]):
 
         Returns:
             For each region what `predict` says of the video that is cropped to it, as described in
-            `mmotion.regions`.
+            `mmotion.regions`; points are in pixels of the whole picture.
 
         Raises:
             ValueError: As in `predict`; or if a region does not fit the video.
@@ -152,6 +152,9 @@ class Predictor(ABC, Generic[R]):
         ]
         watched: list[int] = []
 
+        def place(result: R, window: CropWindow) -> R:
+            return self._place(result, window.corners[watched], (width, height))
+
         def note_index(frame: VideoFrame) -> VideoFrame:
             watched.append(frame.index)
             return frame
@@ -168,7 +171,7 @@ class Predictor(ABC, Generic[R]):
         )
         return RegionResults(
             regions=tuple(regions),
-            results=tuple(results),
+            results=tuple(map(place, results, windows)),
             fps=fps,
             frames=np.array(watched),
             start_s=first.time_s,
@@ -284,6 +287,16 @@ class Predictor(ABC, Generic[R]):
     def _predict_source(self, source: VideoSource, start_s: float, end_s: float | None) -> R:
         """The result for a video, or for a part of it; gradients are off."""
         return self._predict_frames(source.frames(start_s, end_s), source.times.fps)
+
+    def _place(self, result: R, corners: NDArray[np.int64], size_wh: tuple[int, int]) -> R:
+        """The result of a region in the terms of the whole picture.
+
+        Args:
+            result: That of the piece of each frame that shows the region.
+            corners: Where the upper left pixel of the piece lies in each frame, x and y (N, 2).
+            size_wh: Width and height of the picture in pixels.
+        """
+        return result
 
     @abstractmethod
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> R:

@@ -150,9 +150,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     for option in ('draw', 'attention', 'regions', 'export'):
         if args.json_lines and getattr(args, option):
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
-    for option in ('attention', 'export'):
-        if args.regions and getattr(args, option):
-            raise ValueError(f'--{option} must come without --regions, got both; leave out one')
+    if args.regions and args.attention:
+        raise ValueError('--attention must come without --regions, got both; leave out one')
     if args.model_path and not args.detector:
         raise ValueError(
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'

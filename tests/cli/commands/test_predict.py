@@ -59,10 +59,6 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--attention'],
         'attention must be drawn by a predictor of a model that has it, got ToyPredictor',
     ),
-    'export of regions': (
-        ['predict', TOY, 'clip.mp4', '--export', 'csv', '--regions', '0,0,20,20'],
-        '--export must come without --regions, got both',
-    ),
     'export of a model without': (
         ['predict', TOY, 'clip.mp4', '--export', 'csv'],
         "predictor must export ['csv'], got ToyPredictor; leave export out",
