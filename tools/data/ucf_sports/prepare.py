@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add('--val-share', type=float, default=0.2, help='share of each class in val, 0.2')
     add('--test-share', type=float, default=0.2, help='share of each class in test, 0.2')
     add('--train-clips', type=int, default=200, help='clips of a class in train; 0: as there are')
-    add('--val-clips', type=int, default=10, help='clips of a class in val; 0: as there are')
+    add('--val-clips', type=int, default=0, help='clips of a class in val; 0: as there are')
     add('--augment', nargs='+', choices=KINDS, default=KINDS, help='how clips may be multiplied')
     add('--seed', type=int, default=0, help='of the split and the augmentations')
     add('--workers', metavar='N', type=int, default=os.cpu_count() or 1, help='threads')
