@@ -117,6 +117,7 @@ class KeypointTracker(Predictor[KeypointTracks]):
     ) -> KeypointTracks:
         width, height = size_wh
         keypoints = result.keypoints + corners[:, None]
+        # its quality stays what it was in the piece
         return dataclasses.replace(result, keypoints=keypoints, width=width, height=height)
 
     def _batches(self, frames: Iterable[VideoFrame], fps: float) -> Iterator[list[_Prepared]]:

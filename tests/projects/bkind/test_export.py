@@ -70,11 +70,13 @@ def test_csv_has_a_row_a_frame(tracks, tmp_path):
         'frame', 'time_s', 'nose_x', 'nose_y', 'nose_confidence', 'nose_var_x', 'nose_var_y',
         'nose_cov_xy',
     ]  # fmt: skip
+    assert rows[0][8:10] == ['nose_quality', rows[0][2].replace('nose', tracks.names[1])]
     assert rows[2][:2] == ['6', '0.240000']
-    values = np.array(rows[1:], dtype=float)[:, 2:].reshape(3, 2, 6)
+    values = np.array(rows[1:], dtype=float)[:, 2:].reshape(3, 2, 7)
     np.testing.assert_allclose(values[..., :2], tracks.keypoints, rtol=1e-5)
     np.testing.assert_allclose(values[..., 2], tracks.confidence, rtol=1e-5)
-    np.testing.assert_allclose(values[..., 3:], tracks.covariance, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 3:6], tracks.covariance, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 6], tracks.sharpness, rtol=1e-5)
     # and is a table of annotations
     again = read_annotations(path)
     assert again.names == tracks.names
