@@ -25,6 +25,8 @@ from mmotion.paths import enable_projects, find_root
 
 CORE = 'mmotion'
 CORE_COMMANDS = Path(__file__).resolve().parent / 'commands'
+# what most people are looking for stands first
+FIRST = ('predict', 'train', 'test', 'list', 'doctor')
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ class Command:
 
 
 def find_commands() -> dict[str, Command]:
-    """Find all commands: those of the core first, then those of each system.
+    """Find all commands: those of the core first, the most usual before the others, then systems'.
 
     Returns:
         Commands by name; of two with one name the first counts.
     """
-    files = [(CORE, file) for file in sorted(CORE_COMMANDS.glob('*.py'))]
+    core = sorted(CORE_COMMANDS.glob('*.py'))
+    files = [(CORE, CORE_COMMANDS / f'{name}.py') for name in FIRST]
+    files += [(CORE, file) for file in core if file.stem not in FIRST]
     for file in sorted(find_root().glob('projects/*/commands/*.py')):
         files.append((file.parents[1].name, file))
     commands: dict[str, Command] = {}
