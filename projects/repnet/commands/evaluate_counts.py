@@ -1,4 +1,4 @@
-"""Compare a trained RepNet with counts that were made by eye.
+r"""Compare a trained RepNet with counts that were made by eye.
 
 The table of counts has a row for each stretch of an ordinary video: `file` (beside the table),
 `start_s`, `end_s`, `count`. Two protocols:
@@ -8,7 +8,7 @@ The table of counts has a row for each stretch of an ordinary video: `file` (bes
 A video that cannot be read is left out and named at the end.
 
 Example:
-    mmotion evaluate-counts repnet_small videos/counts.csv
+    mmotion evaluate-counts repnet_small videos/counts.csv \
         --untrimmed --baselines --out results --draw
 """
 
