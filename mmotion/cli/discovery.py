@@ -47,7 +47,7 @@ class Command:
     def summary(self) -> str:
         """First line of its docstring, read without importing it."""
         with self.file.open(encoding='utf-8') as lines:
-            return lines.readline().strip().strip('"').rstrip('.')
+            return lines.readline().strip().removeprefix('r').strip('"').rstrip('.')
 
     def load(self) -> ModuleType:
         """Import its module, and of a system nothing else: systems import torch."""

@@ -10,7 +10,6 @@ Example:
 
 import argparse
 import inspect
-import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -119,13 +118,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_predictor(args, None)
     # whoever reads the lines wants nothing else
     stdout = sys.stdout
-    try:
-        with redirect_stdout(sys.stderr):
-            return _run_predictor(args, stdout)
-    except BrokenPipeError:
-        # the reader has enough; what is still in the buffer must not fail when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        return 0
+    with redirect_stdout(sys.stderr):
+        return _run_predictor(args, stdout)
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
