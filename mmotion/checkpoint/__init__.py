@@ -2,6 +2,7 @@
 
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
 from mmotion.checkpoint.weights import (
+    RANDOM_WEIGHTS,
     find_state_dict,
     find_weights,
     load_checkpoint_file,
@@ -12,6 +13,7 @@ from mmotion.checkpoint.weights import (
 )
 
 __all__ = [
+    'RANDOM_WEIGHTS',
     'CheckpointError',
     'check_checkpoint_file',
     'find_last_checkpoint',

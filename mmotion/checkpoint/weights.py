@@ -36,6 +36,8 @@ from mmotion.paths import find_root
 
 # where training programs put the weights, most usual first
 STATE_DICT_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model')
+# what a user names as a checkpoint who wants none
+RANDOM_WEIGHTS = 'random'
 # a file that refers to one of these modules is an attack, not a checkpoint
 _NEVER_READ = ('os', 'posix', 'nt', 'sys', 'subprocess', 'shutil', 'runpy', 'importlib')
 # globals of an ordinary checkpoint, not worth naming when it is refused
@@ -106,16 +108,25 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
 def find_weights(
     config: Mapping[str, Any] | Config, checkpoint: str | Path | None = None
 ) -> str | Path | None:
-    """The checkpoint that is given, else the one that ships with the config, else None.
+    """The checkpoint that is given, else the one that ships with the config.
 
     A config names what ships with it by `shipped_weights`, a path from the root. Beside it lies a
     file with `.sha256` added to its name, as `sha256sum` writes it.
 
+    Returns:
+        The checkpoint; None only if it is given as `RANDOM_WEIGHTS`: nothing is to be loaded.
+
     Raises:
-        CheckpointError: If what ships is missing, or is not the file that it was.
+        CheckpointError: If there is none, or what ships is missing or is not the file that it was.
     """
-    if checkpoint is not None or not config.get('shipped_weights'):
-        return checkpoint
+    if checkpoint is not None:
+        return None if checkpoint == RANDOM_WEIGHTS else checkpoint
+    if not config.get('shipped_weights'):
+        raise CheckpointError(
+            'checkpoint must be given, as no weights ship with '
+            f'{getattr(config, "filename", None) or "this config"}; give the file that training '
+            f"wrote, or '{RANDOM_WEIGHTS}' for an untrained model"
+        )
     path = find_root() / config['shipped_weights']
     check_checkpoint_file(path)
     record = Path(f'{path}.sha256')

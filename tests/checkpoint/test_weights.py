@@ -276,7 +276,9 @@ def test_shipped_weights_are_found_unless_others_are_given(shipped):
     config = {'shipped_weights': 'small.pth'}
     assert find_weights(config) == shipped
     assert find_weights(config, 'mine.pth') == 'mine.pth'
-    assert find_weights({}) is None
+    assert find_weights(config, 'random') is None
+    with pytest.raises(CheckpointError, match="give the file that training wrote, or 'random'"):
+        find_weights({})
 
 
 @pytest.mark.parametrize('damage', ['changed', 'without its sum', 'gone'])

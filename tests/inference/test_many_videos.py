@@ -31,7 +31,9 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     videos.append(write_video(tmp_path / 'b' / 'clip.mp4', 6))
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos, Outputs(out_dir=out, draw=True, provenance={'config': 'toy'})
+        load_model(TOY, 'random'),
+        videos,
+        Outputs(out_dir=out, draw=True, provenance={'config': 'toy'}),
     )
     assert failed == [broken]
     printed = capsys.readouterr()
@@ -63,7 +65,7 @@ def test_regions(tmp_path, capsys):
     ]
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos,
+        load_model(TOY, 'random'), videos,
         Outputs(out_dir=out, draw=True, provenance={'config': 'toy'}), regions=regions,
     )  # fmt: skip
     assert failed == [videos[1]]
@@ -220,7 +222,7 @@ def test_what_a_predictor_cannot_write_is_refused_before_any_video_is_read(
 def test_folders_of_pictures_need_a_rate(tmp_path, capsys):
     videos = [write_pictures(tmp_path / folder / 'cage.1', 4) for folder in 'ab']
     outputs = Outputs(out_dir=tmp_path / 'out', draw=True)
-    assert predict_videos(load_model(TOY), videos, outputs) == videos
-    assert predict_videos(load_model(TOY), videos, outputs, fps=20.0) == []
+    assert predict_videos(load_model(TOY, 'random'), videos, outputs) == videos
+    assert predict_videos(load_model(TOY, 'random'), videos, outputs, fps=20.0) == []
     result = json.loads((tmp_path / 'out' / 'cage.1_2.json').read_text())
     assert (result['count'], result['fps'], result['video']) == (4, 20, str(videos[1]))

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
     )
     parser.add_argument(
-        '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
+        '--checkpoint',
+        metavar='CKPT',
+        help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')

@@ -90,6 +90,10 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
         '0 of 9 tensors fit ToyCounter',
     ),
+    'predict without weights': (
+        ['predict', TOY, 'clip.mp4'],
+        f'checkpoint must be given, as no weights ship with {TOY}; give the file',
+    ),
     'unknown device': (['predict', TOY, 'clip.mp4', '--device', 'tpu9'], "got device='tpu9'"),
 }
 

@@ -75,7 +75,7 @@ def make_config(steps: int | None = None, **predictor: Any) -> Config:
 
 def build(config: Config) -> Any:
     """A predictor for which errors up to 99 are normal; 39 clips, of which 39 at most that."""
-    predictor = load_model(config, device='cpu')
+    predictor = load_model(config, 'random', device='cpu')
     predictor.model.calibrate(torch.linspace(23, 99, 39))
     return predictor
 
@@ -210,7 +210,7 @@ def test_a_detector_that_was_not_calibrated(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         'projects.anomaly.inference.print_log', lambda text, **options: lines.append(text)
     )
-    predictor = load_model(make_config(), device='cpu')
+    predictor = load_model(make_config(), 'random', device='cpu')
     assert lines == [
         'there will be no alarm: the detector was calibrated on 0 normal clips, and a false-alarm '
         'rate of 0.05 needs 19'
@@ -221,7 +221,7 @@ def test_a_detector_that_was_not_calibrated(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize('option', [{'window_s': 0}, {'hop_s': -1.0}])
 def test_bad_options(option: dict) -> None:
     with pytest.raises(ValueError, match='must be above 0 and finite'):
-        load_model(make_config(**option), device='cpu')
+        load_model(make_config(**option), 'random', device='cpu')
 
 
 def test_draw(video_file: Path, tmp_path: Path) -> None:
