@@ -16,6 +16,7 @@ from types import ModuleType
 from mmotion import __version__
 from mmotion.cli.discovery import Command, describe_commands, find_commands, pick_command
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 # what bad input raises; anything else is a defect and shows its traceback

@@ -72,6 +72,26 @@ def test_bad_arguments(tmp_path, options, arguments, message):
         build_runner(toy(**options), work_dir=tmp_path, **arguments)
 
 
+@pytest.mark.parametrize('loader', ['train', 'val'])
+def test_a_loader_that_gives_no_batch_is_an_error_before_training(tmp_path, loader):
+    config = toy()
+    name = f'{loader}_dataloader'
+    config[name] = {**config[name], 'drop_last': True}
+    config[name].dataset.num_samples = 5
+    with pytest.raises(ValueError, match='got 5 samples of ToyVectors for batches of 8 with drop_'):
+        train(config, work_dir=tmp_path)
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+def test_an_endless_sampler_fills_a_batch_from_few_samples(tmp_path):
+    config = toy(train_cfg__by_epoch=False, train_cfg__max_epochs=None, train_cfg__max_iters=2)
+    config.train_cfg.pop('max_epochs')
+    config.train_dataloader.update(sampler={'type': 'InfiniteSampler'}, drop_last=True)
+    config.train_dataloader.dataset.num_samples = 5
+    config.param_scheduler = None
+    assert train(config, work_dir=tmp_path, validate=False).iter == 2
+
+
 def test_resuming_nothing_starts_from_the_beginning(tmp_path, capsys):
     runner = train(toy(train_cfg__max_epochs=1), work_dir=tmp_path, resume='auto')
     assert runner.epoch == 1

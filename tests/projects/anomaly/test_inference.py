@@ -201,8 +201,9 @@ def test_an_embedding_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         predictor.model.backbone, 'forward', lambda clips: clips.mean((1, 3, 4)) / 0 * 0
     )
-    result = predictor.predict(make_frames(8), fps=10.0)
-    assert np.isnan(result.errors).all() and not result.segments
+    for answer in (predictor.predict, lambda *args, **kw: list(predictor.stream(*args, **kw))):
+        with pytest.raises(ValueError, match='errors must be finite, got nan; look at the weights'):
+            answer(make_frames(8), fps=10.0)
 
 
 def test_a_detector_that_was_not_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
