@@ -75,7 +75,8 @@ class DivergenceHook(Hook):
 
 def _diverged(runner: Runner, got: str, step: int) -> DivergedError:
     last = find_last_checkpoint(runner.work_dir)
-    rates = sorted({rate for rates in runner.optim_wrapper.get_lr().values() for rate in rates})
+    optimizer: Any = runner.optim_wrapper
+    rates = sorted({rate for rates in optimizer.get_lr().values() for rate in rates})
     return DivergedError(
         f'training must keep its loss and weights finite, got {got} at step {step} '
         f'(epoch {runner.epoch + 1}); the last good checkpoint is {last or "none yet"}; try a '

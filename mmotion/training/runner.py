@@ -16,7 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
-from mmengine.dist import master_only
+from mmengine.dist import get_rank, master_only
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import CheckpointLoader
@@ -24,7 +24,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import hold_folder, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -62,6 +62,18 @@ class Runner(MMEngineRunner):
       epoch; mmengine gives a worker the same numbers in every epoch.
     """
 
+    def train(self) -> nn.Module:
+        """Train, while no other process trains in this work dir.
+
+        Raises:
+            ValueError: If another one does.
+        """
+        if get_rank():
+            return super().train()
+        remedy = 'wait for it or end it, or choose another work dir'
+        with hold_folder(self.work_dir, remedy=remedy):
+            return super().train()
+
     def setup_env(self, env_cfg: dict) -> None:
         """Prepare processes and threads, and give the run a name of its own.
 
@@ -76,12 +88,13 @@ class Runner(MMEngineRunner):
         _timestamps.add(self.timestamp)
 
     def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None):
-        """Register the hooks of the config, those that resuming needs, and a guard."""
+        """Register the hooks of the config, those that resuming needs, and two guards."""
         default_hooks = {'divergence': {'type': 'DivergenceHook'}, **(default_hooks or {})}
         if default_hooks['divergence'] is None:
             default_hooks['divergence'] = {'type': 'DivergenceHook', 'patience': None}
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook({'type': 'EpochSeedHook'})
+        self.register_hook({'type': 'SetAsideHook'})
         self.register_hook({'type': 'PlainCheckpointHook'})
 
     @staticmethod
