@@ -2,6 +2,8 @@
 
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
 from mmotion.checkpoint.weights import (
+    RANDOM_WEIGHTS,
+    check_finite,
     find_state_dict,
     find_weights,
     load_checkpoint_file,
@@ -12,8 +14,10 @@ from mmotion.checkpoint.weights import (
 )
 
 __all__ = [
+    'RANDOM_WEIGHTS',
     'CheckpointError',
     'check_checkpoint_file',
+    'check_finite',
     'find_last_checkpoint',
     'find_state_dict',
     'find_weights',

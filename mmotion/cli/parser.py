@@ -16,6 +16,7 @@ from types import ModuleType
 from mmotion import __version__
 from mmotion.cli.discovery import Command, describe_commands, find_commands, pick_command
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 NOBODY_READS = 141  # and where `| head` has enough of what is written

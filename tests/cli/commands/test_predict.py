@@ -91,6 +91,10 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
         '0 of 9 tensors fit ToyCounter',
     ),
+    'predict without weights': (
+        ['predict', TOY, 'clip.mp4'],
+        f'checkpoint must be given, as no weights ship with {TOY}; give the file',
+    ),
     'unknown device': (['predict', TOY, 'clip.mp4', '--device', 'tpu9'], "got device='tpu9'"),
 }
 
@@ -232,3 +236,14 @@ def test_options_of_the_predictor_are_set(folder, capsys, checkpoint, slow_predi
     assert slow_predictor == {'pause_s': 4.0}
     assert run(capsys, *command)[0] == 0
     assert slow_predictor == {'pause_s': 0.5}
+
+
+def test_lines_of_before_stay_if_every_video_fails(folder, checkpoint, capsys):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    (folder / 'old.jsonl').write_text('old\n')
+    command = ['predict', TOY, 'bad.mp4', '--checkpoint', checkpoint, '--json-lines', 'old.jsonl']
+    assert run(capsys, *command)[0] == 1
+    assert (folder / 'old.jsonl').read_text() == 'old\n'
+    command[2] = 'clip.mp4'
+    assert run(capsys, *command)[0] == 0
+    assert json.loads((folder / 'old.jsonl').read_text())['count'] == 6
