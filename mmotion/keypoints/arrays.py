@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
-from mmotion.keypoints.files import PoseFileError
+from mmotion.checks import make_plain
+from mmotion.keypoints.files import PoseFileError, parse_skeleton
 from mmotion.keypoints.poses import Person, PoseVideo
-from mmotion.keypoints.skeletons import COCO17, SKELETONS, Skeleton
+from mmotion.keypoints.skeletons import COCO17, Skeleton
 
 # rate of sequences whose file does not tell it, in frames per second
 UNKNOWN_FPS = 30.0
@@ -198,7 +199,7 @@ def _to_mmaction(video: PoseVideo) -> dict[str, Any]:
             'num_frames': video.num_frames,
             'frame_indices': video.frame_indices.tolist(),
             'detector': video.detector,
-            'skeleton': video.skeleton.name,
+            'skeleton': make_plain(video.skeleton),
             'labels': dict(video.labels),
             'tracks': list(tracks),
         },
@@ -222,7 +223,7 @@ def _from_mmaction(
         height=int(height),
         num_frames=extra.get('num_frames', num_steps),
         detector=extra.get('detector', 'unknown'),
-        skeleton=SKELETONS.get(extra.get('skeleton'), skeleton),
+        skeleton=parse_skeleton(extra['skeleton']) if 'skeleton' in extra else skeleton,
         frame_indices=np.array(extra.get('frame_indices', range(num_steps))),
         frames=_make_frames(keypoints, scores, tracks=extra.get('tracks')),
         labels=labels | ({'split': ' '.join(parts)} if parts else {}),
