@@ -22,12 +22,10 @@ from numpy.typing import ArrayLike
 
 from mmotion.atomic import write_atomically
 from mmotion.checks import make_plain
-from mmotion.keypoints.files import PoseFileError
+from mmotion.keypoints.files import PoseFileError, choose_fps
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
 
-# rate of images whose file does not tell it, in frames per second
-UNKNOWN_FPS = 30.0
 # score of a point that is missing, hidden and seen
 VISIBILITY_SCORES = (0.0, 0.5, 1.0)
 # four days at 30 frames a second: larger numbers in names are times or identities
@@ -71,12 +69,12 @@ def write_coco(video: PoseVideo, path: str | Path) -> None:
         temporary.write_text(simplejson.dumps(make_plain(content)), encoding='utf-8')
 
 
-def read_coco(path: str | Path, *, fps: float = UNKNOWN_FPS) -> PoseVideo:
+def read_coco(path: str | Path, *, fps: float | None = None) -> PoseVideo:
     """Read COCO keypoints as one video, an image a frame, in the order of `sort_images`.
 
     Args:
         path: The file.
-        fps: Frames per second, where the file does not tell it.
+        fps: Frames per second, needed where the file does not tell it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -139,7 +137,7 @@ def _to_coco(person: Person) -> dict[str, Any]:
     }
 
 
-def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
+def _from_coco(content: Any, path: str, fps: float | None) -> PoseVideo:
     info = content.get('info') or {}
     category = next(c for c in [*content['categories'], {}] if c.get('keypoints') or not c)
     skeleton = _find_skeleton(category)
@@ -157,9 +155,9 @@ def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
     people: dict[Any, list[Person]] = {image['id']: [] for image in images}
     for annotation in annotations:
         people[annotation['image_id']].append(_person_of_coco(annotation, has_scores=has_scores))
-    return PoseVideo(
+    video = PoseVideo(
         source=info.get('source', path),
-        fps=info.get('fps', fps),
+        fps=choose_fps(info.get('fps'), fps),
         width=max(image['width'] for image in images),
         height=max(image['height'] for image in images),
         num_frames=info.get('num_frames', indices[-1] + 1),
@@ -169,6 +167,8 @@ def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
         frames=tuple(tuple(people[image['id']]) for image in images),
         labels=info.get('labels') or {},
     )
+    video.check_pixels()
+    return video
 
 
 def _find_skeleton(category: dict[str, Any]) -> Skeleton:

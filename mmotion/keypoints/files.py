@@ -51,6 +51,20 @@ class PoseFileError(ValueError):
     """A file of keypoints that cannot be read; the message names the file and the field."""
 
 
+def choose_fps(written: float | None, given: float | None) -> float:
+    """The rate that a file tells, or else the one that the user gave.
+
+    Raises:
+        ValueError: If there is neither: a guess would make every time wrong.
+    """
+    fps = given if written is None else written
+    if fps is None:
+        raise ValueError(
+            'fps must be given, the frames per second, as the file does not tell it, got fps=None'
+        )
+    return fps
+
+
 def write_poses(video: PoseVideo, path: str | Path) -> None:
     """Write a file as described above; it is either whole or not there.
 
@@ -204,7 +218,7 @@ def _parse(content: Any) -> PoseVideo:
         indices.append(_get(frame, 'index', int, place))
         persons.append(_parse_persons(_get(frame, 'persons', list, place), f'{place}.persons'))
     try:
-        return PoseVideo(
+        video = PoseVideo(
             source=_get(content, 'source', str),
             fps=_get(content, 'fps', float),
             width=_get(content, 'width', int),
@@ -216,6 +230,8 @@ def _parse(content: Any) -> PoseVideo:
             frames=tuple(persons),
             labels=labels,
         )
+        video.check_pixels()
+        return video
     except PoseFileError:
         raise
     except ValueError as error:

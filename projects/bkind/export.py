@@ -436,7 +436,8 @@ def _read_table(path: Path, rows: list[list[str]]) -> Annotations:
 
 
 def _read_coco_points(path: Path) -> Annotations:
-    poses = read_coco(path)
+    # pictures have no rate, and none is asked for here
+    poses = read_coco(path, fps=1.0)
     images, _ = sort_images(simplejson.loads(path.read_text(encoding='utf-8'))['images'])
     frames: tuple[int | str, ...] = tuple(poses.frame_indices.tolist())
     if not all('frame_index' in image for image in images):
