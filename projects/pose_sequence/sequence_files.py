@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from mmotion.keypoints.arrays import read_pose_array
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
-from mmotion.keypoints.skeletons import Skeleton
+from mmotion.keypoints.skeletons import SKELETONS, Skeleton
 from mmotion.tables import read_table
 
-SUFFIXES = ('.json', '.npy')
+ARRAY_SUFFIX = '.npy'
+SUFFIXES = ('.json', ARRAY_SUFFIX)
 
 
 class SequenceFile(NamedTuple):
@@ -71,21 +72,28 @@ def list_sequences(data_root: str | Path = '', ann_file: str | Path = '') -> lis
     return files
 
 
-def read_sequence(path: Path, skeleton: Skeleton | None) -> PoseVideo:
+def read_sequence(
+    path: Path, skeleton: Skeleton | None = None, fps: float | None = None
+) -> PoseVideo:
     """Read a file of keypoints.
 
     Args:
         path: A `.json` file, or a `.npy` one.
         skeleton: What it must have; None takes that of a JSON file.
+        fps: Frames per second of a `.npy` file; JSON tells its own.
 
     Raises:
         OSError: If it cannot be opened.
         ValueError: If it is broken or has another skeleton.
     """
-    if path.suffix.lower() == '.npy':
-        if skeleton is None:
-            raise ValueError(f'skeleton must be named for arrays, got None for {path}')
-        return read_pose_array(path, skeleton=skeleton)
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        if skeleton is None or fps is None:
+            raise ValueError(
+                'skeleton and fps must be given for arrays, which do not tell them, got '
+                f'skeleton={skeleton and skeleton.name} and fps={fps} for {path}; skeleton is one '
+                f'of {", ".join(SKELETONS)} or a JSON file with name, points and edges'
+            )
+        return read_pose_array(path, skeleton=skeleton, fps=fps)
     video = read_poses(path)
     if skeleton is not None and video.skeleton.points != skeleton.points:
         raise ValueError(

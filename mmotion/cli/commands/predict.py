@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
     )
     parser.add_argument(
-        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
+        '--fps',
+        type=float,
+        metavar='F',
+        help='frames per second of folders of pictures, and of keypoints in .npy',
     )
     parser.add_argument(
         '--checkpoint',

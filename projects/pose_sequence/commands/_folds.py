@@ -138,7 +138,7 @@ def make_fold_config(
     """Let a config train and test on samples of its training data, the latter as in testing."""
     config = Config(config.to_dict(), filename=config.filename)
     training = whole_training_data(config)
-    testing = {**training, 'pipeline': config.test_dataloader.dataset.pipeline, 'test_mode': True}
+    testing = {**training, 'pipeline': config.test_dataloader.dataset.pipeline}
     for loader, dataset, indices in (
         (config.train_dataloader, training, train),
         (config.test_dataloader, testing, test),

@@ -4,7 +4,7 @@ The table of counts has a row for each stretch of an ordinary video: `file` (bes
 `start_s`, `end_s`, `count`. Two protocols:
     trimmed: each stretch is cut out and counted by itself
     untrimmed: each video is counted whole, pauses and talk included, and compared with the sum of
-        its rows
+        its rows, which must not overlap
 A video that cannot be read is left out and named at the end.
 
 Example:

@@ -100,12 +100,13 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 
 
 def test_arrays_need_a_skeleton_and_files_the_same_one(tmp_path: Path) -> None:
-    np.save(tmp_path / 'a.npy', np.ones((5, 18, 3)))
+    np.save(tmp_path / 'a.npy', np.concatenate([np.full((5, 18, 2), 9), np.ones((5, 18, 1))], -1))
     with pytest.raises(
-        ValueError, match=r'skeleton must be named for arrays, got None for .*a\.npy'
+        ValueError, match=r'skeleton and fps must be given for arrays, .* fps=None for .*a\.npy'
     ):
-        read_sequence(tmp_path / 'a.npy', None)
-    assert read_sequence(tmp_path / 'a.npy', OPENPOSE18).skeleton == OPENPOSE18
+        read_sequence(tmp_path / 'a.npy')
+    video = read_sequence(tmp_path / 'a.npy', OPENPOSE18, 50.0)
+    assert (video.skeleton, video.fps) == (OPENPOSE18, 50.0)
     write_poses(make_video(), tmp_path / 'b.json')
     assert read_sequence(tmp_path / 'b.json', None).skeleton == COCO17
     with pytest.raises(
