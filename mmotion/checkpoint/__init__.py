@@ -1,5 +1,6 @@
 """Weights: found, read without running code, and written whole or not at all."""
 
+from mmotion.checkpoint import sources
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
 from mmotion.checkpoint.weights import (
     RANDOM_WEIGHTS,
@@ -26,4 +27,5 @@ __all__ = [
     'load_state_dict',
     'load_weights',
     'save_checkpoint_file',
+    'sources',
 ]
