@@ -235,7 +235,7 @@ def test_regions_are_exported_in_pixels_of_the_picture(config, tmp_path, monkeyp
     with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
         for frame in make_frames(6):
             writer.write(frame)
-    command = ['predict', 'spot.py', 'clip.mp4', '--device', 'cpu', '--region-margin', '0']
+    command = ['predict', 'spot.py', 'clip.mp4', '--checkpoint', 'random', '--region-margin', '0']
     box = 'a/../b=4,24,68,56'
     assert main([*command, '--regions', box, '0,0,96,64', '--export', 'csv', '--draw']) == 0
     part, whole = json.loads((tmp_path / 'results' / 'clip.json').read_text())['regions']
@@ -289,6 +289,6 @@ def test_regions_are_drawn_too(config, tmp_path, monkeypatch):
     with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
         for frame in make_frames(6):
             writer.write(frame)
-    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--device', 'cpu']
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--checkpoint', 'random']
     assert main([*command, '--regions', 'left=0,0,48,64', 'right=48,0,96,64']) == 0
     assert (tmp_path / 'out' / 'clip_regions.png').is_file()
