@@ -10,7 +10,6 @@ Paths in a CSV or list are below the root or absolute. A file is JSON, `mmotion.
 or an array as in `mmotion.keypoints.arrays.read_pose_array`.
 """
 
-import csv
 import itertools
 import warnings
 from collections import Counter
@@ -25,6 +24,7 @@ from mmotion.keypoints.arrays import read_pose_array
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton
+from mmotion.tables import read_table
 
 ARRAY_SUFFIX = '.npy'
 SUFFIXES = ('.json', ARRAY_SUFFIX)
@@ -186,13 +186,15 @@ def _read_list(ann_file: Path, root: Path) -> list[SequenceFile]:
         raise FileNotFoundError(f'ann_file must be a CSV or list, got {ann_file}, which is no file')
     # utf-8-sig: spreadsheets put a byte order mark before the first column
     lines = ann_file.read_text(encoding='utf-8-sig').splitlines()
-    if lines and 'path' in (columns := [column.strip() for column in lines[0].split(',')]):
-        rows = [(i, row) for i, row in enumerate(csv.reader(lines[1:]), 2) if row]
+    columns = [column.strip() for column in lines[0].split(',')] if lines else []
+    if 'path' in columns:
         unknown = sorted(set(columns) - {'path', 'label', 'group'})
         if unknown:
             raise ValueError(
                 f'{ann_file} must have the columns path, label and group, got {", ".join(unknown)}'
             )
+        table = read_table(ann_file, columns, what='ann_file', may_be_empty=True)
+        rows = [(row.line, [row.text(column) for column in columns]) for row in table]
     else:
         columns = ['path', 'label']
         rows = [(i, line.rsplit(maxsplit=1)) for i, line in enumerate(lines, 1) if line.strip()]

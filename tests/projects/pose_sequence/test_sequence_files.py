@@ -69,7 +69,7 @@ def test_lists_are_read_in_the_order_of_names(
     ('text', 'message'),
     [
         pytest.param(
-            'path,label\na.json\n', r"path and label, got 'a.json' in line 2", id='short-row'
+            'path,label\na.json\n', r'for each of 2 columns, got 1 values in line 2', id='short-row'
         ),
         pytest.param('path,label\na.json,run\nb.json,\n', 'in line 3', id='empty-label'),
         pytest.param(
