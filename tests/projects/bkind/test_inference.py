@@ -267,6 +267,6 @@ def test_regions_are_drawn_too(config, tmp_path, monkeypatch):
     with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
         for frame in make_frames(6):
             writer.write(frame)
-    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--device', 'cpu']
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--checkpoint', 'random']
     assert main([*command, '--regions', 'left=0,0,48,64', 'right=48,0,96,64']) == 0
     assert (tmp_path / 'out' / 'clip_regions.png').is_file()
