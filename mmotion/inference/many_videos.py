@@ -4,14 +4,12 @@ There is a JSON file for each video, or a line of JSON for each result while the
 """
 
 import dataclasses
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import simplejson
-from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import track
 
@@ -250,7 +248,8 @@ def stream_videos(
 
 def _report(video: Path, error: Exception, failed: list[Path]) -> None:
     failed.append(video)
-    print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+    # mmengine's logger would put its own file and line before the reason
+    print(f'mmotion: {video}: {error}', file=sys.stderr)
 
 
 def _name_failed(failed: Sequence[Path], videos: Sequence[Path]) -> None:

@@ -260,6 +260,7 @@ def build_runner(
         config.stretch_schedule = True
     if auto_scale_lr:
         _enable_auto_scale_lr(config)
+    _check_schedule(config)
     _share_cores(config)
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
@@ -275,6 +276,19 @@ def _enable_auto_scale_lr(config: Config) -> None:
             'auto_scale_lr = dict(base_batch_size=...) to the config'
         )
     config.auto_scale_lr.enable = True
+
+
+def _check_schedule(config: Config) -> None:
+    """Refuse a schedule that begins when training is over; mmengine does so without naming it."""
+    epochs = (config.get('train_cfg') or {}).get('max_epochs')
+    schedulers = config.get('param_scheduler')
+    for number, scheduler in enumerate(schedulers if isinstance(schedulers, list) else ()):
+        begin = scheduler.get('begin', 0)
+        if epochs is not None and scheduler.get('by_epoch', True) and begin >= epochs:
+            raise ValueError(
+                f'param_scheduler.{number} must begin before training ends, got begin={begin} and '
+                f'train_cfg.max_epochs={epochs}; train longer, or set param_scheduler=[]'
+            )
 
 
 def _share_cores(config: Config) -> None:

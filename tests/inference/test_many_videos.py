@@ -37,6 +37,7 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     )
     assert failed == [broken]
     printed = capsys.readouterr()
+    assert f'mmotion: {broken}: ' in printed.err
     assert f'1 of 3 videos failed: {broken}' in printed.err
     assert 'another video is named clip too, so this one is clip_2' in printed.out
     assert f'{videos[0]}: count 4, fps 10, confidence 1' in printed.out

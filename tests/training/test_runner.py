@@ -57,6 +57,12 @@ def test_the_learning_rate_is_scaled(tmp_path):
     ('options', 'arguments', 'message'),
     [
         pytest.param({}, {'auto_scale_lr': True}, 'add auto_scale_lr = dict', id='auto_scale_lr'),
+        pytest.param(
+            {'train_cfg__max_epochs': 1, 'param_scheduler': [{'type': 'LinearLR', 'begin': 1}]},
+            {},
+            r'param_scheduler\.0 must begin before training ends, got begin=1 and .*max_epochs=1',
+            id='schedule',
+        ),
         pytest.param({}, {'launcher': 'mpi'}, "got launcher='mpi'", id='launcher'),
         pytest.param(
             {'optim_wrapper__type': 'ApexOptimWrapper'},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmotion.video import VideoError
-from mmotion.video.pictures import find_pictures, read_picture
+from mmotion.video.pictures import find_pictures, read_picture, write_picture
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,9 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
         find_pictures(tmp_path)
     with pytest.raises(VideoError, match='one that OpenCV reads'):
         read_picture(tmp_path / '.hidden.png')
+
+
+def test_a_picture_is_read_as_it_was_written(tmp_path: Path) -> None:
+    image = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    write_picture(tmp_path / 'new' / 'a.png', image)
+    np.testing.assert_array_equal(read_picture(tmp_path / 'new' / 'a.png'), image)

@@ -10,7 +10,6 @@ Example:
 
 import argparse
 import inspect
-import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -39,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
     )
     parser.add_argument(
-        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
+        '--fps',
+        type=float,
+        metavar='F',
+        help='frames per second of folders of pictures, and of keypoints in .npy',
     )
     parser.add_argument(
         '--checkpoint',
@@ -121,13 +123,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_predictor(args, None)
     # whoever reads the lines wants nothing else
     stdout = sys.stdout
-    try:
-        with redirect_stdout(sys.stderr):
-            return _run_predictor(args, stdout)
-    except BrokenPipeError:
-        # the reader has enough; what is still in the buffer must not fail when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        return 0
+    with redirect_stdout(sys.stderr):
+        return _run_predictor(args, stdout)
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from mmotion.cli import main
+from mmotion.cli.parser import NOBODY_READS
 from mmotion.registry import PREDICTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -169,7 +170,7 @@ def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):
     command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--json-lines', '-']
     with open(writer, 'w') as stdout:
         monkeypatch.setattr(sys, 'stdout', stdout)
-        assert main(command) == 0
+        assert main(command) == NOBODY_READS
 
 
 def test_predict_hands_the_detector_to_the_predictor(folder, capsys, checkpoint, monkeypatch):
