@@ -305,6 +305,16 @@ def _share_cores(config: Config) -> None:
     torch.set_num_threads(max(1, (cores or 1) - num_workers))
 
 
+def has_fast_bfloat16() -> bool:
+    """Whether this CPU computes in bfloat16 faster than in float32.
+
+    Without AVX-512 each number is converted: on an AMD EPYC, one thread, a step of `repnet_small`
+    takes 0.65 s in bfloat16 and 1.02 s in float32; told to do without AVX-512, 10.6 s and 1.2 s.
+    `mmotion tool time_precision` measures it.
+    """
+    return torch.backends.cpu.get_cpu_capability().startswith('AVX512')
+
+
 def _choose_precision(config: Config, amp: bool) -> None:
     """Name the optimizer wrapper for mixed precision if it is asked for."""
     wrapper = config.get('optim_wrapper') or {}
@@ -318,11 +328,18 @@ def _choose_precision(config: Config, amp: bool) -> None:
         if amp and given == 'OptimWrapper':
             wrapper.update(type='AmpOptimWrapper')
             wrapper.setdefault('loss_scale', 'dynamic')
-    elif amp or given == 'AmpOptimWrapper':
-        wrapper.update(type='BFloat16OptimWrapper')
+    elif amp or given in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
+        fast = has_fast_bfloat16()
+        wrapper.update(type='BFloat16OptimWrapper' if fast else 'OptimWrapper')
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
-        print_log('mixed precision without a GPU: bfloat16', logger='current')
+        capability = torch.backends.cpu.get_cpu_capability()
+        print_log(
+            f'mixed precision without a GPU: bfloat16, as this CPU has {capability}'
+            if fast
+            else f'float32 in place of mixed precision, which is slower on this CPU: {capability}',
+            logger='current',
+        )
 
 
 def _choose_checkpoint(
