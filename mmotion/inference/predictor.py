@@ -30,6 +30,7 @@ from mmotion.inference.fan_out import fan_out
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.registry import TRANSFORMS
 from mmotion.structures.results import Result
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video
@@ -150,10 +151,10 @@ class Predictor(ABC, Generic[R]):
             )
             for region in regions
         ]
-        watched: list[int] = []
+        watched: list[tuple[int, float]] = []
 
-        def note_index(frame: VideoFrame) -> VideoFrame:
-            watched.append(frame.index)
+        def note_frame(frame: VideoFrame) -> VideoFrame:
+            watched.append((frame.index, frame.time_s))
             return frame
 
         def predict_crops(crops: Iterator[VideoFrame]) -> Any:
@@ -162,18 +163,20 @@ class Predictor(ABC, Generic[R]):
                 return self._predict_frames(crops, fps)
 
         results = fan_out(
-            map(note_index, itertools.chain([first], frames)),
+            map(note_frame, itertools.chain([first], frames)),
             [partial(_crop_frame, window) for window in windows],
             predict_crops,
         )
+        numbers, times_s = zip(*watched, strict=True)
         return RegionResults(
             regions=tuple(regions),
             results=tuple(results),
             fps=fps,
-            frames=np.array(watched),
+            frames=np.array(numbers),
             start_s=first.time_s,
             width=width,
             height=height,
+            frame_times_s=list_irregular(times_s, fps),
         )
 
     def stream(
@@ -264,11 +267,7 @@ class Predictor(ABC, Generic[R]):
             )
         if source.fps is None:
             source.fps = result.fps
-        return itertools.islice(source.frames(self._find_start(source, result)), result.num_frames)
-
-    def _find_start(self, source: VideoSource, result: Result) -> float:
-        """When the first frame of a result appears, by the clock of its video."""
-        return result.start_s
+        return itertools.islice(source.frames(result.start_s), result.num_frames)
 
     def _draw(
         self, video: Video, result: Result, out_dir: str | Path, plot_name: str

@@ -2,8 +2,8 @@
 
 JSON with `images`, `annotations` and `categories`, one file a video, one image a frame,
 https://cocodataset.org/#format-data; a point has 0, 1 or 2 for missing, hidden and seen. What the
-format has no place for is added: `frame_index` of an image, `keypoint_scores`, `score` and
-`track_id` of an annotation, and what is in `info`.
+format has no place for is added: `frame_index` of an image, and `time_s` of all of them where the
+rate varies; `keypoint_scores`, `score` and `track_id` of an annotation; and what is in `info`.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ from mmotion.checks import make_plain
 from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
+from mmotion.structures.times import TIME_DECIMALS
 
 # rate of images whose file does not tell it, in frames per second
 UNKNOWN_FPS = 30.0
@@ -47,6 +48,8 @@ def write_coco(video: PoseVideo, path: str | Path) -> None:
                 'frame_index': index,
             }
         )
+        if video.frame_times_s is not None:
+            images[-1]['time_s'] = round(float(video.frame_times_s[image_id - 1]), TIME_DECIMALS)
         annotations += [
             {'id': len(annotations) + j, 'image_id': image_id, 'category_id': 1, **_to_coco(person)}
             for j, person in enumerate(persons, 1)
@@ -112,6 +115,7 @@ def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
     skeleton = _find_skeleton(category)
     images = sorted(content['images'], key=lambda i: (i.get('frame_index', 0), i['file_name']))
     indices = [image.get('frame_index', i) for i, image in enumerate(images)]
+    times_s = [image.get('time_s') for image in images]
     people: dict[Any, list[Person]] = {image['id']: [] for image in images}
     for annotation in content['annotations']:
         if not annotation.get('iscrowd') and annotation['category_id'] == category['id']:
@@ -127,6 +131,7 @@ def _from_coco(content: Any, path: str, fps: float) -> PoseVideo:
         frame_indices=np.array(indices),
         frames=tuple(tuple(people[image['id']]) for image in images),
         labels=info.get('labels') or {},
+        frame_times_s=np.array(times_s) if None not in times_s else None,
     )
 
 

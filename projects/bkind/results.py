@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, make_plain
 from mmotion.structures.results import time_at
+from mmotion.structures.times import describe_frame_times, freeze_frame_times
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -87,6 +88,8 @@ class KeypointTracks:
         covariance: Spread of each heat map (N, K, 3): var x, var y and cov xy, in square pixels.
         names: Of the keypoints (K), all different.
         start_s: When the first of the N frames appears.
+        frame_times_s: When each of them appears (N,), None if they are evenly spaced; what is left
+            out here of frames with gaps between them follows from their numbers.
 
     Raises:
         ValueError: If a value is out of its range, or shapes do not agree.
@@ -110,6 +113,7 @@ class KeypointTracks:
     covariance: NDArray[np.float32]
     names: tuple[str, ...]
     start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         check_fps(self.fps)
@@ -124,6 +128,10 @@ class KeypointTracks:
                 f'names must be at least one, all of them different, got names={self.names}'
             )
         self._check_frames()
+        passed = self.frames - self.frames[0]
+        if self.frame_times_s is None and passed[-1] >= self.num_frames:
+            object.__setattr__(self, 'frame_times_s', self.start_s + passed / self.fps)
+        freeze_frame_times(self)
         shape = (self.num_frames, len(self.names))
         self._freeze('keypoints', (*shape, 2))
         self._freeze('confidence', shape)
@@ -141,6 +149,8 @@ class KeypointTracks:
             ValueError: If an entry is missing, or has a value that is not allowed.
         """
         names = [field.name for field in dataclasses.fields(cls)]
+        # of evenly spaced frames there is none
+        names = [name for name in names if name != 'frame_times_s' or name in content]
         missing = [name for name in names if name not in content]
         if missing:
             raise ValueError(
@@ -155,11 +165,15 @@ class KeypointTracks:
         return len(self.frames)
 
     @property
+    def times_s(self) -> NDArray[np.float64]:
+        """When each frame appears (N,)."""
+        return time_at(self, np.arange(self.num_frames))
+
+    @property
     def speed_px_s(self) -> NDArray[np.float64]:
         """How fast each keypoint moves from a frame to the next (N - 1, K), in pixels a second."""
         steps = np.diff(self.keypoints.astype(np.float64), axis=0)
-        seconds = np.diff(self.frames)[:, None] / self.fps
-        return np.linalg.norm(steps, axis=-1) / seconds
+        return np.linalg.norm(steps, axis=-1) / np.diff(self.times_s)[:, None]
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types, rounded to what matters."""
@@ -171,9 +185,9 @@ class KeypointTracks:
         others = {
             field.name: make_plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.name not in rounded
+            if field.name not in (*rounded, 'frame_times_s')
         }
-        return {**others, **rounded}
+        return {**others, **describe_frame_times(self), **rounded}
 
     def describe(self) -> str:
         """The result in a line."""
@@ -215,7 +229,10 @@ def paint_tracks(result: KeypointTracks) -> Painter:
     A point is as dark as its confidence is low beside the highest that it has in the video.
     """
     colors = keypoint_colors(len(result.names))
-    past = max(round(TRAIL_S * result.fps), 1)
+    # in evenly spaced frames rounded to whole ones, and at least the one before
+    since_s = result.times_s - TRAIL_S - 0.5 / result.fps
+    firsts = np.minimum(np.searchsorted(result.times_s, since_s), np.arange(result.num_frames) - 1)
+    firsts = np.maximum(firsts, 0)
     certainty = result.confidence / np.maximum(result.confidence.max(axis=0), 1e-9)
 
     def paint(image: Image, index: int) -> Image:
@@ -223,7 +240,7 @@ def paint_tracks(result: KeypointTracks) -> Painter:
         scale = np.array([image.shape[1] / result.width, image.shape[0] / result.height])
         unit = max(min(image.shape[:2]) / 100, 1.0)
         # the middle of a pixel stays the middle of what it is enlarged to
-        trails = (result.keypoints[max(index - past, 0) : index + 1] + 0.5) * scale - 0.5
+        trails = (result.keypoints[firsts[index] : index + 1] + 0.5) * scale - 0.5
         for k, color in enumerate(colors):
             trail = _to_subpixels(trails[:, k])
             cv2.polylines(
@@ -264,7 +281,7 @@ def plot_tracks(
     left, right = halves
     picture = left.subplots()
     rows = right.subplots(3, 1, sharex=True)
-    times_s = _times_s(result)
+    times_s = result.times_s
     for k, color in enumerate(keypoint_colors(len(result.names))):
         style = {'color': [value / 255 for value in color], 'lw': 0.8}
         x, y = result.keypoints[:, k].T
@@ -288,7 +305,7 @@ def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
         for color, speed in zip(
             keypoint_colors(len(result.names)), result.speed_px_s.T, strict=True
         ):
-            axes.plot(_times_s(result)[1:], speed, color=[v / 255 for v in color], lw=0.8)
+            axes.plot(result.times_s[1:], speed, color=[v / 255 for v in color], lw=0.8)
     axes.set_ylabel('speed (px/s)')
     return result.describe()
 
@@ -324,10 +341,6 @@ def _draw_ellipse(
 
 def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:
     return np.rint(np.asarray(points) * 2**SHIFT).astype(np.int32)
-
-
-def _times_s(result: KeypointTracks) -> NDArray[np.float64]:
-    return time_at(result, result.frames - result.frames[0])
 
 
 def _round(values: NDArray[np.float32], decimals: int) -> list[Any]:

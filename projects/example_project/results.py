@@ -4,10 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least, check_fps, check_score
+from mmotion.structures.results import time_at
+from mmotion.structures.times import describe_frame_times, freeze_frame_times
 from mmotion.visualization import (
     PLOT_LINE,
     Caption,
@@ -22,7 +26,8 @@ from mmotion.visualization import (
 from mmotion.visualization.drawing import WHITE, Image, darken, write_text
 
 
-@dataclasses.dataclass(frozen=True)
+# eq would compare arrays, whose truth value is undefined
+@dataclasses.dataclass(frozen=True, eq=False)
 class DotDirection:
     """Which way the dot of a video moves.
 
@@ -32,6 +37,7 @@ class DotDirection:
         fps: Frames per second.
         num_frames: Frames that were watched.
         start_s: When the first of them appears.
+        frame_times_s: When each of them appears, None if they are evenly spaced.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -42,15 +48,19 @@ class DotDirection:
     fps: float
     num_frames: int
     start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         check_score(self.score)
         check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
+        freeze_frame_times(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return dataclasses.asdict(self)
+        content = dataclasses.asdict(self)
+        del content['frame_times_s']
+        return content | describe_frame_times(self)
 
     def describe(self) -> str:
         """The result in a line."""
@@ -95,7 +105,7 @@ def plot_direction(
 @plot_row.register
 def plot_direction_row(result: DotDirection, axes: Axes) -> str:
     """A line at the height of the score."""
-    end_s = result.start_s + result.num_frames / result.fps
+    end_s = time_at(result, result.num_frames)
     axes.hlines(result.score, result.start_s, end_s, color=PLOT_LINE, lw=2)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel(f'score of {result.label}')

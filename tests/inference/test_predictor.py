@@ -247,6 +247,7 @@ class Seen:
     fps: float
     num_frames: int
     start_s: float
+    frame_times_s: None = None
 
     def describe(self):
         return f'{self.num_frames} frames'
