@@ -26,8 +26,7 @@ from mmotion.visualization import (
 from mmotion.visualization.drawing import WHITE, Image, darken, write_text
 
 
-# eq would compare arrays, whose truth value is undefined
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class DotDirection:
     """Which way the dot of a video moves.
 
@@ -48,7 +47,8 @@ class DotDirection:
     fps: float
     num_frames: int
     start_s: float = 0.0
-    frame_times_s: NDArray[np.float64] | None = None
+    # no part of what makes two equal: the truth value of an array is undefined
+    frame_times_s: NDArray[np.float64] | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_score(self.score)
