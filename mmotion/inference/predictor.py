@@ -99,7 +99,10 @@ class Predictor(ABC, Generic[R]):
         """
         source = self._open(video, fps)
         with torch.inference_mode():
-            return self._predict_source(source, start_s, end_s)
+            result = self._predict_source(source, start_s, end_s)
+        if source.num_lost and dataclasses.is_dataclass(result):
+            return dataclasses.replace(result, num_lost=source.num_lost)
+        return result
 
     def predict_regions(
         self,
@@ -177,6 +180,7 @@ class Predictor(ABC, Generic[R]):
             width=width,
             height=height,
             frame_times_s=list_irregular(times_s, fps),
+            num_lost=source.num_lost,
         )
 
     def stream(

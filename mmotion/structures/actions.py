@@ -23,7 +23,7 @@ from mmotion.checks import (
     freeze_array,
     make_plain,
 )
-from mmotion.structures.times import describe_frame_times, freeze_frame_times
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.structures.windows import WindowedResult, check_windows
 
 # classes that are named in summaries
@@ -72,6 +72,7 @@ class ActionScores(WindowedResult):
         window_scores: Score of each class around the middle of each window (W, C), in [0, 1].
         start_s: When the first frame appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
         min_score: The score in [0, 1] that a class must reach to make a segment.
 
     Raises:
@@ -102,6 +103,7 @@ class ActionScores(WindowedResult):
     window_scores: NDArray[np.float32]
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
     min_score: float = 0.0
 
     def __post_init__(self) -> None:
@@ -177,7 +179,7 @@ class ActionScores(WindowedResult):
                 'fps': self.fps,
                 'num_frames': self.num_frames,
                 'start_s': self.start_s,
-                **describe_frame_times(self),
+                **describe_frames(self),
                 'min_score': self.min_score,
                 'segments': [dataclasses.asdict(segment) for segment in self.segments],
                 'timeline': [

@@ -24,10 +24,14 @@ class Result(Timed, Protocol):
 
     Attributes:
         num_frames: Frames that were watched.
+        num_lost: Frames that should have been there and could not be read.
     """
 
     @property
     def num_frames(self) -> int: ...  # noqa: D102
+
+    @property
+    def num_lost(self) -> int: ...  # noqa: D102
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

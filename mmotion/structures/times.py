@@ -112,8 +112,12 @@ def freeze_frame_times(result: Any) -> None:
     object.__setattr__(result, 'frame_times_s', times)
 
 
-def describe_frame_times(result: Timed) -> dict[str, Any]:
-    """The entry of a result's file that tells its times: none if they are evenly spaced."""
-    if result.frame_times_s is None:
-        return {}
-    return {'frame_times_s': result.frame_times_s.round(TIME_DECIMALS).tolist()}
+def describe_frames(result: Any) -> dict[str, Any]:
+    """The entries of a result's file that not every video needs.
+
+    They are `num_lost`, if frames were lost, and `frame_times_s`, if they are not evenly spaced.
+    """
+    content: dict[str, Any] = {'num_lost': result.num_lost} if result.num_lost else {}
+    if result.frame_times_s is not None:
+        content['frame_times_s'] = result.frame_times_s.round(TIME_DECIMALS).tolist()
+    return content

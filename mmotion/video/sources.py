@@ -41,6 +41,8 @@ class VideoSource(ABC):
         numbers: Numbers of the frames that are there, ascending from 0, (N,).
         labels: The numbers in the names of pictures, (N,); of others the same as `numbers`.
         problem: What is wrong with it, although it can be used; None if nothing is known.
+        num_lost: Frames that should have been there and could not be read, of those that `frames`
+            was asked for last; known when all of them have been given.
         is_rereadable: Whether it can be read again, and by number.
     """
 
@@ -49,6 +51,7 @@ class VideoSource(ABC):
     numbers: NDArray[np.int64]
     labels: NDArray[np.int64]
     problem: str | None = None
+    num_lost: int = 0
     is_rereadable = True
     # in messages
     _kind = 'frames'
@@ -119,6 +122,14 @@ class VideoSource(ABC):
         total = len(self.numbers)
         places = np.linspace(0, total - 1, min(num_frames, total)).round().astype(int)
         return [*self.read(self.numbers[places])]
+
+    def _count_lost(self, frames: Iterable[VideoFrame], num_expected: int) -> Iterator[VideoFrame]:
+        """Pass frames on, and note at their end how many there are not."""
+        num_lost = num_expected
+        for frame in frames:
+            num_lost -= 1
+            yield frame
+        self.num_lost = max(num_lost, 0)
 
     @abstractmethod
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
@@ -193,7 +204,14 @@ class VideoFile(VideoSource):
         return FrameTimes(index.info.fps, index.times_s)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return iterate_frames(self.path, start_s=start_s, end_s=end_s)
+        frames = iterate_frames(self.path, start_s=start_s, end_s=end_s)
+        index = scan_video(self.path)
+        first, end = self.times.span(start_s, end_s)
+        num_expected = len(self.numbers[first:end])
+        # nobody knows when they would have been shown: at the end, as far as anybody can tell
+        if end == self.num_frames:
+            num_expected += index.num_lost
+        return self._count_lost(frames, num_expected)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         return LazyFrames(self.path, numbers)
@@ -217,10 +235,12 @@ class PictureFolder(VideoSource):
         first, end = times.span(start_s, end_s)
         limits = [first, self.numbers[-1] + 1 if end is None else end]
         places = slice(*np.searchsorted(self.numbers, limits))
-        return (
+        numbers = self.numbers[places].tolist()
+        pictures = (
             VideoFrame(number, times.time_at(number), read_picture(file))
-            for number, file in zip(self.numbers[places].tolist(), self._files[places], strict=True)
+            for number, file in zip(numbers, self._files[places], strict=True)
         )
+        return self._count_lost(pictures, numbers[-1] + 1 - first if numbers else 0)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         places = np.searchsorted(self.numbers, numbers, side='right') - 1

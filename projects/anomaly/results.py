@@ -30,7 +30,7 @@ from mmotion.checks import (
     make_plain,
 )
 from mmotion.structures.results import part_at
-from mmotion.structures.times import describe_frame_times, freeze_frame_times
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.structures.windows import WindowedResult, check_windows
 from mmotion.visualization import (
     PLOT_LINE,
@@ -100,6 +100,7 @@ class AnomalyScores(WindowedResult):
         false_alarm_rate: Share of normal windows, in (0, 1), that may raise an alarm.
         start_s: When the first frame appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -129,6 +130,7 @@ class AnomalyScores(WindowedResult):
     false_alarm_rate: float
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         for name in ('window_start_s', 'window_end_s', 'errors', 'scores'):
@@ -201,7 +203,7 @@ class AnomalyScores(WindowedResult):
                 'fps': self.fps,
                 'num_frames': self.num_frames,
                 'start_s': self.start_s,
-                **describe_frame_times(self),
+                **describe_frames(self),
                 'segments': [dataclasses.asdict(segment) for segment in self.segments],
                 'timeline': [dict(zip(names, window, strict=True)) for window in columns],
             }

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, make_plain
 from mmotion.structures.results import time_at
-from mmotion.structures.times import describe_frame_times, freeze_frame_times
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -90,6 +90,7 @@ class KeypointTracks:
         start_s: When the first of the N frames appears.
         frame_times_s: When each of them appears (N,), None if they are evenly spaced; what is left
             out here of frames with gaps between them follows from their numbers.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or shapes do not agree.
@@ -114,6 +115,7 @@ class KeypointTracks:
     names: tuple[str, ...]
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         check_fps(self.fps)
@@ -149,8 +151,9 @@ class KeypointTracks:
             ValueError: If an entry is missing, or has a value that is not allowed.
         """
         names = [field.name for field in dataclasses.fields(cls)]
-        # of evenly spaced frames there is none
-        names = [name for name in names if name != 'frame_times_s' or name in content]
+        # most videos have none of these
+        optional = ('frame_times_s', 'num_lost')
+        names = [name for name in names if name not in optional or name in content]
         missing = [name for name in names if name not in content]
         if missing:
             raise ValueError(
@@ -185,9 +188,9 @@ class KeypointTracks:
         others = {
             field.name: make_plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.name not in (*rounded, 'frame_times_s')
+            if field.name not in (*rounded, 'frame_times_s', 'num_lost')
         }
-        return {**others, **describe_frame_times(self), **rounded}
+        return {**others, **describe_frames(self), **rounded}
 
     def describe(self) -> str:
         """The result in a line."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least, check_fps, check_score
 from mmotion.structures.results import time_at
-from mmotion.structures.times import describe_frame_times, freeze_frame_times
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     PLOT_LINE,
     Caption,
@@ -37,6 +37,7 @@ class DotDirection:
         num_frames: Frames that were watched.
         start_s: When the first of them appears.
         frame_times_s: When each of them appears, None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -49,6 +50,7 @@ class DotDirection:
     start_s: float = 0.0
     # no part of what makes two equal: the truth value of an array is undefined
     frame_times_s: NDArray[np.float64] | None = dataclasses.field(default=None, compare=False)
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         check_score(self.score)
@@ -59,8 +61,8 @@ class DotDirection:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         content = dataclasses.asdict(self)
-        del content['frame_times_s']
-        return content | describe_frame_times(self)
+        del content['frame_times_s'], content['num_lost']
+        return content | describe_frames(self)
 
     def describe(self) -> str:
         """The result in a line."""

@@ -24,7 +24,7 @@ from mmotion.checks import (
     make_plain,
 )
 from mmotion.structures.results import Clock, Timed, describe_numbers, part_at, time_at
-from mmotion.structures.times import describe_frame_times, freeze_frame_times
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     PLOT_ACTIVE,
     PLOT_LINE,
@@ -97,6 +97,7 @@ class RepetitionCount:
         strides: All strides among which `stride` was chosen, for the record.
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -129,6 +130,7 @@ class RepetitionCount:
     strides: tuple[int, ...] = ()
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         for name in (
@@ -215,9 +217,9 @@ class RepetitionCount:
         content = {
             field.name: make_plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.name != 'frame_times_s'
+            if field.name not in ('frame_times_s', 'num_lost')
         }
-        return content | describe_frame_times(self)
+        return content | describe_frames(self)
 
     def _check_numbers(self) -> None:
         check_at_least('count', self.count, 0)

@@ -5,7 +5,7 @@ import pytest
 
 from mmotion.structures.results import Clock, time_at
 from mmotion.structures.times import (
-    describe_frame_times,
+    describe_frames,
     find_end,
     freeze_frame_times,
     list_irregular,
@@ -25,6 +25,7 @@ class Watched:
     start_s: float = 0.0
     num_frames: int = 50
     frame_times_s: np.ndarray | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         freeze_frame_times(self)
@@ -70,9 +71,10 @@ def test_a_pause_does_not_make_the_last_frame_long() -> None:
 
 
 def test_a_file_has_times_only_where_they_say_something() -> None:
-    assert describe_frame_times(Watched()) == {}
-    content = describe_frame_times(Watched(frame_times_s=TIMES_S))
+    assert describe_frames(Watched()) == {}
+    content = describe_frames(Watched(frame_times_s=TIMES_S))
     assert content == {'frame_times_s': TIMES_S.round(6).tolist()}
+    assert describe_frames(Watched(num_lost=3)) == {'num_lost': 3}
 
 
 @pytest.mark.parametrize(
