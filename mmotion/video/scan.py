@@ -207,6 +207,11 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
         is_cut = bool(packets) and packets[-1].is_cut
         if is_cut:
             packets.pop()
+        if (first_frame is None or not packets) and _is_webp(path):
+            raise VideoError(
+                f'a video must be of a kind that FFmpeg decodes, got path={path}, an animated '
+                'WebP; write it as GIF or MP4, or its frames as a folder of PNG files'
+            )
         if first_frame is None or not packets:
             raise VideoError(
                 f'a video must have a frame that can be decoded, got none in path={path}; '
@@ -221,6 +226,11 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
             'or encode it again'
         )
         return dataclasses.replace(index, num_lost=num_lost, damage=damage)
+
+
+def _is_webp(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(12)[8:] == b'WEBP'
 
 
 def _count_lost(stream: av.VideoStream, num_stored: int, num_shown: int) -> int:

@@ -23,7 +23,7 @@ from mmotion.checks import check_fps
 from mmotion.video.clips import LazyFrames
 from mmotion.video.files import STREAMPIX_SUFFIX, name_video
 from mmotion.video.frames import Frames, Video, check_frames, number_frames
-from mmotion.video.pictures import find_pictures, read_picture
+from mmotion.video.pictures import Page, find_pictures, list_pages, measure_bits, read_picture
 from mmotion.video.reading import VideoError, VideoFrame, iterate_frames
 from mmotion.video.scan import scan_video
 from mmotion.video.timing import FrameTimes, check_times
@@ -163,6 +163,8 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
         path = Path(video)
         if path.is_dir():
             return PictureFolder(path, name, fps)
+        if path.is_file() and len(list_pages(path)) > 1:
+            return PictureFolder(path, name, fps)
         if fps is not None:
             raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
         return VideoFile(path, name)
@@ -218,15 +220,19 @@ class VideoFile(VideoSource):
 
 
 class PictureFolder(VideoSource):
-    """A folder of pictures, numbered as in `mmotion.video.pictures`."""
+    """A folder of pictures, or a TIFF of several pages, as in `mmotion.video.pictures`."""
 
     _kind = 'a folder of pictures'
 
     def __init__(self, path: Path, name: str, fps: float | None) -> None:
         super().__init__(name, fps)
         self.path = path
-        self._files, self.numbers, self.labels, self.problem = find_pictures(path)
+        self._pages, self.numbers, self.labels, self.problem = find_pictures(path)
         self.num_frames = int(self.numbers[-1]) + 1
+
+    @cached_property
+    def _bits(self) -> int:
+        return measure_bits(self._pages)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         times = self.times
@@ -237,14 +243,14 @@ class PictureFolder(VideoSource):
         places = slice(*np.searchsorted(self.numbers, limits))
         numbers = self.numbers[places].tolist()
         pictures = (
-            VideoFrame(number, times.time_at(number), read_picture(file))
-            for number, file in zip(numbers, self._files[places], strict=True)
+            VideoFrame(number, times.time_at(number), read_picture(page, self._bits))
+            for number, page in zip(numbers, self._pages[places], strict=True)
         )
         return self._count_lost(pictures, numbers[-1] + 1 - first if numbers else 0)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         places = np.searchsorted(self.numbers, numbers, side='right') - 1
-        return _LazyPictures([self._files[place] for place in places.tolist()])
+        return _LazyPictures([self._pages[place] for place in places.tolist()], self._bits)
 
 
 class FrameArray(VideoSource):
@@ -284,15 +290,16 @@ class FrameStream(VideoSource):
 class _LazyPictures(Sequence[NDArray[np.uint8]]):
     """Pictures that are read one by one, when they are asked for."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = files
+    def __init__(self, pages: Sequence[Page], bits: int) -> None:
+        self.pages, self.bits = pages, bits
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.pages)
 
     def __getitem__(self, item: Any) -> Any:
-        files = self.files[item]
-        return [*map(read_picture, files)] if isinstance(item, slice) else read_picture(files)
+        if isinstance(item, slice):
+            return [read_picture(page, self.bits) for page in self.pages[item]]
+        return read_picture(self.pages[item], self.bits)
 
 
 def _take_span(
