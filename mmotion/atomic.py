@@ -1,23 +1,42 @@
-"""Files that are either whole or not there.
+"""Files that are either whole or not there, and folders that one process at a time writes to.
 
 A result, a checkpoint or a table is written under a temporary name beside its destination and
 renamed when it is complete, so a reader, or a run that is resumed after a power cut, never meets
-half a file.
+half a file. Of several processes that write one file at once, the last one wins.
 """
 
+import functools
+import hashlib
+import itertools
 import os
+import platform
+import re
+import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+LOCK_NAME = '.lock'
+# longest name that file systems take, in bytes
+_MAX_NAME = 255
+_PARTIAL = re.compile(r'\..*\.([0-9a-f]{8})-(\d+)-\d+\.partial(\.[^.]*)?')
+_numbers = itertools.count()
 
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path; when the block ends without an error, rename it to `path`.
 
-    The temporary name is `.<name>.partial` followed by the suffixes of `path`, as some writers
-    choose the format by the suffix. It does not depend on the process, so what a killed run left
-    behind is overwritten by the next one. Missing parent folders are made.
+    The temporary name is `.<stem>.<machine>-<process>-<number>.partial` followed by the suffix of
+    `path`, as some writers choose the format by the suffix. No two writers share one. What a killed
+    process left in the folder is removed, if it ran on this machine. Missing parent folders are
+    made.
 
     Args:
         path: Where the file is wanted; an existing file is replaced.
@@ -40,7 +59,8 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(f'the file to write must not be a folder, got {path}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.partial{path.suffix}')
+    _remove_left_behind(path.parent.absolute(), os.getpid())
+    temporary = _name_temporary(path)
     try:
         yield temporary
         # the rename may reach the disk before the content does, unless the content is flushed
@@ -49,3 +69,100 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def hold_folder(folder: str | Path, *, remedy: str) -> Iterator[None]:
+    """Keep a folder for this process while the block runs.
+
+    The system frees the lock however the process ends, on the network file systems of Linux too.
+    The file `.lock` in the folder, which stays, says who holds it. Where the file system knows no
+    locks, a warning is all there is.
+
+    Args:
+        folder: The folder, made if need be.
+        remedy: What to do if it is in use, for the message.
+
+    Raises:
+        ValueError: If another process holds it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK_NAME, 'a+', encoding='utf-8') as lock:
+        try:
+            lock_file(lock.fileno())
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise ValueError(
+                f'{folder} must not be in use by another process, got '
+                f'{lock.read().strip() or "one that does not say its name"}; {remedy}'
+            ) from error
+        lock.truncate(0)
+        lock.write(f'process {os.getpid()} on {platform.node()}, since {time.ctime()}\n')
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+            # workers that were forked off hold the file as well, so closing it is not enough
+            if fcntl:
+                with suppress(OSError):
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def lock_file(descriptor: int) -> None:
+    """Lock an open file until it is closed, or its process ends.
+
+    Raises:
+        BlockingIOError: If another process has locked it.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        warnings.warn(
+            f'this file system keeps no locks ({error}): see to it that one process alone writes',
+            stacklevel=3,
+        )
+
+
+@functools.cache
+def _machine() -> str:
+    """Eight hexadecimal digits that tell where a process number means a process."""
+    space = ''
+    with suppress(OSError):
+        space = os.readlink('/proc/self/ns/pid')
+    return hashlib.sha256(f'{platform.node()} {space}'.encode()).hexdigest()[:8]
+
+
+def _name_temporary(path: Path) -> Path:
+    end = f'.{_machine()}-{os.getpid()}-{next(_numbers)}.partial{path.suffix}'
+    room = _MAX_NAME - 1 - len(os.fsencode(end))
+    return path.with_name(f'.{os.fsencode(path.stem)[:room].decode(errors="ignore")}{end}')
+
+
+# once for a folder and process; a forked one is another
+@functools.lru_cache(maxsize=1024)
+def _remove_left_behind(folder: Path, process: int) -> None:
+    """Remove the temporary files of processes of this machine that are no more."""
+    del process
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            match = _PARTIAL.fullmatch(entry.name)
+            if match and match[1] == _machine() and not _is_running(int(match[2])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # somebody else's
+        return True
+    return True

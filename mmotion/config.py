@@ -5,7 +5,6 @@ Beyond mmengine, an unknown top-level key is an error, an option must lead somew
 names the file and the line.
 """
 
-import argparse
 import ast
 import contextlib
 import difflib
@@ -14,7 +13,7 @@ import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -108,24 +107,6 @@ def read_options(texts: Iterable[str]) -> dict[str, Any]:
                 f'its text in quotes, got {text!r}'
             ) from error
     return options
-
-
-class OptionsAction(argparse.Action):
-    """Collect `KEY=VALUE KEY=VALUE ...` into a dict, by `read_options`."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Add the options to those that were given before."""
-        try:
-            options = read_options(values or ())
-        except ValueError as error:
-            raise argparse.ArgumentError(self, str(error)) from error
-        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **options})
 
 
 def _read_value(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Tables in CSV files: one way to read them and one to write them.
+"""Tables in CSV files, one way to read them and one to write them, and tables in reports.
 
 A table is text in UTF-8, with or without the byte order mark that spreadsheets put before the first
 column. Its first line names the columns, in any order; columns that nobody asks for are passed
@@ -170,3 +170,17 @@ def write_table(
                     )
                 row = [row.get(name, '') for name in columns]
             writer.writerow(row)
+
+
+def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Lay out rows, all with the same columns, as a table of Markdown.
+
+    Example:
+        >>> print(as_markdown([{'clip': 'a', 'true': '3'}]))
+        | clip | true |
+        |---|---|
+        | a | 3 |
+    """
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    text = [f'| {" | ".join(cells)} |' for cells in lines]
+    return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])

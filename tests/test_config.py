@@ -1,6 +1,5 @@
 """Reading configs: what is found, what is changed, and what is refused with which words."""
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mmotion.cli import main
-from mmotion.config import OptionsAction, load_config, read_options
+from mmotion.config import load_config, read_options
 
 RUNTIME = "_base_ = 'mmotion::_base_/default_runtime.py'\n"
 
@@ -164,27 +163,14 @@ def test_a_value_of_the_command_line(text, expected):
         pytest.param('x=[dict(a=1)]', r"a dict be \{'key': value\}", id='dict()'),
     ],
 )
-def test_a_value_of_the_command_line_that_cannot_be_read(text, message, capsys):
+def test_a_value_of_the_command_line_that_cannot_be_read(text, message):
     with pytest.raises(ValueError, match=message):
         read_options([text])
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
-    with pytest.raises(SystemExit, match='2'):
-        parser.parse_args(['--cfg-options', text])
-    assert 'error: argument --cfg-options: ' in capsys.readouterr().err
 
 
 def test_the_command_line_takes_a_dict(capsys):
     assert main(['train', 'example_project_dots', '--cfg-options', "foo={'a': [1, 2]}"]) != 0
     assert "keys of a config must be known, got 'foo'" in capsys.readouterr().err
-
-
-def test_options_of_a_command_line_add_up():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
-    assert parser.parse_args([]).cfg_options is None
-    given = ['--cfg-options', 'a=1', 'b=2', '--cfg-options', "b={'c': 3}"]
-    assert parser.parse_args(given).cfg_options == dict(a=1, b=dict(c=3))
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_the_model_takes_a_step(leaf, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if not config.get('train_dataloader'):
         # a config of released weights: it answers for a video
-        predictor = load_model(config, device='cpu')
+        predictor = load_model(config, 'random', device='cpu')
         assert predictor.predict(np.zeros((4, 32, 32, 3), np.uint8), fps=25.0)
         return
     # what a system needs for it, such as a tiny copy of data that must be downloaded

@@ -8,6 +8,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='auto'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # stops a training whose loss is NaN; patience=N lets N such steps in a row pass, None any
+    divergence=dict(type='DivergenceHook', patience=0),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

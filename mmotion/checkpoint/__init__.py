@@ -1,7 +1,10 @@
 """Weights: found, read without running code, and written whole or not at all."""
 
+from mmotion.checkpoint import sources
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
 from mmotion.checkpoint.weights import (
+    RANDOM_WEIGHTS,
+    check_finite,
     find_state_dict,
     find_weights,
     load_checkpoint_file,
@@ -12,8 +15,10 @@ from mmotion.checkpoint.weights import (
 )
 
 __all__ = [
+    'RANDOM_WEIGHTS',
     'CheckpointError',
     'check_checkpoint_file',
+    'check_finite',
     'find_last_checkpoint',
     'find_state_dict',
     'find_weights',
@@ -22,4 +27,5 @@ __all__ = [
     'load_state_dict',
     'load_weights',
     'save_checkpoint_file',
+    'sources',
 ]

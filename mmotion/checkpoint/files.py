@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO
 
 COPY_AGAIN = 'copy or download it again'
+# the file in a work dir in which mmengine notes its last checkpoint
+LAST_CHECKPOINT = 'last_checkpoint'
 
 
 class CheckpointError(ValueError):
@@ -82,13 +84,19 @@ def find_last_checkpoint(work_dir: str | Path) -> Path | None:
         The file, or None if the folder holds no checkpoint.
     """
     work_dir = Path(work_dir)
-    note = work_dir / 'last_checkpoint'
+    note = work_dir / LAST_CHECKPOINT
     named = Path(note.read_text().strip()) if note.is_file() else Path()
     for path in (named, work_dir / named.name):
         if path.is_file():
             return path
-    numbered = [p for p in work_dir.glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+\.pth', p.name)]
+    numbered = [path for path in list_checkpoints(work_dir) if not path.name.startswith('best_')]
     return max(numbered, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def list_checkpoints(work_dir: Path) -> list[Path]:
+    """The checkpoints that training wrote into a folder, under the names that mmengine gives."""
+    name = re.compile(r'((epoch|iter)_\d+|best_.+)\.pth')
+    return sorted(path for path in work_dir.glob('*.pth') if name.fullmatch(path.name))
 
 
 def check_checksums(path: Path) -> None:

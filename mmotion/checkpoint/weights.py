@@ -36,6 +36,8 @@ from mmotion.paths import find_root
 
 # where training programs put the weights, most usual first
 STATE_DICT_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model')
+# what a user names as a checkpoint who wants none
+RANDOM_WEIGHTS = 'random'
 # a file that refers to one of these modules is an attack, not a checkpoint
 _NEVER_READ = ('os', 'posix', 'nt', 'sys', 'subprocess', 'shutil', 'runpy', 'importlib')
 # globals of an ordinary checkpoint, not worth naming when it is refused
@@ -54,12 +56,15 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
         The checkpoint, with mmengine's loss histories restored.
 
     Raises:
-        CheckpointError: If there is no such file, if it is damaged or no checkpoint, or if its
-            weights cannot be read safely; the message then names the class in the way.
+        CheckpointError: If there is no such file, if it is damaged or no checkpoint, if its weights
+            are not finite, or if they cannot be read safely; the message then names the class in
+            the way.
     """
     path = Path(path).expanduser()
     if path.suffix == '.safetensors' and path.is_file():
-        return {'state_dict': _load_safetensors(path, map_location)}
+        tensors = _load_safetensors(path, map_location)
+        check_finite(tensors, source=path)
+        return {'state_dict': tensors}
     check_checkpoint_file(path)
     check_checksums(path)
     try:
@@ -100,22 +105,32 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             logger='current',
             level=logging.WARNING,
         )
+    check_finite(_pick_tensors(checkpoint), source=path)
     return checkpoint
 
 
 def find_weights(
     config: Mapping[str, Any] | Config, checkpoint: str | Path | None = None
 ) -> str | Path | None:
-    """The checkpoint that is given, else the one that ships with the config, else None.
+    """The checkpoint that is given, else the one that ships with the config.
 
     A config names what ships with it by `shipped_weights`, a path from the root. Beside it lies a
     file with `.sha256` added to its name, as `sha256sum` writes it.
 
+    Returns:
+        The checkpoint; None only if it is given as `RANDOM_WEIGHTS`: nothing is to be loaded.
+
     Raises:
-        CheckpointError: If what ships is missing, or is not the file that it was.
+        CheckpointError: If there is none, or what ships is missing or is not the file that it was.
     """
-    if checkpoint is not None or not config.get('shipped_weights'):
-        return checkpoint
+    if checkpoint is not None:
+        return None if checkpoint == RANDOM_WEIGHTS else checkpoint
+    if not config.get('shipped_weights'):
+        raise CheckpointError(
+            'checkpoint must be given, as no weights ship with '
+            f'{getattr(config, "filename", None) or "this config"}; give the file that training '
+            f"wrote, or '{RANDOM_WEIGHTS}' for an untrained model"
+        )
     path = find_root() / config['shipped_weights']
     check_checkpoint_file(path)
     record = Path(f'{path}.sha256')
@@ -172,16 +187,35 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
     Raises:
         CheckpointError: If there are no tensors in any of these places.
     """
-    places = [checkpoint.get(key) for key in STATE_DICT_KEYS]
-    for place in [*places, checkpoint]:
-        if isinstance(place, Mapping) and any(isinstance(v, Tensor) for v in place.values()):
-            tensors = {k: v for k, v in place.items() if isinstance(v, Tensor)}
-            return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): v for k, v in tensors.items()}
+    tensors = _pick_tensors(checkpoint)
+    if tensors:
+        return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): v for k, v in tensors.items()}
     raise CheckpointError(
         f'checkpoint must hold weights at its top level or under one of '
         f'{", ".join(STATE_DICT_KEYS)}, got the keys '
         f'{", ".join(map(str, list(checkpoint)[:8])) or "(none)"} in {source}'
     )
+
+
+def check_finite(tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
+    """Refuse weights that are NaN or infinite, as those of a training that diverged are.
+
+    A mask, whose values are minus infinity and 0 alone, is none.
+
+    Args:
+        tensors: By name.
+        source: Where they come from, for the message.
+
+    Raises:
+        CheckpointError: If a tensor holds NaN or infinity.
+    """
+    broken = [name for name, values in tensors.items() if not _is_finite(values)]
+    if broken:
+        raise CheckpointError(
+            f'checkpoint must hold finite weights, got NaN or infinity in {len(broken)} of '
+            f'{len(tensors)} tensors ({", ".join(broken[:3])}{", ..." * (len(broken) > 3)}) of '
+            f'{source}; take an earlier one, from before the training diverged'
+        )
 
 
 def load_image_weights(source: str) -> dict[str, Tensor]:
@@ -268,6 +302,22 @@ def save_checkpoint_file(checkpoint: Mapping[str, Any], path: str | Path) -> Non
     """
     with write_atomically(path) as temporary:
         torch.save(to_plain(checkpoint), temporary)
+
+
+def _pick_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint, under the names that they have there; none if it has none."""
+    for place in (*map(checkpoint.get, STATE_DICT_KEYS), checkpoint):
+        if isinstance(place, Mapping):
+            tensors = {k: v for k, v in place.items() if isinstance(v, Tensor)}
+            if tensors:
+                return tensors
+    return {}
+
+
+def _is_finite(values: Tensor) -> bool:
+    if not values.is_floating_point() or values.isfinite().all():
+        return True
+    return bool(values.eq(0).any() and (values.eq(0) | values.isneginf()).all())
 
 
 def _load_safely(path: Path, map_location: Any) -> Any:

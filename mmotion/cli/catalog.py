@@ -1,10 +1,10 @@
 """What there is to choose from: bundled configs, systems, and the names that a config can use."""
 
+import ast
 import difflib
 import importlib
 import sys
 
-from mmotion import registry
 from mmotion.paths import enable_projects
 
 
@@ -27,8 +27,11 @@ def list_entries(kind: str) -> list[tuple[str, str]]:
         return [(f.stem, f.read_text(encoding='utf-8').split('\n')[0].lstrip('# ')) for f in files]
     systems = find_systems()
     if kind == 'systems':
-        docs = {name: importlib.import_module(f'projects.{name}').__doc__ for name in systems}
-        return [(name, (doc or '').strip().split('\n')[0]) for name, doc in docs.items()]
+        files = [root / 'projects' / name / '__init__.py' for name in systems]
+        docs = [ast.get_docstring(ast.parse(file.read_text(encoding='utf-8'))) for file in files]
+        return [(name, (doc or '').split('\n')[0]) for name, doc in zip(systems, docs, strict=True)]
+    # slow to import, and neither configs nor systems need it
+    from mmotion import registry
 
     registries = {
         name.lower(): value

@@ -25,6 +25,8 @@ from mmotion.paths import enable_projects, find_root
 
 CORE = 'mmotion'
 CORE_COMMANDS = Path(__file__).resolve().parent / 'commands'
+# what most people are looking for stands first
+FIRST = ('predict', 'train', 'test', 'list', 'doctor')
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Command:
     def summary(self) -> str:
         """First line of its docstring, read without importing it."""
         with self.file.open(encoding='utf-8') as lines:
-            return lines.readline().strip().strip('"').rstrip('.')
+            return lines.readline().strip().removeprefix('r').strip('"').rstrip('.')
 
     def load(self) -> ModuleType:
         """Import its module, and of a system nothing else: systems import torch."""
@@ -70,12 +72,14 @@ class Command:
 
 
 def find_commands() -> dict[str, Command]:
-    """Find all commands: those of the core first, then those of each system.
+    """Find all commands: those of the core first, the most usual before the others, then systems'.
 
     Returns:
         Commands by name; of two with one name the first counts.
     """
-    files = [(CORE, file) for file in sorted(CORE_COMMANDS.glob('*.py'))]
+    core = sorted(CORE_COMMANDS.glob('*.py'))
+    files = [(CORE, CORE_COMMANDS / f'{name}.py') for name in FIRST]
+    files += [(CORE, file) for file in core if file.stem not in FIRST]
     for file in sorted(find_root().glob('projects/*/commands/*.py')):
         files.append((file.parents[1].name, file))
     commands: dict[str, Command] = {}

@@ -16,8 +16,10 @@ from types import ModuleType
 from mmotion import __version__
 from mmotion.cli.discovery import Command, describe_commands, find_commands, pick_command
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
+NOBODY_READS = 141  # and where `| head` has enough of what is written
 # what bad input raises; anything else is a defect and shows its traceback
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
 
@@ -31,32 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    debug = '--debug' in words or os.environ.get('MMOTION_DEBUG', '0') not in ('', '0')
-    module: ModuleType | None = None
     try:
-        commands = find_commands()
-        if not words or words[0].startswith('-'):
-            overview = build_overview(commands)
-            overview.parse_args(words)
-            overview.print_help(sys.stderr)
-            return USAGE_ERROR
-        command = pick_command(words[0], commands)
-        module = command.load()
-        return module.run(build_parser(command, module, words[1:]).parse_args(words[1:]))
-    except SystemExit as stop:
-        # argparse has said what is wrong, or has shown the help
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
-        print(f'\nmmotion: stopped{getattr(module, "HOW_TO_GO_ON", "")}', file=sys.stderr)
-        return INTERRUPTED
-    except EXPECTED_ERRORS as error:
-        if debug:
-            raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'mmotion: error: {message}', file=sys.stderr)
-        print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
-        return USAGE_ERROR
+        code = _run_command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # what is still in the buffer must not fail when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
 
 
 def build_overview(commands: dict[str, Command]) -> argparse.ArgumentParser:
@@ -94,3 +78,33 @@ def build_parser(
     if hasattr(module, 'add_more_arguments'):
         module.add_more_arguments(parser, list(words))
     return parser
+
+
+def _run_command(words: Sequence[str]) -> int:
+    debug = '--debug' in words or os.environ.get('MMOTION_DEBUG', '0') not in ('', '0')
+    module: ModuleType | None = None
+    try:
+        commands = find_commands()
+        if not words or words[0].startswith('-'):
+            overview = build_overview(commands)
+            overview.parse_args(words)
+            overview.print_help(sys.stderr)
+            return USAGE_ERROR
+        command = pick_command(words[0], commands)
+        module = command.load()
+        return module.run(build_parser(command, module, words[1:]).parse_args(words[1:]))
+    except SystemExit as stop:
+        # argparse has said what is wrong, or has shown the help
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        print(f'\nmmotion: stopped{getattr(module, "HOW_TO_GO_ON", "")}', file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except EXPECTED_ERRORS as error:
+        if debug:
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'mmotion: error: {message}', file=sys.stderr)
+        print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
+        return USAGE_ERROR

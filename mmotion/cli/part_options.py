@@ -35,8 +35,8 @@ class PartOption:
     description: str
 
 
-def read_options(kind: type, *, without: Collection[str] = ()) -> list[PartOption]:
-    """Read the arguments of a class that are given by name.
+def find_options(kind: type, *, without: Collection[str] = ()) -> list[PartOption]:
+    """Find the arguments of a class that are given by name.
 
     Args:
         kind: The class; where it hands `**options` on, those of its base are read as well.
@@ -104,7 +104,7 @@ def add_part_options(
         without: Names that are no options.
     """
     group = parser.add_argument_group(f'options of {kind.__name__}, set by --{prefix}.NAME VALUE')
-    for option in read_options(kind, without=without):
+    for option in find_options(kind, without=without):
         read, how = make_reader(option, prefix)
         default = given.get(option.name, option.default)
         known = '' if default is inspect.Parameter.empty else f' Default: {default}'

@@ -73,7 +73,8 @@ def describe_sample(sample: BaseDataElement, classes: Sequence[str] = ()) -> str
         'a.mp4: jump'
     """
     facts = []
-    for key, value in sample.items():
+    # mmengine keeps the names of fields in a set, which has another order in each process
+    for key, value in sorted(sample.items()):
         if not key.startswith('gt_') or np.asarray(value).size != 1:
             continue
         number = np.asarray(value).item()

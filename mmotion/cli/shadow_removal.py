@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.atomic import write_atomically
 from mmotion.structures.times import list_irregular
 from mmotion.transforms.shadows import ColorMask, ShadowRemover, build_remover
+from mmotion.video.pictures import write_picture
 from mmotion.video.sources import VideoSource
 from mmotion.video.writer import VideoWriter
 from mmotion.visualization.drawing import WHITE, write_text
@@ -142,10 +142,3 @@ def make_column(title: str, frames: Sequence[Image]) -> Image:
     head = np.zeros((TITLE_HEIGHT, PREVIEW_WIDTH, 3), np.uint8)
     write_text(head, title, (4, TITLE_HEIGHT - 7), 9, WHITE, PREVIEW_WIDTH - 8)
     return np.vstack([head, *small])
-
-
-def write_picture(path: Path, image: Image) -> None:
-    """Write a PNG that is either whole or not there."""
-    with write_atomically(path) as temporary:
-        _, content = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        temporary.write_bytes(content.tobytes())

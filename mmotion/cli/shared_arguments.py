@@ -28,6 +28,7 @@ def add_config_options(
     parser.add_argument(
         option,
         nargs='+',
+        action='extend',
         type=_key_value,
         metavar='KEY=VALUE',
         help=f'change values of {what}, e.g. optim_wrapper.optimizer.lr=0.1',

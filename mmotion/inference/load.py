@@ -28,14 +28,14 @@ def load_model(
 
     Args:
         config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
-        checkpoint: File with the weights; None takes those that ship with the config, or else
-            leaves random ones, with a warning.
+        checkpoint: File with the weights; None takes those that ship with the config, and
+            'random' none at all, for a model that knows nothing.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
 
     Raises:
         FileNotFoundError: If there is no such config.
         ValueError: If the config names no predictor, or the device is not there.
-        CheckpointError: If the weights cannot be read or do not fit.
+        CheckpointError: If there are no weights, or they cannot be read or do not fit.
     """
     config = config if isinstance(config, Config) else load_config(config)
     if not config.get('predictor'):
@@ -46,11 +46,12 @@ def load_model(
     device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
+    meta: dict[str, Any] = {}
     if checkpoint is None:
-        print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
+        print_log('the weights are random, as was asked for', 'current', logging.WARNING)
     else:
         meta = load_weights(model, checkpoint).get('meta') or {}
-        model.dataset_meta = meta.get('dataset_meta') or {}
+    model.dataset_meta = meta.get('dataset_meta') or {}
     model.to(device).eval()
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}

@@ -4,18 +4,16 @@ There is a JSON file for each video, or a line of JSON for each result while the
 """
 
 import dataclasses
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import simplejson
-from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import track
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import lock_file, write_atomically
 from mmotion.inference.abilities import DrawsAttention, Exports
 from mmotion.inference.predictor import Predictor
 from mmotion.regions import MARGIN, Region, RegionResults
@@ -95,6 +93,51 @@ class Outputs:
         return written
 
 
+class LineFile:
+    """A text file that takes the place of an older one with its first line, not before.
+
+    Args:
+        path: The file; missing parent folders are made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> 'LineFile':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def write(self, text: str) -> None:
+        """Write, and let others see it.
+
+        Raises:
+            ValueError: If another process is writing the file.
+        """
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open('a', encoding='utf-8')
+            try:
+                lock_file(file.fileno())
+            except BlockingIOError as error:
+                file.close()
+                raise ValueError(
+                    f'{self.path} must not be in use by another process, got one that writes to '
+                    'it; name another file'
+                ) from error
+            if self.path.is_file():
+                file.truncate(0)
+            self._file = file
+        self._file.write(text)
+        self._file.flush()
+
+    def flush(self) -> None:
+        """Nothing is left to do."""
+
+
 def predict_videos(
     predictor: Predictor,
     videos: Sequence[Path],
@@ -165,7 +208,7 @@ def predict_videos(
 def stream_videos(
     predictor: Predictor,
     videos: Sequence[Path],
-    lines: TextIO,
+    lines: TextIO | LineFile,
     *,
     fps: float | None = None,
     start_s: float = 0.0,
@@ -208,7 +251,8 @@ def stream_videos(
 
 def _report(video: Path, error: Exception, failed: list[Path]) -> None:
     failed.append(video)
-    print_log(f'{video}: {error}', logger='current', level=logging.ERROR)
+    # mmengine's logger would put its own file and line before the reason
+    print(f'mmotion: {video}: {error}', file=sys.stderr)
 
 
 def _name_failed(failed: Sequence[Path], videos: Sequence[Path]) -> None:

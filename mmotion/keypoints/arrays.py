@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
-from mmotion.keypoints.files import PoseFileError
+from mmotion.checks import make_plain
+from mmotion.keypoints.files import PoseFileError, choose_fps, parse_skeleton
 from mmotion.keypoints.poses import Person, PoseVideo
-from mmotion.keypoints.skeletons import COCO17, SKELETONS, Skeleton
+from mmotion.keypoints.skeletons import COCO17, Skeleton
 
-# rate of sequences whose file does not tell it, in frames per second
-UNKNOWN_FPS = 30.0
 # what a file that is not as its format says raises somewhere inside
 _FORMAT_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -69,14 +68,14 @@ def write_mmaction_pickle(videos: Sequence[PoseVideo], path: str | Path) -> None
 
 
 def read_mmaction_pickle(
-    path: str | Path, *, skeleton: Skeleton = COCO17, fps: float = UNKNOWN_FPS
+    path: str | Path, *, skeleton: Skeleton = COCO17, fps: float | None = None
 ) -> list[PoseVideo]:
     """Read the videos of a pickle without running code.
 
     Args:
         path: The file.
         skeleton: What its points are, where the file does not tell it.
-        fps: Frames per second, where the file does not tell it.
+        fps: Frames per second, needed where the file does not tell it.
 
     Returns:
         The videos, with `label`, a number if the file has no name for it, and `split`, the parts
@@ -112,7 +111,7 @@ def read_mmaction_pickle(
     return videos
 
 
-def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float = UNKNOWN_FPS) -> PoseVideo:
+def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float) -> PoseVideo:
     """Read the keypoints of one person from an array; the size of the video is what they span.
 
     Args:
@@ -136,7 +135,7 @@ def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float = UNKNOW
         scores = np.where((scores > 1) & (scores <= 1.1), 1, scores)
         frames = _make_frames(keypoints[None], scores[None], tracks=[0])
         size = np.nanmax(keypoints, axis=(0, 1), initial=0) + 1
-        return PoseVideo(
+        video = PoseVideo(
             source=str(path),
             fps=fps,
             width=int(size[0]),
@@ -147,6 +146,8 @@ def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float = UNKNOW
             frame_indices=np.arange(len(values)),
             frames=frames,
         )
+        video.check_pixels()
+        return video
     except (EOFError, ValueError, OverflowError) as error:
         raise PoseFileError(f'{path}: {error}') from None
 
@@ -199,7 +200,7 @@ def _to_mmaction(video: PoseVideo) -> dict[str, Any]:
             'frame_indices': video.frame_indices.tolist(),
             **({} if (times := video.frame_times_s) is None else {'frame_times_s': times.tolist()}),
             'detector': video.detector,
-            'skeleton': video.skeleton.name,
+            'skeleton': make_plain(video.skeleton),
             'labels': dict(video.labels),
             'tracks': list(tracks),
         },
@@ -207,7 +208,7 @@ def _to_mmaction(video: PoseVideo) -> dict[str, Any]:
 
 
 def _from_mmaction(
-    annotation: dict[str, Any], parts: list[str], skeleton: Skeleton, fps: float
+    annotation: dict[str, Any], parts: list[str], skeleton: Skeleton, fps: float | None
 ) -> PoseVideo:
     extra = annotation.get('mmotion_poses', {})
     keypoints = np.asarray(annotation['keypoint'], dtype=np.float32)
@@ -216,19 +217,21 @@ def _from_mmaction(
     height, width = annotation.get('original_shape') or annotation['img_shape']
     labels = extra.get('labels') or {'label': str(annotation['label'])}
     num_steps = keypoints.shape[1]
-    return PoseVideo(
+    video = PoseVideo(
         source=_name(annotation),
-        fps=extra.get('fps', fps),
+        fps=choose_fps(extra.get('fps'), fps),
         width=int(width),
         height=int(height),
         num_frames=extra.get('num_frames', num_steps),
         detector=extra.get('detector', 'unknown'),
-        skeleton=SKELETONS.get(extra.get('skeleton'), skeleton),
+        skeleton=parse_skeleton(extra['skeleton']) if 'skeleton' in extra else skeleton,
         frame_indices=np.array(extra.get('frame_indices', range(num_steps))),
         frame_times_s=extra.get('frame_times_s'),
         frames=_make_frames(keypoints, scores, tracks=extra.get('tracks')),
         labels=labels | ({'split': ' '.join(parts)} if parts else {}),
     )
+    video.check_pixels()
+    return video
 
 
 def _name(annotation: dict[str, Any]) -> str:

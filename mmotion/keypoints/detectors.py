@@ -2,7 +2,7 @@
 
 | name | points | package | `model_path` |
 |---|---|---|---|
-| keypoint_rcnn | COCO17 | torchvision | weights (.pth); without, torchvision downloads them |
+| keypoint_rcnn | COCO17 | torchvision | weights (.pth); without, torchvision's are downloaded |
 | mediapipe | MEDIAPIPE33 | mediapipe | a Pose Landmarker bundle (.task), must be given |
 | rtmlib | COCO17 | rtmlib | RTMO (.onnx), or a folder with YOLOX and RTMPose; without, downloads |
 
@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from numpy.typing import NDArray
 from mmotion.checks import check_at_least, check_choice, choose_device
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum
 
 DEFAULT_DETECTOR = 'keypoint_rcnn'
 MAX_PERSONS = 5
@@ -69,14 +66,13 @@ class KeypointRCNNDetector:
     The score of a point is the sigmoid of the highest value of its heat map.
 
     Args:
-        model_path: File with the weights; None for those that torchvision downloads.
+        model_path: File with the weights; None for those of torchvision, which are downloaded.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
         max_persons: Most people in an image.
 
     Raises:
-        CheckpointError: If the file cannot be read or does not fit.
+        CheckpointError: If the file cannot be read, does not fit, or cannot be downloaded.
         ValueError: If the device is not there.
-        OSError: If the weights cannot be downloaded.
     """
 
     skeleton = COCO17
@@ -87,6 +83,7 @@ class KeypointRCNNDetector:
         from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
         from torchvision.ops import FrozenBatchNorm2d
 
+        from mmotion.checkpoint.sources import fetch_file
         from mmotion.checkpoint.weights import load_weights
 
         self.device = choose_device(device)
@@ -103,10 +100,7 @@ class KeypointRCNNDetector:
         )
         weights = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
         self.name = f'keypoint_rcnn {model_path.name if model_path else weights.name}'
-        if model_path:
-            load_weights(self.model, model_path)
-        else:
-            self.model.load_state_dict(_download(weights))
+        load_weights(self.model, model_path or fetch_file(weights.url))
         self.model.to(self.device).eval()
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
@@ -365,17 +359,6 @@ def _import(package: str, remedy: str) -> ModuleType:
         raise ImportError(
             f'detector must have its package {package}, which cannot be imported: {error}; '
             f'{remedy}, or choose another --detector'
-        ) from error
-
-
-def _download(weights: 'WeightsEnum') -> dict[str, Any]:
-    """Let torchvision load its weights from its cache or the network."""
-    try:
-        return dict(weights.get_state_dict(progress=True, check_hash=True))
-    except (OSError, RuntimeError) as error:
-        raise OSError(
-            f'the weights of Keypoint R-CNN must be given or downloaded, got {error}; take '
-            f'{weights.url} from a machine with network and name it by model_path'
         ) from error
 
 

@@ -22,6 +22,7 @@ from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
+from mmotion.atomic import hold_folder
 from mmotion.checks import check_at_least
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
@@ -126,43 +127,47 @@ def extract_keypoints(
 
     Raises:
         FileNotFoundError: If a name stands for no video.
-        ValueError: If a number is below 1, or the folder holds something else.
+        ValueError: If a number is below 1, or the folder holds something else, or another process
+            extracts into it.
     """
     for name, number in (('every', every), ('batch_size', batch_size), ('workers', workers)):
         check_at_least(name, number, 1)
     choose_people([], keep)
     out_dir = Path(out_dir)
     jobs = plan_jobs(names)
-    table = ExtractionTable(out_dir / TABLE)
-    table.check_owners(jobs)
+    ExtractionTable(out_dir / TABLE).check_owners(jobs)
     detectors = [build()]
     settings = f'{detectors[0].name}, every {every}, keep {keep}'
-    todo = [job for job in jobs if not table.is_done(job, settings)]
-    print(f'{len(jobs):,} videos, {len(jobs) - len(todo):,} of them done already', flush=True)
-    detectors += [build() for _ in range(1, min(workers, len(todo)))]
+    with hold_folder(out_dir, remedy='wait for that extraction, or choose another folder'):
+        # as another process may have left it meanwhile
+        table = ExtractionTable(out_dir / TABLE)
+        table.check_owners(jobs)
+        todo = [job for job in jobs if not table.is_done(job, settings)]
+        print(f'{len(jobs):,} videos, {len(jobs) - len(todo):,} of them done already', flush=True)
+        detectors += [build() for _ in range(1, min(workers, len(todo)))]
 
-    stop = threading.Event()
-    extract = partial(extract_poses, every=every, keep=keep, batch_size=batch_size, stop=stop)
-    free: SimpleQueue[PoseDetector] = SimpleQueue()
-    for detector in detectors:
-        free.put(detector)
-
-    def work(job: Job) -> Outcome:
-        detector = free.get()
-        try:
-            poses = extract(job.video, detector)
-            write_poses(poses, out_dir / job.file)
-        except StoppedError:
-            raise
-        except Exception as error:
-            # whatever it is, the other videos may still be fine
-            return _describe_failure(job, error, settings)
-        finally:
+        stop = threading.Event()
+        extract = partial(extract_poses, every=every, keep=keep, batch_size=batch_size, stop=stop)
+        free: SimpleQueue[PoseDetector] = SimpleQueue()
+        for detector in detectors:
             free.put(detector)
-        return _describe_success(job, poses, every, settings)
 
-    _run(work, todo, table, num_threads=len(detectors), stop=stop)
-    return _report(jobs, table, out_dir)
+        def work(job: Job) -> Outcome:
+            detector = free.get()
+            try:
+                poses = extract(job.video, detector)
+                write_poses(poses, out_dir / job.file)
+            except StoppedError:
+                raise
+            except Exception as error:
+                # whatever it is, the other videos may still be fine
+                return _describe_failure(job, error, settings)
+            finally:
+                free.put(detector)
+            return _describe_success(job, poses, every, settings)
+
+        _run(work, todo, table, num_threads=len(detectors), stop=stop)
+        return _report(jobs, table, out_dir)
 
 
 def _describe_success(job: Job, poses: PoseVideo, every: int, settings: str) -> Outcome:

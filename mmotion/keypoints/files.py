@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from mmotion.atomic import write_atomically
 from mmotion.checks import make_plain
 from mmotion.keypoints.poses import Person, PoseVideo
-from mmotion.keypoints.skeletons import Skeleton
+from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
 from mmotion.structures.times import TIME_DECIMALS
 
 FORMAT, VERSION = 'mmotion-poses', 1
@@ -54,6 +54,20 @@ class PoseFileError(ValueError):
     """A file of keypoints that cannot be read; the message names the file and the field."""
 
 
+def choose_fps(written: float | None, given: float | None) -> float:
+    """The rate that a file tells, or else the one that the user gave.
+
+    Raises:
+        ValueError: If there is neither: a guess would make every time wrong.
+    """
+    fps = given if written is None else written
+    if fps is None:
+        raise ValueError(
+            'fps must be given, the frames per second, as the file does not tell it, got fps=None'
+        )
+    return fps
+
+
 def write_poses(video: PoseVideo, path: str | Path) -> None:
     """Write a file as described above; it is either whole or not there.
 
@@ -64,7 +78,6 @@ def write_poses(video: PoseVideo, path: str | Path) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    skeleton = video.skeleton
     content = {
         'format': FORMAT,
         'version': VERSION,
@@ -74,12 +87,7 @@ def write_poses(video: PoseVideo, path: str | Path) -> None:
         'height': video.height,
         'num_frames': video.num_frames,
         'detector': video.detector,
-        'skeleton': {
-            'name': skeleton.name,
-            'points': skeleton.points,
-            'edges': skeleton.edges,
-            'mirror': skeleton.mirror,
-        },
+        'skeleton': video.skeleton,
         'labels': video.labels,
         'frames': [
             {'index': index, 'persons': [_describe(person) for person in persons]}
@@ -104,17 +112,79 @@ def read_poses(path: str | Path) -> PoseVideo:
     """
     path = Path(path)
     try:
-        content = simplejson.loads(path.read_text(encoding='utf-8'), parse_constant=float)
+        return _parse(_read_json(path))
+    except PoseFileError as error:
+        raise PoseFileError(f'{path}: {error}') from None
+
+
+def find_skeleton(name: str) -> Skeleton:
+    """Find a skeleton by its name, or in a file that describes it.
+
+    Args:
+        name: Key of `SKELETONS`; or path of a JSON file with `name` and `points`, and `edges` and
+            `mirror` where there are some, see the head of this file; a file of keypoints has that
+            as its `skeleton`.
+
+    Raises:
+        ValueError: If it is neither; a `PoseFileError` names the field of the file.
+    """
+    if name in SKELETONS:
+        return SKELETONS[name]
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(
+            f'skeleton must be one of {", ".join(SKELETONS)}, or a JSON file with name, points and '
+            f'edges, got {name!r}'
+        )
+    try:
+        content = _read_json(path)
+        if isinstance(content, dict):
+            content = content.get('skeleton', content)
+        return parse_skeleton(content)
+    except PoseFileError as error:
+        raise PoseFileError(f'{path}: {error}') from None
+
+
+def parse_skeleton(content: Any) -> Skeleton:
+    """Make a skeleton of what a file says: `name`, `points`, `edges` and `mirror`.
+
+    Args:
+        content: Without `edges` there are none; without `mirror` the words left and right in the
+            names of the points tell it.
+
+    Raises:
+        PoseFileError: If a field is missing or wrong; the message names it.
+    """
+    place = 'skeleton'
+    name = _get(content, 'name', str, place)
+    points = _get(content, 'points', list, place)
+    if not all(isinstance(point, str) for point in points):
+        raise PoseFileError(f'{place}.points must be texts, got {_shorten(points)}')
+    edges = _get(content, 'edges', list, place, optional=True) or []
+    for i, edge in enumerate(edges):
+        if not isinstance(edge, list) or len(edge) != 2 or not all(_is(end, int) for end in edge):
+            raise PoseFileError(
+                f'{place}.edges[{i}] must be a pair of whole numbers, got {_shorten(edge)}'
+            )
+    mirror = _get(content, 'mirror', list, place, optional=True)
+    if mirror is not None and not all(_is(index, int) for index in mirror):
+        raise PoseFileError(f'{place}.mirror must be whole numbers, got {_shorten(mirror)}')
+    try:
+        swap = find_mirror(tuple(points)) if mirror is None else tuple(mirror)
+        return Skeleton(name, tuple(points), tuple(map(tuple, edges)), swap)
+    except ValueError as error:
+        raise PoseFileError(f'{place}.{error}') from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return simplejson.loads(path.read_text(encoding='utf-8'), parse_constant=float)
     except FileNotFoundError:
         raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
     except (simplejson.JSONDecodeError, UnicodeDecodeError) as error:
         raise PoseFileError(
-            f'{path}: the file must be JSON, got {error}; extract the keypoints again'
+            f'the file must be JSON, got {error}; extract the keypoints again'
         ) from None
-    try:
-        return _parse(content)
-    except PoseFileError as error:
-        raise PoseFileError(f'{path}: {error}') from None
 
 
 def _describe(person: Person) -> dict[str, Any]:
@@ -155,44 +225,25 @@ def _parse(content: Any) -> PoseVideo:
         times.append(_get(frame, 'time_s', float, place, optional=True))
         persons.append(_parse_persons(_get(frame, 'persons', list, place), f'{place}.persons'))
     try:
-        return PoseVideo(
+        video = PoseVideo(
             source=_get(content, 'source', str),
             fps=_get(content, 'fps', float),
             width=_get(content, 'width', int),
             height=_get(content, 'height', int),
             num_frames=_get(content, 'num_frames', int),
             detector=_get(content, 'detector', str),
-            skeleton=_parse_skeleton(_get(content, 'skeleton', dict)),
+            skeleton=parse_skeleton(_get(content, 'skeleton', dict)),
             frame_indices=np.array(indices, dtype=np.int64),
             frames=tuple(persons),
             labels=labels,
             frame_times_s=None if times.count(None) == len(times) else np.array(times, np.float64),
         )
+        video.check_pixels()
+        return video
     except PoseFileError:
         raise
     except ValueError as error:
         raise PoseFileError(str(error)) from None
-
-
-def _parse_skeleton(content: dict[str, Any]) -> Skeleton:
-    place = 'skeleton'
-    points = _get(content, 'points', list, place)
-    edges = _get(content, 'edges', list, place)
-    mirror = _get(content, 'mirror', list, place)
-    if not all(isinstance(point, str) for point in points):
-        raise PoseFileError(f'{place}.points must be texts, got {_shorten(points)}')
-    for i, edge in enumerate(edges):
-        if not isinstance(edge, list) or len(edge) != 2 or not all(_is(end, int) for end in edge):
-            raise PoseFileError(
-                f'{place}.edges[{i}] must be a pair of whole numbers, got {_shorten(edge)}'
-            )
-    if not all(_is(index, int) for index in mirror):
-        raise PoseFileError(f'{place}.mirror must be whole numbers, got {_shorten(mirror)}')
-    name = _get(content, 'name', str, place)
-    try:
-        return Skeleton(name, tuple(points), tuple(map(tuple, edges)), tuple(mirror))
-    except ValueError as error:
-        raise PoseFileError(f'{place}.{error}') from None
 
 
 def _parse_persons(persons: list[Any], place: str) -> tuple[Person, ...]:

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from mmotion.checks import check_at_least, check_fps, check_score, check_scores, freeze_array
 from mmotion.keypoints.skeletons import Skeleton
 
+# keypoints that are all closer to the corner than this are none in pixels: shares of the picture
+# go a little beyond 1 at its border, meters around the hips to about 1
+MIN_SPAN_PX = 2.0
+
 
 # eq would compare arrays, whose truth value is undefined
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,6 +190,20 @@ class PoseVideo:
         """The numbers of the tracked persons, in order."""
         numbers = {person.track for persons in self.frames for person in persons}
         return tuple(sorted(number for number in numbers if number is not None))
+
+    def check_pixels(self) -> None:
+        """Refuse points that are shares of the picture or meters, as those of MediaPipe are.
+
+        Raises:
+            ValueError: If all points lie within two pixels.
+        """
+        points = [person.keypoints for persons in self.frames for person in persons]
+        farthest = np.nanmax(np.abs(points), initial=0)
+        if 0 < farthest < MIN_SPAN_PX:
+            raise ValueError(
+                f'keypoints must be in pixels, got none beyond {farthest:.3g}; if they are shares '
+                'of the picture, multiply x by its width and y by its height'
+            )
 
     def track(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Follow one person.

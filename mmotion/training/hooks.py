@@ -1,7 +1,7 @@
 """What happens around the steps: exact resuming, safe checkpoints, results to look at.
 
-`EpochSeedHook`, `PlainCheckpointHook` and `CheckpointHook` are part of every run; the other two
-are added by options of `mmotion test`.
+`WriteResultsHook` and `ShowResultsHook` are added by options of `mmotion test`; the others are part
+of every run.
 """
 
 import random
@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import simplejson
 import torch
-from mmengine.dist import collect_results, get_dist_info, get_rank
+from mmengine.dist import collect_results, get_dist_info, get_rank, master_only
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmotion.atomic import write_atomically
+from mmotion.checkpoint.files import LAST_CHECKPOINT, list_checkpoints
 from mmotion.checkpoint.plain_data import to_plain
+from mmotion.compat import is_resumed
 from mmotion.registry import HOOKS
 
 
@@ -65,6 +67,35 @@ class PlainCheckpointHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Convert in place."""
         checkpoint.update(to_plain(checkpoint))
+
+
+@HOOKS.register_module()
+class SetAsideHook(Hook):
+    """Move the checkpoints of an earlier run out of the way of a new one in its work dir.
+
+    They go to `replaced_<name of the new run>/` in the work dir, so that nothing is lost, and what
+    lies in the work dir itself is of one run. A run that is resumed is no new one.
+    """
+
+    # before the first checkpoint is written, and after what training starts from is read
+    priority = 'VERY_HIGH'
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Move them, and say so."""
+        work_dir = Path(runner.work_dir)
+        earlier = list_checkpoints(work_dir)
+        if is_resumed(runner) or not earlier:
+            return
+        target = work_dir / f'replaced_{runner.timestamp}'
+        target.mkdir()
+        for path in (*earlier, work_dir / LAST_CHECKPOINT):
+            if path.is_file():
+                path.rename(target / path.name)
+        runner.logger.warning(
+            f'{len(earlier)} checkpoints of an earlier run were moved to {target}, as this is a '
+            'new one; delete them if nobody needs them, and go on with a run by --resume'
+        )
 
 
 @HOOKS.register_module()

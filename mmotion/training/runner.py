@@ -7,15 +7,16 @@ a GPU.
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
-from mmengine.dist import master_only
+from mmengine.dist import get_rank, master_only
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import CheckpointLoader
@@ -23,7 +24,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import hold_folder, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -37,7 +38,7 @@ from mmotion.checkpoint.files import (
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
-from mmotion.training import hooks  # noqa: F401
+from mmotion.training import divergence, hooks  # noqa: F401
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import start_processes
 
@@ -61,6 +62,18 @@ class Runner(MMEngineRunner):
       epoch; mmengine gives a worker the same numbers in every epoch.
     """
 
+    def train(self) -> nn.Module:
+        """Train, while no other process trains in this work dir.
+
+        Raises:
+            ValueError: If another one does.
+        """
+        if get_rank():
+            return super().train()
+        remedy = 'wait for it or end it, or choose another work dir'
+        with hold_folder(self.work_dir, remedy=remedy):
+            return super().train()
+
     def setup_env(self, env_cfg: dict) -> None:
         """Prepare processes and threads, and give the run a name of its own.
 
@@ -75,17 +88,34 @@ class Runner(MMEngineRunner):
         _timestamps.add(self.timestamp)
 
     def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None):
-        """Register the hooks of the config, and the two that resuming needs."""
+        """Register the hooks of the config, those that resuming needs, and two guards."""
+        default_hooks = {'divergence': {'type': 'DivergenceHook'}, **(default_hooks or {})}
+        if default_hooks['divergence'] is None:
+            default_hooks['divergence'] = {'type': 'DivergenceHook', 'patience': None}
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook({'type': 'EpochSeedHook'})
+        self.register_hook({'type': 'SetAsideHook'})
         self.register_hook({'type': 'PlainCheckpointHook'})
 
     @staticmethod
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a data loader, leaving the seeds of its workers to torch."""
+        """Build a data loader, leaving the seeds of its workers to torch.
+
+        Raises:
+            ValueError: If it would give no batch at all.
+        """
         loader = MMEngineRunner.build_dataloader(dataloader, seed, diff_rank_seed)
+        # an endless sampler fills a batch from several rounds
+        is_endless = isinstance(loader.sampler, InfiniteSampler)
+        if isinstance(loader.sampler, Sized) and not is_endless and not len(loader):
+            raise ValueError(
+                'a data loader must give at least one batch, got '
+                f'{len(loader.sampler)} samples of {type(loader.dataset).__name__} for batches of '
+                f'{loader.batch_size}{" with drop_last=True" * loader.drop_last}; add samples, or '
+                'set a smaller batch_size or drop_last=False'
+            )
         if isinstance(dataloader, dict) and 'worker_init_fn' not in dataloader:
             loader.worker_init_fn = None
         return loader
@@ -218,6 +248,7 @@ def build_runner(
         config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     if auto_scale_lr:
         _enable_auto_scale_lr(config)
+    _check_schedule(config)
     _share_cores(config)
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
@@ -233,6 +264,19 @@ def _enable_auto_scale_lr(config: Config) -> None:
             'auto_scale_lr = dict(base_batch_size=...) to the config'
         )
     config.auto_scale_lr.enable = True
+
+
+def _check_schedule(config: Config) -> None:
+    """Refuse a schedule that begins when training is over; mmengine does so without naming it."""
+    epochs = (config.get('train_cfg') or {}).get('max_epochs')
+    schedulers = config.get('param_scheduler')
+    for number, scheduler in enumerate(schedulers if isinstance(schedulers, list) else ()):
+        begin = scheduler.get('begin', 0)
+        if epochs is not None and scheduler.get('by_epoch', True) and begin >= epochs:
+            raise ValueError(
+                f'param_scheduler.{number} must begin before training ends, got begin={begin} and '
+                f'train_cfg.max_epochs={epochs}; train longer, or set param_scheduler=[]'
+            )
 
 
 def _share_cores(config: Config) -> None:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.atomic import write_atomically
 from mmotion.video.files import is_picture
 from mmotion.video.scan import VideoError
 
@@ -156,6 +157,13 @@ def _decode(page: Page) -> NDArray[Any]:
             'white nobody knows; write it as 16-bit PNG or TIFF'
         )
     return image
+
+
+def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an RGB picture (H, W, 3) as a PNG that is whole or not there."""
+    with write_atomically(path) as temporary:
+        _, content = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        temporary.write_bytes(content.tobytes())
 
 
 def _last_number(name: str) -> int:

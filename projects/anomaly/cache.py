@@ -21,7 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -119,12 +118,9 @@ class EmbeddingCache:
         np.save(buffer, embedding, allow_pickle=False)
         content = buffer.getvalue() + _hash(buffer.getvalue())
         path = self._path(key)
-        # a name of its own, as another process may be writing the same embedding
-        own = path.with_name(f'{key}.{uuid4().hex}.npy')
         try:
-            with write_atomically(own) as temporary:
+            with write_atomically(path) as temporary:
                 temporary.write_bytes(content)
-            os.replace(own, path)
             self._free_bytes -= len(content)
             if self._free_bytes < 0:
                 self._make_room()

@@ -2,8 +2,8 @@
 
 The error of a window says how far it is from what is normal, in units of the scorer. Its score says
 the same in words that hold for any scorer: 1 minus the conformal p-value, which a normal window
-exceeds `1 - a` with at most the probability a. A window whose embedding is not finite has no error
-and no score, NaN, and raises no alarm.
+exceeds `1 - a` with at most the probability a. An error that is not finite is refused: what cannot
+be judged is not normal.
 
 Shape letters in this file: N frames and W windows of the video, H and W height and width of a frame
 in pixels.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import (
     check_at_least,
@@ -93,8 +93,8 @@ class AnomalyScores(WindowedResult):
         num_frames: Frames of the video, or of its part that was watched, >= 1.
         window_start_s: When each window begins (W,), in order; W >= 1.
         window_end_s: When each window ends (W,), in order.
-        errors: Distance of each window from what is normal (W,), by the scorer; NaN for none.
-        scores: 1 minus the p-value of each window (W,), in [0, 1]; NaN where the error is.
+        errors: Distance of each window from what is normal (W,), by the scorer.
+        scores: 1 minus the p-value of each window (W,), in [0, 1].
         threshold: Error above which a window is an alarm; infinite where the detector was
             calibrated on too few clips to raise any.
         false_alarm_rate: Share of normal windows, in (0, 1), that may raise an alarm.
@@ -152,13 +152,13 @@ class AnomalyScores(WindowedResult):
                 f'score, got {", ".join(f"{name}={n}" for name, n in lengths.items())}'
             )
         check_windows(self.window_start_s, self.window_end_s, start_s=self.start_s)
-        check_scores('scores where there is an error', self.scores[~np.isnan(self.errors)])
+        _check_errors(self.errors)
+        check_scores('scores', self.scores)
 
     @property
     def score(self) -> float:
-        """The highest score; NaN if no window has one."""
-        known = self.scores[~np.isnan(self.scores)]
-        return float(known.max()) if len(known) else math.nan
+        """The highest score."""
+        return float(self.scores.max())
 
     @property
     def is_alarm(self) -> NDArray[np.bool_]:
@@ -218,10 +218,13 @@ class RunningAnomaly:
         num_frames: Frames seen so far, >= 1.
         start_s: When the last complete window begins.
         end_s: When it ends, which is now.
-        error: Its distance from what is normal; NaN for none.
-        score: 1 minus its p-value, in [0, 1]; NaN where the error is.
+        error: Its distance from what is normal.
+        score: 1 minus its p-value, in [0, 1].
         is_alarm: Whether it is an alarm.
         alarm_s: When the window began with which this alarm did; None while there is none.
+
+    Raises:
+        ValueError: If the error is not finite, or the score out of range.
     """
 
     num_frames: int
@@ -232,9 +235,21 @@ class RunningAnomaly:
     is_alarm: bool
     alarm_s: float | None = None
 
+    def __post_init__(self) -> None:
+        _check_errors(self.error)
+        check_score(self.score)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
         return make_plain(self)
+
+
+def _check_errors(errors: ArrayLike) -> None:
+    if not np.isfinite(errors).all():
+        raise ValueError(
+            f'errors must be finite, got {np.asarray(errors)}; look at the weights of backbone and '
+            'scorer, and at the frames'
+        )
 
 
 @make_painter.register
@@ -256,12 +271,11 @@ def paint_anomaly(result: AnomalyScores) -> Painter:
                 part[:] = ALARM
 
         darken(image, 3 * unit, 3 * unit, 66 * unit, 11 * unit)
-        known = not np.isnan(score)
-        text = f'{"ALARM" if alarm else "normal"} {score:.2f}' if known else 'no score'
+        text = f'{"ALARM" if alarm else "normal"} {score:.2f}'
         write_text(image, text, (5 * unit, 10.5 * unit), 4.5 * unit, WHITE, 38 * unit)
         draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, 1.0, DARK)
         color = ALARM if alarm else GREY
-        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, score if known else 0.0, color)
+        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, score, color)
         draw_bar(image, (46 + 20 * limit) * unit, 5 * unit, 0.8 * unit, 6 * unit, 1.0, WHITE)
 
         draw_timeline(
@@ -283,9 +297,7 @@ def paint_anomaly(result: AnomalyScores) -> Painter:
 def caption_anomaly(result: AnomalyScores, index: int) -> Caption:
     """The score of the moment."""
     window = result.window_at(index)
-    score = result.scores[window]
-    text = 'no score' if np.isnan(score) else f'{score:.2f}'
-    return Caption(text, active=bool(result.is_alarm[window]))
+    return Caption(f'{result.scores[window]:.2f}', active=bool(result.is_alarm[window]))
 
 
 @plot_result.register

@@ -173,8 +173,8 @@ class PCAReconstruction(AnySizeBuffers):
     def error(self, embeddings: Tensor) -> Tensor:
         """Squared distances (B,) of embeddings (B, D) from their projections."""
         _check_fitted(self, self.mean, embeddings)
-        centred = embeddings.float() - self.mean
-        return (centred - centred @ self.components.T @ self.components).square().sum(1)
+        centered = embeddings.float() - self.mean
+        return (centered - centered @ self.components.T @ self.components).square().sum(1)
 
 
 @MODELS.register_module()

@@ -365,7 +365,7 @@ def measure_motion(
     cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
     file = cache / 'mmotion' / 'motion' / f'{key}.npy'
     with suppress(OSError, ValueError):
-        values = np.load(file)
+        values = np.load(file, allow_pickle=False)
         return values[1:], int(values[0])
     motion, brightest = np.zeros(len(firsts), np.float32), 0
     numbers = np.union1d(firsts, firsts + gap)

@@ -5,7 +5,8 @@
         _confidence, _var_x, _var_y and _cov_xy (square pixels)
     coco: COCO keypoints, see `mmotion.keypoints.coco`
     deeplabcut, deeplabcut-h5: what DeepLabCut's analyze_videos writes, as CSV and HDF5: columns of
-        scorer, bodyparts, coords (x, y, likelihood); the files are named <stem><scorer>, by which
+        scorer, bodyparts, coords (x, y, likelihood), and a row for every frame from 0, empty where
+        none was watched, as readers count rows; the files are named <stem><scorer>, by which
         DeepLabCut finds them
     mmaction: MMAction2's pose pickle, see `mmotion.keypoints.arrays`
 
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
 from mmotion.keypoints.arrays import write_mmaction_pickle
-from mmotion.keypoints.coco import read_coco, write_coco
+from mmotion.keypoints.coco import read_coco, sort_images, write_coco
 from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
@@ -228,17 +229,18 @@ def _write_deeplabcut(tracks: KeypointTracks, _source: str, path: Path) -> None:
         ['bodyparts', *bodyparts],
         ['coords', *COORDINATES * len(tracks.names)],
     ]
-    values = _deeplabcut_values(tracks)
-    rows = (
-        [frame, *row.tolist()] for frame, row in zip(tracks.frames.tolist(), values, strict=True)
-    )
+    # nan, not nothing: pandas (3.1) takes a first row of blanks for the names of the index
+    rows = ([frame, *row.tolist()] for frame, row in enumerate(_deeplabcut_values(tracks)))
     _write_rows(path, header, rows)
 
 
 def _deeplabcut_values(tracks: KeypointTracks) -> NDArray[np.float64]:
-    """x, y and likelihood of each keypoint, in a row a frame (N, 3 * K)."""
+    """x, y and likelihood of each keypoint, in a row for each frame from 0 (last + 1, 3 * K)."""
     parts = [tracks.keypoints, tracks.confidence[..., None]]
-    return np.concatenate(parts, axis=2).astype(np.float64).round(6).reshape(tracks.num_frames, -1)
+    values = np.full((int(tracks.frames[-1]) + 1, 3 * len(tracks.names)), np.nan)
+    watched = np.concatenate(parts, axis=2).astype(np.float64).round(6)
+    values[tracks.frames] = watched.reshape(tracks.num_frames, -1)
+    return values
 
 
 def _write_rows(path: Path, header: Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
@@ -269,8 +271,10 @@ def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
                 _add_array(group, f'{axis}_label{i}', codes[i].astype(np.int32))
                 encoded = np.char.encode(np.array(values), 'utf-8')
                 _add_array(group, f'{axis}_level{i}', encoded, kind='string', name=name)
-        _add_array(group, 'axis1', tracks.frames, kind='integer', name='N.')
-        _add_array(group, 'block0_values', _deeplabcut_values(tracks))
+        values = _deeplabcut_values(tracks)
+        # without a name, as in DeepLabCut's files
+        _add_array(group, 'axis1', np.arange(len(values)), kind='integer')
+        _add_array(group, 'block0_values', values)
 
 
 def _add_array(group: Any, key: str, values: NDArray[Any], **attributes: str) -> None:
@@ -299,11 +303,16 @@ def _read_hdf5(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[list[
     h5py = _import_h5py(str(path))
     try:
         with h5py.File(path, 'r') as file:
-            group = file[next(iter(file))]
+            if HDF5_KEY not in file and len(file) != 1:
+                raise PoseFileError(
+                    f'{path}: the file must have one data set or {HDF5_KEY!r}, got '
+                    f'{", ".join(file) or "none"}; keep the one that you mean'
+                )
+            group = file[HDF5_KEY if HDF5_KEY in file else next(iter(file))]
             if 'table' in group:
                 return _read_pandas_table(group)
             return _read_pandas_fixed(group)
-    except (OSError, StopIteration, pickle.UnpicklingError, AttributeError, EOFError) as error:
+    except (OSError, pickle.UnpicklingError, AttributeError, EOFError) as error:
         raise PoseFileError(
             f'{path}: the file must be HDF5 as DeepLabCut writes it, got {error}; read the .csv '
             'beside it'
@@ -397,11 +406,14 @@ def _from_columns(
     path: Path, levels: list[str], columns: list[tuple[str, ...]], rows: list[list[Any]]
 ) -> Annotations:
     """Collect x and y of each point; of several animals the points are `<individual>_<point>`."""
+    scorers = sorted({str(column[levels.index('scorer')]) for column in columns})
+    if len(scorers) > 1:
+        raise ValueError(f'several scorers ({", ".join(scorers)}); keep the columns of one')
     kept = [i for i, level in enumerate(levels) if level not in ('scorer', 'coords')]
     places: dict[str, dict[str, int]] = {}
     for place, column in enumerate(columns):
         # marked without an individual: 'single'
-        parts = [column[i] for i in kept if column[i] != 'single']
+        parts = [str(column[i]) for i in kept if column[i] != 'single']
         places.setdefault('_'.join(parts), {})[column[levels.index('coords')]] = place
     values = np.array([row[1:] for row in rows], dtype=np.float64)
     xy = [[place['x'], place['y']] for place in places.values()]
@@ -427,12 +439,12 @@ def _read_table(path: Path, rows: list[list[str]]) -> Annotations:
 
 
 def _read_coco_points(path: Path) -> Annotations:
-    poses = read_coco(path)
-    images = simplejson.loads(path.read_text(encoding='utf-8'))['images']
+    # pictures have no rate, and none is asked for here
+    poses = read_coco(path, fps=1.0)
+    images, _ = sort_images(simplejson.loads(path.read_text(encoding='utf-8'))['images'])
     frames: tuple[int | str, ...] = tuple(poses.frame_indices.tolist())
     if not all('frame_index' in image for image in images):
-        # in the order of read_coco
-        frames = tuple(sorted(image['file_name'] for image in images))
+        frames = tuple(image['file_name'] for image in images)
     keypoints, _ = poses.main_track()
     return _make_annotations(path, poses.skeleton.points, frames, keypoints.astype(np.float64))
 

@@ -33,6 +33,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmotion.checkpoint import RANDOM_WEIGHTS
 from mmotion.inference import Predictor, load_model
 from mmotion.registry import DATASETS, METRICS
 from mmotion.video import inspect_video, read_frames
@@ -384,7 +385,7 @@ def load_predictors(
 ) -> dict[str, Predictor]:
     """The trained network, and the same as it was before training."""
     torch.manual_seed(0)
-    untrained = load_model(Config({**config.to_dict(), 'shipped_weights': None}), device=device)
+    untrained = load_model(config, RANDOM_WEIGHTS, device=device)
     return {TRAINED: load_model(config, checkpoint, device=device), UNTRAINED: untrained}
 
 

@@ -19,7 +19,6 @@ Shape letters in this file: H and W height and width of a frame and S its final 
 J joints, K points.
 """
 
-import csv
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
 
 from mmotion.registry import TRANSFORMS
+from mmotion.tables import read_table
 from mmotion.transforms.shadows import NUM_FRAMES, ShadowRemover, build_remover
 from mmotion.video import VideoError
 from mmotion.video.sources import VideoSource, open_source
@@ -286,7 +286,7 @@ class Boxes:
                 for frame, edges in _read_joint_boxes(source, boxes):
                     self._add(source.name, frame, edges)
         else:
-            self._read_csv(boxes)
+            self._read_table(boxes)
         named = {video for video, _ in self._found}
         missing = [source.name for source in sources if source.name not in named]
         if missing:
@@ -318,17 +318,13 @@ class Boxes:
             )
         self._found[video, frame] = (left, top, right, bottom)
 
-    def _read_csv(self, path: str) -> None:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                try:
-                    frame = int(row['frame']) if row.get('frame') else None
-                    self._add(row['video'], frame, [float(row[edge]) for edge in BOX_EDGES])
-                except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(
-                        f'line {number} of {path} must have video, left, top, right, bottom, and '
-                        f'a frame or none, got {error}'
-                    ) from None
+    def _read_table(self, path: str) -> None:
+        for row in read_table(path, ['video', *BOX_EDGES], what='boxes'):
+            frame = row.whole('frame', at_least=0) if row.text('frame') else None
+            try:
+                self._add(row.text('video'), frame, [row.number(edge) for edge in BOX_EDGES])
+            except ValueError as error:
+                raise ValueError(f'{row.where}: {error}') from None
 
 
 def square_box(points: NDArray[np.floating], *, margin: float = BOX_MARGIN) -> Box:

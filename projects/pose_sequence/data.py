@@ -18,11 +18,13 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmotion.checks import check_choice, check_range
+from mmotion.checks import check_choice, check_fps, check_range
+from mmotion.keypoints.files import find_skeleton
 from mmotion.keypoints.skeletons import SKELETONS
 from mmotion.registry import DATASETS
 
 from .sequence_files import (
+    ARRAY_SUFFIX,
     SequenceFile,
     list_sequences,
     read_sequence,
@@ -78,12 +80,13 @@ class KeypointSequenceDataset(BaseDataset):
         ann_file: CSV or list; '' for a folder.
         classes: Names by label; None finds and sorts them; () for sequences without labels, as
             contrastive learning takes them: each has -1.
-        skeleton: Name in `mmotion.keypoints.SKELETONS` that the files must have, needed for `.npy`
-            files; None takes that of the first file.
+        skeleton: What the files must have, needed for `.npy` files: a name in
+            `mmotion.keypoints.SKELETONS`, or a file, see `mmotion.keypoints.files.find_skeleton`;
+            None takes that of the first file.
+        fps: Frames per second of `.npy` files, needed for them; JSON tells its own.
         group_pattern: Regular expression that finds the group in a name, by its first parenthesis
             if it has one: 'person([0-9]+)'.
         subset: Options of a `SequenceSubset`.
-        test_mode: Whether the sequences are for testing.
 
     Raises:
         FileNotFoundError: If the folder or list is not there, or there is no file in it.
@@ -99,13 +102,14 @@ class KeypointSequenceDataset(BaseDataset):
         ann_file: str = '',
         classes: Sequence[str] | None = None,
         skeleton: str | None = None,
+        fps: float | None = None,
         group_pattern: str | None = None,
         subset: dict[str, Any] | None = None,
-        test_mode: bool = False,
     ) -> None:
-        if skeleton is not None:
-            check_choice('skeleton', skeleton, SKELETONS)
-        self.skeleton = None if skeleton is None else SKELETONS[skeleton]
+        if fps is not None:
+            check_fps(fps)
+        self.skeleton = None if skeleton is None else find_skeleton(skeleton)
+        self.fps = fps
         self.subset = SequenceSubset(**(subset or {}))
         self._origin = ann_file or data_root
         files = list_sequences(data_root, ann_file)
@@ -116,7 +120,7 @@ class KeypointSequenceDataset(BaseDataset):
         for sequence in sequences:
             sequence['label'] = self._find_label(sequence, names) if names else -1
         self._sequences = self.subset.choose(sequences)
-        super().__init__(pipeline=[*pipeline], metainfo={'classes': names}, test_mode=test_mode)
+        super().__init__(pipeline=[*pipeline], metainfo={'classes': names})
         # mmengine holds them in one array, which the data workers share
         self._sequences = []
 
@@ -132,18 +136,21 @@ class KeypointSequenceDataset(BaseDataset):
         """Read the files that are usable, with their labels by name, and log how many are.
 
         Raises:
-            ValueError: If none is, or arrays have no skeleton.
+            ValueError: If none is, or arrays have no skeleton or rate.
         """
-        arrays = [file.name for file in files if file.path.suffix.lower() == '.npy']
-        if arrays and self.skeleton is None:
+        arrays = [file.name for file in files if file.path.suffix.lower() == ARRAY_SUFFIX]
+        if arrays and (self.skeleton is None or self.fps is None):
             raise ValueError(
-                f'skeleton must be one of {", ".join(SKELETONS)} for arrays, got skeleton=None for '
-                f'{arrays[0]}'
+                'skeleton and fps must be given for arrays, which do not tell them, got '
+                f'skeleton={self.skeleton and self.skeleton.name} and fps={self.fps} for '
+                f'{arrays[0]}; in each of train_dataloader, val_dataloader and test_dataloader set '
+                f'dataset.skeleton to one of {", ".join(SKELETONS)} or a JSON file with name, '
+                'points and edges, and dataset.fps to the frames per second'
             )
         sequences, short, broken = [], [], []
         for file in files:
             try:
-                video = read_sequence(file.path, self.skeleton)
+                video = read_sequence(file.path, self.skeleton, self.fps)
                 label = file.label or video.labels.get('label')
                 if is_labeled and label is None:
                     raise ValueError(

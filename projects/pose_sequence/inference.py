@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from mmotion.inference import Predictor, find_class_names
 from mmotion.inference.views import check_window
 from mmotion.keypoints.detectors import DETECTORS, build_detector
-from mmotion.keypoints.files import read_poses
+from mmotion.keypoints.files import PoseFileError, find_skeleton, read_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker
 from mmotion.registry import PREDICTORS
@@ -40,7 +40,7 @@ from mmotion.video.sources import VideoSource, open_source
 from mmotion.video.timing import FrameTimes, check_times
 
 from .results import PoseScores
-from .sequence_files import take_main_track
+from .sequence_files import ARRAY_SUFFIX, SUFFIXES, read_sequence, take_main_track
 from .transforms import PackSequence, ResampleSequence
 
 
@@ -67,13 +67,11 @@ class KeypointFileSource(VideoSource):
 
     Args:
         path: The file.
-
-    Raises:
-        PoseFileError: If it is none.
+        poses: What is in it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.poses = poses = read_poses(path)
+    def __init__(self, path: Path, poses: PoseVideo) -> None:
+        self.poses = poses
         super().__init__(name_video(path), poses.fps)
         self.path, self.num_frames = path, poses.num_frames
         self._video = open_source(poses.source) if _is_video(poses.source) else None
@@ -156,12 +154,33 @@ class PosePredictor(Predictor[PoseScores]):
             )
 
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
-        """A keypoint file (.json) is a video too."""
+        """A keypoint file is a video too; what an array does not tell is that of the test data."""
         if not _is_keypoint_file(video):
             return super()._open(video, fps)
-        if fps is not None:
-            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
-        return KeypointFileSource(Path(video))
+        path = Path(video)
+        if path.suffix.lower() != ARRAY_SUFFIX:
+            if fps is not None:
+                raise ValueError(
+                    f'fps must be left out for a file, which has its own, got fps={fps}'
+                )
+            return KeypointFileSource(path, read_poses(path))
+        data = self.config.get('test_dataloader', {}).get('dataset', {})
+        name, fps = data.get('skeleton'), fps or data.get('fps')
+        try:
+            poses = read_sequence(path, name and find_skeleton(name), fps)
+        except PoseFileError:
+            raise
+        except ValueError as error:
+            raise ValueError(f'{error}; set both in test_dataloader.dataset') from None
+        return KeypointFileSource(path, poses)
+
+    def _open_again(self, video: Video, result: PoseScores) -> Iterator[VideoFrame]:
+        """An array has the rate with which it was predicted."""
+        if _is_keypoint_file(video) and Path(video).suffix.lower() == ARRAY_SUFFIX:
+            source = self._open(video, result.fps)
+            frames = source.frames(self._find_start(source, result))
+            return itertools.islice(frames, result.num_frames)
+        return super()._open_again(video, result)
 
     def _predict_source(
         self, source: VideoSource, start_s: float, end_s: float | None
@@ -217,7 +236,7 @@ class PosePredictor(Predictor[PoseScores]):
         if self._detector is None:
             raise ValueError(
                 'a video must come with a detector of keypoints, got detector=None; name one of '
-                f'{", ".join(DETECTORS)}, or give a keypoint file (.json)'
+                f'{", ".join(DETECTORS)}, or give a keypoint file (.json or .npy)'
             )
         tracker = PoseTracker()
         begun: tuple[int, float] | None = None
@@ -372,7 +391,7 @@ def cut_poses(
 
 
 def _is_keypoint_file(video: Any) -> TypeGuard[str | Path]:
-    return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() == '.json'
+    return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() in SUFFIXES
 
 
 def _is_video(source: str) -> bool:

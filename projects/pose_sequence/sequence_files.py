@@ -10,7 +10,6 @@ Paths in a CSV or list are below the root or absolute. A file is JSON, `mmotion.
 or an array as in `mmotion.keypoints.arrays.read_pose_array`.
 """
 
-import csv
 import itertools
 import warnings
 from collections import Counter
@@ -24,9 +23,11 @@ from numpy.typing import NDArray
 from mmotion.keypoints.arrays import read_pose_array
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
-from mmotion.keypoints.skeletons import Skeleton
+from mmotion.keypoints.skeletons import SKELETONS, Skeleton
+from mmotion.tables import read_table
 
-SUFFIXES = ('.json', '.npy')
+ARRAY_SUFFIX = '.npy'
+SUFFIXES = ('.json', ARRAY_SUFFIX)
 
 
 class SequenceFile(NamedTuple):
@@ -71,21 +72,28 @@ def list_sequences(data_root: str | Path = '', ann_file: str | Path = '') -> lis
     return files
 
 
-def read_sequence(path: Path, skeleton: Skeleton | None) -> PoseVideo:
+def read_sequence(
+    path: Path, skeleton: Skeleton | None = None, fps: float | None = None
+) -> PoseVideo:
     """Read a file of keypoints.
 
     Args:
         path: A `.json` file, or a `.npy` one.
         skeleton: What it must have; None takes that of a JSON file.
+        fps: Frames per second of a `.npy` file; JSON tells its own.
 
     Raises:
         OSError: If it cannot be opened.
         ValueError: If it is broken or has another skeleton.
     """
-    if path.suffix.lower() == '.npy':
-        if skeleton is None:
-            raise ValueError(f'skeleton must be named for arrays, got None for {path}')
-        return read_pose_array(path, skeleton=skeleton)
+    if path.suffix.lower() == ARRAY_SUFFIX:
+        if skeleton is None or fps is None:
+            raise ValueError(
+                'skeleton and fps must be given for arrays, which do not tell them, got '
+                f'skeleton={skeleton and skeleton.name} and fps={fps} for {path}; skeleton is one '
+                f'of {", ".join(SKELETONS)} or a JSON file with name, points and edges'
+            )
+        return read_pose_array(path, skeleton=skeleton, fps=fps)
     video = read_poses(path)
     if skeleton is not None and video.skeleton.points != skeleton.points:
         raise ValueError(
@@ -185,13 +193,15 @@ def _read_list(ann_file: Path, root: Path) -> list[SequenceFile]:
         raise FileNotFoundError(f'ann_file must be a CSV or list, got {ann_file}, which is no file')
     # utf-8-sig: spreadsheets put a byte order mark before the first column
     lines = ann_file.read_text(encoding='utf-8-sig').splitlines()
-    if lines and 'path' in (columns := [column.strip() for column in lines[0].split(',')]):
-        rows = [(i, row) for i, row in enumerate(csv.reader(lines[1:]), 2) if row]
+    columns = [column.strip() for column in lines[0].split(',')] if lines else []
+    if 'path' in columns:
         unknown = sorted(set(columns) - {'path', 'label', 'group'})
         if unknown:
             raise ValueError(
                 f'{ann_file} must have the columns path, label and group, got {", ".join(unknown)}'
             )
+        table = read_table(ann_file, columns, what='ann_file', may_be_empty=True)
+        rows = [(row.line, [row.text(column) for column in columns]) for row in table]
     else:
         columns = ['path', 'label']
         rows = [(i, line.rsplit(maxsplit=1)) for i, line in enumerate(lines, 1) if line.strip()]

@@ -1,4 +1,4 @@
-"""RepNet: how many times was it repeated, how fast, and when."""
+"""RepNet: how many times was it repeated, how fast, and when?"""
 
 from . import data, inference, metrics, models, table_data, video_data
 

@@ -7,6 +7,7 @@ The table is a CSV file with one row for each stretch of a video:
 Further columns are not read.
 """
 
+import itertools
 import logging
 import math
 from collections.abc import Sequence
@@ -94,11 +95,26 @@ def read_counts_table(path: str | Path) -> list[CountedClip]:
 
 
 def join_clips(clips: Sequence[CountedClip]) -> list[CountedClip]:
-    """Whole videos instead of stretches of them: one clip a file, with the sum of its counts."""
-    counts: dict[Path, float] = {}
+    """Whole videos instead of stretches of them: one clip a file, with the sum of its counts.
+
+    Raises:
+        ValueError: If two stretches of a video overlap, whose sum counts repetitions twice.
+    """
+    videos: dict[Path, list[CountedClip]] = {}
     for clip in clips:
-        counts[clip.path] = counts.get(clip.path, 0.0) + clip.count
-    return [CountedClip(path=path, count=count) for path, count in counts.items()]
+        videos.setdefault(clip.path.resolve(), []).append(clip)
+    for stretches in videos.values():
+        ordered = sorted(stretches, key=lambda clip: clip.start_s)
+        for one, other in itertools.pairwise(ordered):
+            if one.end_s is None or other.start_s < one.end_s:
+                raise ValueError(
+                    'stretches of a video must not overlap to be summed, got '
+                    f'{one.name!r} and {other.name!r} of {other.path}; keep one of them'
+                )
+    return [
+        CountedClip(path=stretches[0].path, count=sum(clip.count for clip in stretches))
+        for stretches in videos.values()
+    ]
 
 
 @DATASETS.register_module()

@@ -1,4 +1,4 @@
-"""TimeSformer: which action is this."""
+"""TimeSformer: which action is this?"""
 
 from . import attention, data, inference, layouts, models, shapes_data
 

@@ -1,4 +1,5 @@
 import functools
+import hashlib
 import http.server
 import threading
 
@@ -66,6 +67,33 @@ def test_a_url_is_downloaded_once(saved, server, tmp_path):
     assert torch.equal(loaded['state_dict']['layer.weight'], saved[1]['layer.weight'])
     saved[0].unlink()
     CheckpointLoader.load_checkpoint(url, 'cpu')
+
+
+def test_two_urls_whose_files_have_one_name(server, tmp_path):
+    for value, folder in enumerate('ab'):
+        (tmp_path / folder).mkdir()
+        torch.save({'w': torch.tensor([value])}, tmp_path / folder / 'model.pth')
+    for _ in range(2):
+        for value, folder in enumerate('ab'):
+            loaded = CheckpointLoader.load_checkpoint(f'{server}/{folder}/model.pth', 'cpu')
+            assert loaded['w'].item() == value
+
+
+def test_a_name_with_its_hash_is_kept_where_torch_keeps_it_and_checked(saved, server, tmp_path):
+    digest = hashlib.sha256(saved[0].read_bytes()).hexdigest()[:8]
+    saved[0].rename(tmp_path / f'net-{digest}.pth')
+    url = f'{server}/net-{digest}.pth'
+    CheckpointLoader.load_checkpoint(url, 'cpu')
+    kept = tmp_path / 'cache' / 'checkpoints' / f'net-{digest}.pth'
+    torch.save({'w': torch.zeros(1)}, kept)
+    with pytest.raises(CheckpointError, match=rf'its name says, got {kept} with the SHA-256'):
+        CheckpointLoader.load_checkpoint(url, 'cpu')
+    # nor is another file kept under this name
+    kept.unlink()
+    (tmp_path / f'net-{digest}.pth').write_bytes(b'other')
+    with pytest.raises(CheckpointError, match=r'that can be downloaded, got .*hash'):
+        CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert not kept.exists()
 
 
 def test_a_url_that_is_not_there(server):

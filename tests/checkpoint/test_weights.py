@@ -1,5 +1,6 @@
 import argparse
 import hashlib
+import math
 import os
 import pathlib
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from safetensors.torch import save_file
 from torch import nn
 
 from mmotion.checkpoint import (
@@ -163,8 +165,6 @@ def test_the_classes_that_torch_trusts_stay_the_same(tmp_path, weights):
 
 
 def test_safetensors_load(tmp_path, weights):
-    from safetensors.torch import save_file
-
     save_file(dict(weights), tmp_path / 'w.safetensors')
     model = nn.Linear(3, 2)
     load_weights(model, tmp_path / 'w.safetensors')
@@ -276,7 +276,26 @@ def test_shipped_weights_are_found_unless_others_are_given(shipped):
     config = {'shipped_weights': 'small.pth'}
     assert find_weights(config) == shipped
     assert find_weights(config, 'mine.pth') == 'mine.pth'
-    assert find_weights({}) is None
+    assert find_weights(config, 'random') is None
+    with pytest.raises(CheckpointError, match="give the file that training wrote, or 'random'"):
+        find_weights({})
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value, suffix):
+    weights = {'fc.weight': torch.ones(2, 3), 'fc.bias': torch.tensor([1.0, value])}
+    path = tmp_path / f'diverged{suffix}'
+    save_file(weights, path) if suffix == '.safetensors' else torch.save(weights, path)
+    message = rf'got NaN or infinity in 1 of 2 tensors \(fc.bias\) of {path}; take an earlier one'
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint_file(path)
+
+
+def test_a_mask_of_minus_infinity_is_no_broken_weight(tmp_path):
+    mask = torch.full((3, 3), -math.inf).triu(1)
+    torch.save({'mask': mask}, tmp_path / 'a.pth')
+    assert torch.equal(load_checkpoint_file(tmp_path / 'a.pth')['mask'], mask)
 
 
 @pytest.mark.parametrize('damage', ['changed', 'without its sum', 'gone'])

@@ -1,11 +1,17 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mmotion.cli import main
 from mmotion.cli.discovery import find_commands
-from mmotion.cli.parser import build_parser
+from mmotion.cli.parser import NOBODY_READS, build_parser
 from mmotion.keypoints.detectors import DETECTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
+ROOT = Path(__file__).resolve().parents[2]
 WRONG_USE = {
     'no command': ([], 'usage: mmotion'),
     'unknown command': (['trian'], "got 'trian'; did you mean 'train'?"),
@@ -37,6 +43,16 @@ def test_help_lists_every_command(capsys):
 def test_version(capsys):
     code, out, _ = run(capsys, '--version')
     assert (code, out.split()[0]) == (0, 'mmotion')
+
+
+def test_a_reader_may_have_enough():
+    """As in `mmotion list systems | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, '-m', 'mmotion.cli', 'list', 'systems']
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (NOBODY_READS, '')
 
 
 def test_debug_shows_the_traceback(folder, monkeypatch):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mmotion.cli.part_options import add_part_options, pop_part_options, read_options
+from mmotion.cli.part_options import add_part_options, find_options, pop_part_options
 
 
 class Base:
@@ -58,11 +58,11 @@ def parser():
 
 
 def test_arguments_of_the_base_are_read_where_they_are_handed_on():
-    options = {option.name: option for option in read_options(Part)}
+    options = {option.name: option for option in find_options(Part)}
     assert [*options][-1] == 'device'
     assert options['device'].description == 'Where it runs.'
     assert options['window_s'].description == 'Length of a window, 100 % of a clip if None.'
-    assert [option.name for option in read_options(Base, without=['device'])] == []
+    assert [option.name for option in find_options(Base, without=['device'])] == []
 
 
 @pytest.mark.parametrize(

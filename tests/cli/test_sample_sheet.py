@@ -65,8 +65,8 @@ def test_a_sample_is_described_by_its_name_and_numbers():
     sample = BaseDataElement(
         gt_label=torch.tensor([2]), gt_count=3.5, gt_period=torch.zeros(9), metainfo={'name': 'a'}
     )
-    assert describe_sample(sample, ['x', 'y', 'z']) == 'a: z, count 3.5'
-    assert describe_sample(sample) == 'a: label 2, count 3.5'
+    assert describe_sample(sample, ['x', 'y', 'z']) == 'a: count 3.5, z'
+    assert describe_sample(sample) == 'a: count 3.5, label 2'
     assert describe_sample(BaseDataElement()) == ''
 
 

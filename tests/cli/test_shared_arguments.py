@@ -35,6 +35,11 @@ def test_resume(words, resume):
     assert parse(train, 'c', *words).resume == resume
 
 
+def test_options_of_the_config_add_up():
+    args = parse(train, 'c.py', '--cfg-options', 'a=1', '--cfg-options', 'b=2', 'c=3')
+    assert args.cfg_options == ['a=1', 'b=2', 'c=3']
+
+
 def test_regions_may_be_named_twice():
     args = parse(predict, 'c', 'a.mp4', '--regions', '1,2,3,4', '--regions', 'b=1,2,3,4')
     assert args.regions == ['1,2,3,4', 'b=1,2,3,4']

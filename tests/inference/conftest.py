@@ -59,4 +59,4 @@ def config():
 
 @pytest.fixture
 def predictor(config):
-    return load_model(config, device='cpu')
+    return load_model(config, 'random', device='cpu')

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmotion.checkpoint import save_checkpoint_file
+from mmotion.checkpoint import CheckpointError, save_checkpoint_file
 from mmotion.inference import find_class_names, load_model
 
 
@@ -24,13 +24,21 @@ def test_load_model_keeps_what_the_checkpoint_says_of_its_data(config, tmp_path)
     assert load_model(config, path).model.dataset_meta == {'classes': ['sit', 'walk']}
 
 
+def test_no_weights_are_refused_and_random_ones_are_asked_for_by_name(config):
+    with pytest.raises(CheckpointError, match='no weights ship with this config; give the file'):
+        load_model(config, device='cpu')
+    assert load_model(config, 'random', device='cpu').model.dataset_meta == {}
+
+
 def test_load_model_by_the_name_of_a_bundled_config():
-    assert type(load_model('repnet_shapes', device='cpu')).__name__ == 'RepetitionPredictor'
+    assert (
+        type(load_model('repnet_shapes', 'random', device='cpu')).__name__ == 'RepetitionPredictor'
+    )
 
 
 def test_load_model_takes_a_gpu_if_there_is_one(config):
     expected = 'cuda' if torch.cuda.is_available() else 'cpu'
-    assert load_model(config).device == expected
+    assert load_model(config, 'random').device == expected
 
 
 def test_load_model_without_a_predictor(config):
@@ -42,13 +50,13 @@ def test_load_model_without_a_predictor(config):
 def test_load_model_without_a_test_pipeline(config):
     config.pop('test_pipeline')
     with pytest.raises(ValueError, match='config must have a test_pipeline'):
-        load_model(config, device='cpu')
+        load_model(config, 'random', device='cpu')
 
 
 @pytest.mark.parametrize('device', ['gpu', 'cuda:99'])
 def test_load_model_on_a_device_that_is_not_there(config, device):
     with pytest.raises(ValueError, match=f"device must be 'cpu' or a GPU, got device='{device}'"):
-        load_model(config, device=device)
+        load_model(config, 'random', device=device)
 
 
 def test_load_model_of_a_config_that_is_not_there():

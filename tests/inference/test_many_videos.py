@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmotion.inference import load_model
-from mmotion.inference.many_videos import Outputs, predict_videos, stream_videos
+from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
 from mmotion.regions import Region
 from mmotion.regions.files import read_region_file
 from mmotion.video import inspect_video
@@ -32,10 +32,13 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     videos.append(write_video(tmp_path / 'b' / 'clip.mp4', 6))
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos, Outputs(out_dir=out, draw=True, provenance={'config': 'toy'})
+        load_model(TOY, 'random'),
+        videos,
+        Outputs(out_dir=out, draw=True, provenance={'config': 'toy'}),
     )
     assert failed == [broken]
     printed = capsys.readouterr()
+    assert f'mmotion: {broken}: ' in printed.err
     assert f'1 of 3 videos failed: {broken}' in printed.err
     assert 'another video is named clip too, so this one is clip_2' in printed.out
     assert f'{videos[0]}: count 4, fps 10, confidence 1' in printed.out
@@ -64,7 +67,7 @@ def test_regions(tmp_path, capsys):
     ]
     out = tmp_path / 'out'
     failed = predict_videos(
-        load_model(TOY), videos,
+        load_model(TOY, 'random'), videos,
         Outputs(out_dir=out, draw=True, provenance={'config': 'toy'}), regions=regions,
     )  # fmt: skip
     assert failed == [videos[1]]
@@ -221,8 +224,8 @@ def test_what_a_predictor_cannot_write_is_refused_before_any_video_is_read(
 def test_folders_of_pictures_need_a_rate(tmp_path, capsys):
     videos = [write_pictures(tmp_path / folder / 'cage.1', 4) for folder in 'ab']
     outputs = Outputs(out_dir=tmp_path / 'out', draw=True)
-    assert predict_videos(load_model(TOY), videos, outputs) == videos
-    assert predict_videos(load_model(TOY), videos, outputs, fps=20.0) == []
+    assert predict_videos(load_model(TOY, 'random'), videos, outputs) == videos
+    assert predict_videos(load_model(TOY, 'random'), videos, outputs, fps=20.0) == []
     result = json.loads((tmp_path / 'out' / 'cage.1_2.json').read_text())
     assert (result['count'], result['fps'], result['video']) == (4, 20, str(videos[1]))
 
@@ -237,3 +240,36 @@ def test_a_result_says_how_many_frames_were_lost(tmp_path, capsys):
     assert content['num_lost'] == 24 - num_good > 0
     said = f'{content["num_lost"]} frames are lost, beside {num_good} good ones'
     assert said in capsys.readouterr().out
+
+
+def test_a_file_of_lines_takes_the_place_of_an_older_one_with_its_first_line(tmp_path):
+    path = tmp_path / 'new' / 'old.jsonl'
+    with LineFile(path):
+        pass
+    assert not path.parent.exists()
+    with LineFile(path) as file:
+        file.write('one\n')
+    with LineFile(path) as file:
+        assert path.read_text() == 'one\n'
+        file.write('two\n')
+        # as soon as it is there
+        assert path.read_text() == 'two\n'
+        file.write('three\n')
+    assert path.read_text() == 'two\nthree\n'
+
+
+def test_two_files_of_lines_do_not_mix(tmp_path):
+    path = tmp_path / 'lines.jsonl'
+    with LineFile(path) as one, LineFile(path) as other:
+        one.write('one\n')
+        with pytest.raises(ValueError, match='must not be in use by another process'):
+            other.write('two\n')
+        one.write('one\n')
+    assert path.read_text() == 'one\none\n'
+
+
+def test_lines_into_a_pipe_that_has_a_name():
+    if not Path('/dev/null').exists():
+        pytest.skip('needs /dev/null')
+    with LineFile(Path('/dev/null')) as file:
+        file.write('one\n')

@@ -38,9 +38,12 @@ def test_other_skeletons_are_told_by_the_file_or_the_caller(tmp_path: Path) -> N
     assert read_mmaction_pickle(path)[0].skeleton == MEDIAPIPE33
     annotation = foreign(num_points=18)
     path.write_bytes(pickle.dumps([annotation]))
-    assert read_mmaction_pickle(path, skeleton=OPENPOSE18)[0].skeleton == OPENPOSE18
+    (video,) = read_mmaction_pickle(path, skeleton=OPENPOSE18, fps=21.5)
+    assert (video.skeleton, video.fps) == (OPENPOSE18, 21.5)
     with pytest.raises(PoseFileError, match=r'annotations\[0\] must be .* got 18'):
-        read_mmaction_pickle(path)
+        read_mmaction_pickle(path, fps=21.5)
+    with pytest.raises(PoseFileError, match='fps must be given'):
+        read_mmaction_pickle(path, skeleton=OPENPOSE18)
 
 
 def test_people_without_tracks_stay_people_without_tracks(tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_a_pickle_never_runs_code(tmp_path: Path) -> None:
 def test_a_broken_pickle_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / 'bad.pkl').write_bytes(content)
     with pytest.raises(PoseFileError, match=rf'bad\.pkl: {message}'):
-        read_mmaction_pickle(tmp_path / 'bad.pkl')
+        read_mmaction_pickle(tmp_path / 'bad.pkl', fps=25.0)
 
 
 def test_what_cannot_be_written_for_mmaction(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_arrays_of_openpose_are_read(tmp_path: Path) -> None:
     values[2, 5] = 0
     values[4] = 0
     np.save(tmp_path / 'a.npy', values)
-    video = read_pose_array(tmp_path / 'a.npy', skeleton=OPENPOSE18)
+    video = read_pose_array(tmp_path / 'a.npy', skeleton=OPENPOSE18, fps=25.0)
     keypoints, scores = video.main_track()
     assert np.isnan(keypoints[2, 5]).all() and np.isnan(keypoints[4]).all()
     assert not scores[4].any() and set(scores[[0, 1, 3, 5]].flat) == {1.0}
@@ -181,22 +184,25 @@ def test_arrays_of_openpose_are_read(tmp_path: Path) -> None:
         pytest.param(np.zeros((0, 18, 3)), r'got \(0, 18, 3\); name its skeleton', id='no-step'),
         pytest.param(np.full((5, 18, 3), np.inf), 'keypoints must be finite', id='infinite'),
         pytest.param(np.full((5, 18, 3), 7.0), r'scores must lie in \[0, 1\]', id='scores'),
+        pytest.param(
+            np.full((5, 18, 3), 0.7), r'must be in pixels, got none beyond 0\.7', id='shares'
+        ),
         pytest.param(np.array([None]), 'Object arrays cannot be loaded', id='objects'),
     ],
 )
 def test_a_broken_array_is_named(tmp_path: Path, values: Any, message: str) -> None:
     np.save(tmp_path / 'bad.npy', values, allow_pickle=True)
     with pytest.raises(PoseFileError, match=rf'bad\.npy: .*{message}'):
-        read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18)
+        read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18, fps=25.0)
 
 
 def test_an_empty_file_is_no_array(tmp_path: Path) -> None:
     (tmp_path / 'bad.npy').touch()
     with pytest.raises(PoseFileError, match=r'bad\.npy: '):
-        read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18)
+        read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18, fps=25.0)
 
 
 def test_real_sequences_are_read(data_root: Path) -> None:
     for path in sorted((data_root / 'poses' / 'pose_trainer').glob('*/*_1.npy')):
-        video = read_pose_array(path, skeleton=OPENPOSE18)
+        video = read_pose_array(path, skeleton=OPENPOSE18, fps=25.0)
         assert video.num_detections == len(video.frames) > 20

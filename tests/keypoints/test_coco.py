@@ -61,6 +61,55 @@ def test_files_of_others_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ('names', 'frames'),
+    [
+        pytest.param(['f1.jpg', 'f2.jpg', 'f10.jpg'], [1, 2, 10], id='unpadded'),
+        pytest.param(['v2/img0005.png', 'v2/img0025.png'], [5, 25], id='gap'),
+        pytest.param(['a1_x.jpg', 'a2_y.jpg', 'a10_x.jpg'], [0, 1, 2], id='several-parts-differ'),
+        pytest.param(['000000000139.jpg', '000000397133.jpg'], [139, 397133], id='coco'),
+        pytest.param(['20240101120000.jpg', '20240101120001.jpg'], [0, 1], id='clock'),
+        pytest.param(['a.jp2', 'b.jp2'], [0, 1], id='number-in-the-suffix'),
+    ],
+)
+def test_numbers_in_names_are_those_of_frames(
+    tmp_path: Path, names: list[str], frames: list[int]
+) -> None:
+    content = foreign()
+    content['images'] = [
+        {'id': i, 'file_name': name, 'width': 64, 'height': 48} for i, name in enumerate(names)
+    ]
+    content['annotations'] = []
+    content['images'].reverse()
+    (tmp_path / 'v.json').write_text(json.dumps(content))
+    video = read_coco(tmp_path / 'v.json', fps=10.0)
+    assert video.frame_indices.tolist() == frames and video.num_frames == frames[-1] + 1
+
+
+def test_a_rate_is_not_guessed_and_pixels_are_not_shares(tmp_path: Path) -> None:
+    content = foreign()
+    (tmp_path / 'v.json').write_text(json.dumps(content))
+    with pytest.raises(PoseFileError, match=r'v\.json: .* fps must be given'):
+        read_coco(tmp_path / 'v.json')
+    for annotation in content['annotations'][:2]:
+        annotation['keypoints'] = [0.1, 0.2, 2, 0.3, 0.4, 2, 0.5, 1.1, 2]
+    (tmp_path / 'v.json').write_text(json.dumps(content))
+    with pytest.raises(PoseFileError, match=r'must be in pixels, got none beyond 1\.1; if they'):
+        read_coco(tmp_path / 'v.json', fps=10.0)
+
+
+def test_scores_in_the_place_of_flags_are_read(tmp_path: Path) -> None:
+    content = foreign()
+    content['annotations'][0]['keypoints'] = [1, 2, 0.9, 3, 4, 1.0, 5, 6, 0.0]
+    content['annotations'][1]['keypoints'][2::3] = [1, 1, 0]
+    (tmp_path / 'v.json').write_text(json.dumps(content))
+    (first,), (second,) = read_coco(tmp_path / 'v.json', fps=10.0).frames
+    np.testing.assert_allclose(first.scores, [0.9, 1, 0])
+    # of one file, though these numbers alone could be flags
+    assert second.scores.tolist() == [1, 1, 0]
+    assert first.keypoints[:2].tolist() == [[1, 2], [3, 4]] and np.isnan(first.keypoints[2]).all()
+
+
+@pytest.mark.parametrize(
     ('change', 'message'),
     [
         pytest.param(lambda c: c.pop('images'), "no 'images'", id='no-images'),
@@ -80,7 +129,7 @@ def test_a_broken_file_is_named(tmp_path: Path, change: Any, message: str) -> No
     change(content)
     (tmp_path / 'bad.json').write_text(json.dumps(content))
     with pytest.raises(PoseFileError, match=rf'bad\.json: .* COCO keypoints, got .*{message}'):
-        read_coco(tmp_path / 'bad.json')
+        read_coco(tmp_path / 'bad.json', fps=10.0)
 
 
 def test_no_file_and_no_json(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import contextlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,6 +13,7 @@ from torchvision.models.detection import (
     keypointrcnn_resnet50_fpn,
 )
 
+from mmotion.checkpoint import CheckpointError
 from mmotion.keypoints.detectors import DETECTORS, build_detector
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33
 
@@ -56,20 +59,50 @@ def test_keypoint_rcnn_reads_its_weights_from_a_file(weights):
 
 
 def test_keypoint_rcnn_is_downloaded_without_a_file(weights, monkeypatch):
-    state_dict = torch.load(weights)
-    monkeypatch.setattr(
-        KeypointRCNN_ResNet50_FPN_Weights, 'get_state_dict', lambda self, **_: state_dict
-    )
+    monkeypatch.setattr('mmotion.checkpoint.sources.fetch_file', lambda url: weights)
     assert build_detector(device='cpu').name == 'keypoint_rcnn COCO_V1'
 
 
-def test_without_network_it_is_said_what_to_do(monkeypatch):
-    def fail(self, **options):
+def test_without_network_it_is_said_what_to_do(monkeypatch, tmp_path):
+    def fail(*_):
         raise URLError('no network')
 
-    monkeypatch.setattr(KeypointRCNN_ResNet50_FPN_Weights, 'get_state_dict', fail)
-    with pytest.raises(OSError, match=r'no network.*; take http\S+\.pth .* name it by model_path'):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
+    with pytest.raises(CheckpointError, match=r'got http\S+\.pth .*no network.* give the path'):
         build_detector('keypoint_rcnn')
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, bait):
+        self.bait = str(bait)
+
+    def __reduce__(self):
+        return open, (self.bait, 'w')
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_what_lies_in_the_cache_is_not_run(weights, monkeypatch, tmp_path, zipped):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    url, bait = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url, tmp_path / 'ran'
+    planted = tmp_path / 'checkpoints' / Path(url).name
+    planted.parent.mkdir()
+    content = {**torch.load(weights), 'trap': Trap(bait)}
+    torch.save(content, planted, _use_new_zipfile_serialization=zipped)
+    torch.load(planted, weights_only=False)
+    bait.unlink()
+    with pytest.raises(CheckpointError, match=r'the file that its name says, got .* delete it'):
+        build_detector(device='cpu')
+    # nor is it if somebody makes its name fit
+    monkeypatch.setattr('mmotion.checkpoint.sources._HASHED_NAME', re.compile('none'))
+    monkeypatch.setattr(
+        torch.hub, 'download_url_to_file', lambda _, path, *__: planted.rename(path)
+    )
+    with contextlib.suppress(CheckpointError):
+        build_detector(device='cpu')
+    assert not planted.exists() and not bait.exists()
 
 
 def test_wrong_weights_and_devices(weights, tmp_path):

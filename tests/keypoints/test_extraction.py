@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmotion.atomic import hold_folder
 from mmotion.keypoints.extraction import TABLE, StoppedError, extract_keypoints, extract_poses
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import Person
@@ -243,3 +244,14 @@ def test_a_detector_that_cannot_be_built_stops_before_any_work(tmp_path):
 def test_wrong_options(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         extract_keypoints(['.'], tmp_path, BrightSquares, **options)
+
+
+def test_two_extractions_do_not_lose_rows_of_each_other(tmp_path):
+    film(tmp_path / 'a.mp4')
+    out = tmp_path / 'out'
+    with (
+        hold_folder(out, remedy='wait'),
+        pytest.raises(ValueError, match=r'out must not be in use by another process, got process'),
+    ):
+        extract_keypoints([str(tmp_path / 'a.mp4')], out, BrightSquares)
+    assert extract_keypoints([str(tmp_path / 'a.mp4')], out, BrightSquares) == []

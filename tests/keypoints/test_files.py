@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmotion.keypoints.files import PoseFileError, read_poses, write_poses
+from mmotion.keypoints.files import PoseFileError, find_skeleton, read_poses, write_poses
 from mmotion.keypoints.skeletons import MEDIAPIPE33, SKELETONS, Skeleton
 from tests.pose_videos import assert_equal, make_video
 
@@ -179,3 +179,26 @@ def test_another_json_file_is_told_apart(tmp_path: Path) -> None:
         read_poses(tmp_path / 'bad.json')
     with pytest.raises(FileNotFoundError, match=r'must be in a file, got .*none\.json'):
         read_poses(tmp_path / 'none.json')
+
+
+def test_a_skeleton_is_found_by_name_or_in_a_file(tmp_path: Path) -> None:
+    assert find_skeleton('mediapipe33') == MEDIAPIPE33
+    write_poses(make_video(skeleton=MEDIAPIPE33), tmp_path / 'v.json')
+    assert find_skeleton(str(tmp_path / 'v.json')) == MEDIAPIPE33
+    content = {'name': 'hands', 'points': ['left_hand', 'right_hand'], 'edges': [[0, 1]]}
+    (tmp_path / 'hands.json').write_text(json.dumps(content))
+    assert find_skeleton(str(tmp_path / 'hands.json')).mirror == (1, 0)
+    with pytest.raises(ValueError, match=r"skeleton must be one of coco17, .* got 'coco18'"):
+        find_skeleton('coco18')
+    (tmp_path / 'hands.json').write_text('{"name": "hands"}')
+    with pytest.raises(PoseFileError, match=r'hands\.json: skeleton\.points must be a list'):
+        find_skeleton(str(tmp_path / 'hands.json'))
+
+
+def test_shares_of_the_picture_are_refused(tmp_path: Path, content: dict[str, Any]) -> None:
+    for frame in content['frames']:
+        for person in frame['persons']:
+            person['keypoints'] = [[0.5, -0.2]] * len(person['keypoints'])
+    (tmp_path / 'bad.json').write_text(json.dumps(content))
+    with pytest.raises(PoseFileError, match=r'bad\.json: keypoints must be in pixels, got'):
+        read_poses(tmp_path / 'bad.json')

@@ -105,7 +105,7 @@ def test_a_result_cannot_be_changed(make_scores):
         pytest.param({'min_score': 1.5}, r'min_score must lie in \[0, 1\]', id='minimum'),
         pytest.param({'classes': ()}, 'at least one class, got 0 classes', id='no class'),
         pytest.param({'scores': [0.5, 0.5]}, r'got 3 classes and scores of shape \(2,\)', id='C'),
-        pytest.param({'scores': [[0.5]]}, r'scores must have 1 dimensions, got shape', id='views'),
+        pytest.param({'scores': [[0.5]]}, r'scores must have 1 dimension, got shape', id='views'),
         pytest.param({'scores': [0.5, 8.0, -3.0]}, r"average_clips='prob'", id='logits'),
         pytest.param({'scores': [0.5, math.nan, 0.0]}, r'scores must lie in \[0, 1\]', id='NaN'),
         pytest.param({'window_start_s': [1.0]}, 'got window_start_s=1, window_end_s=5', id='W'),

@@ -1,11 +1,12 @@
 import random
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.fileio import LocalBackend
 
-from mmotion.checkpoint import load_checkpoint_file
+from mmotion.checkpoint import find_last_checkpoint, load_checkpoint_file
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.config import load_config
 from mmotion.training.runner import build_runner
@@ -56,6 +57,12 @@ def test_the_learning_rate_is_scaled(tmp_path):
     ('options', 'arguments', 'message'),
     [
         pytest.param({}, {'auto_scale_lr': True}, 'add auto_scale_lr = dict', id='auto_scale_lr'),
+        pytest.param(
+            {'train_cfg__max_epochs': 1, 'param_scheduler': [{'type': 'LinearLR', 'begin': 1}]},
+            {},
+            r'param_scheduler\.0 must begin before training ends, got begin=1 and .*max_epochs=1',
+            id='schedule',
+        ),
         pytest.param({}, {'launcher': 'mpi'}, "got launcher='mpi'", id='launcher'),
         pytest.param(
             {'optim_wrapper__type': 'ApexOptimWrapper'},
@@ -70,6 +77,61 @@ def test_the_learning_rate_is_scaled(tmp_path):
 def test_bad_arguments(tmp_path, options, arguments, message):
     with pytest.raises(ValueError, match=message):
         build_runner(toy(**options), work_dir=tmp_path, **arguments)
+
+
+@pytest.mark.parametrize('loader', ['train', 'val'])
+def test_a_loader_that_gives_no_batch_is_an_error_before_training(tmp_path, loader):
+    config = toy()
+    name = f'{loader}_dataloader'
+    config[name] = {**config[name], 'drop_last': True}
+    config[name].dataset.num_samples = 5
+    with pytest.raises(ValueError, match='got 5 samples of ToyVectors for batches of 8 with drop_'):
+        train(config, work_dir=tmp_path)
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+def test_an_endless_sampler_fills_a_batch_from_few_samples(tmp_path):
+    config = toy(train_cfg__by_epoch=False, train_cfg__max_epochs=None, train_cfg__max_iters=2)
+    config.train_cfg.pop('max_epochs')
+    config.train_dataloader.update(sampler={'type': 'InfiniteSampler'}, drop_last=True)
+    config.train_dataloader.dataset.num_samples = 5
+    config.param_scheduler = None
+    assert train(config, work_dir=tmp_path, validate=False).iter == 2
+
+
+def test_two_trainings_cannot_share_a_work_dir(tmp_path):
+    work_dir = tmp_path / 'run'
+    process = run_in_child(toy(train_cfg__max_epochs=1000), work_dir)
+    while not read_losses(work_dir):
+        time.sleep(0.05)
+    message = rf'got process {process.pid} on .+; wait for it or end it, or choose another work dir'
+    with pytest.raises(ValueError, match=message):
+        train(toy(), work_dir=work_dir)
+    # testing its checkpoints meanwhile is no training
+    build_runner(toy(), work_dir=work_dir).test()
+    kill_after(0, process, work_dir)
+    assert train(toy(train_cfg__max_epochs=1), work_dir=work_dir).epoch == 1
+
+
+def test_a_new_training_sets_the_checkpoints_of_an_earlier_one_aside(tmp_path):
+    config = toy(train_cfg__max_epochs=3, default_hooks__checkpoint__max_keep_ckpts=-1)
+    train(config, work_dir=tmp_path)
+    earlier = {path.name: path.read_bytes() for path in tmp_path.glob('*.pth')}
+    assert earlier.keys() > {'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'}
+    (tmp_path / 'mine.pth').touch()
+
+    # going on with a run sets nothing aside, and starting from its weights reads them first
+    train(config, work_dir=tmp_path, resume='auto')
+    runner = train(
+        toy(train_cfg__max_epochs=1), work_dir=tmp_path, load_from=tmp_path / 'epoch_3.pth'
+    )
+    (aside,) = tmp_path.glob('replaced_*')
+    assert aside.name == f'replaced_{runner.timestamp}'
+    assert {path.name: path.read_bytes() for path in aside.glob('*.pth')} == earlier
+    names = {path.name for path in tmp_path.glob('*.pth') if 'best' not in path.name}
+    assert names == {'epoch_1.pth', 'mine.pth'}
+    assert find_last_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
+    assert find_last_checkpoint(aside) == aside / 'epoch_3.pth'
 
 
 def test_resuming_nothing_starts_from_the_beginning(tmp_path, capsys):

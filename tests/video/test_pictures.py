@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmotion.video import VideoError
-from mmotion.video.pictures import Page, find_pictures, list_pages, read_picture
+from mmotion.video.pictures import Page, find_pictures, list_pages, read_picture, write_picture
 from mmotion.video.scan import scan_video
 from mmotion.video.sources import open_source
 
@@ -95,3 +95,9 @@ def test_an_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:
     except VideoError as error:
         # as long as FFmpeg cannot
         assert 'an animated WebP; write it as GIF or MP4' in str(error)
+
+
+def test_a_picture_is_read_as_it_was_written(tmp_path: Path) -> None:
+    image = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    write_picture(tmp_path / 'new' / 'a.png', image)
+    np.testing.assert_array_equal(read_picture(Page(tmp_path / 'new' / 'a.png')), image)

@@ -161,7 +161,9 @@ def test_write_outside_the_block(tmp_path: Path) -> None:
 def test_disk_that_is_full(tmp_path: Path, monkeypatch) -> None:
     if not Path('/dev/full').exists():
         pytest.skip('writes to /dev/full')
-    (tmp_path / '.video.partial.mkv').symlink_to('/dev/full')
+    full = tmp_path / '.video.partial.mkv'
+    full.symlink_to('/dev/full')
+    monkeypatch.setattr('mmotion.atomic._name_temporary', lambda path: full)
 
     with (
         pytest.raises(VideoError, match='must be writable'),

@@ -26,7 +26,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmotion.config import OptionsAction, load_config
+from mmotion.cli.shared_arguments import add_config_arguments, read_config
 from mmotion.training.runner import build_runner
 
 # the published loop first, as the speed of the others is told in its terms
@@ -178,15 +178,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description='Compare training on embeddings from the cache with the published loop.'
     )
-    parser.add_argument('config', help='of an autoencoder: a path, or the name of a config')
+    add_config_arguments(parser)
     parser.add_argument('--epochs', type=int, default=10, help='default: 10')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_cache'))
-    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     if args.epochs < 1:
         parser.error(f'--epochs must be at least 1, got --epochs {args.epochs}')
-    config = load_config(args.config, args.cfg_options)
+    config = read_config(args.config, args.cfg_options, 'model')
     try:
         found = compare(config, epochs=args.epochs, work_dir=args.work_dir, seed=args.seed)
     except ValueError as error:

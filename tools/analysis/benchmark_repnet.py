@@ -59,7 +59,9 @@ def main() -> None:
     """Run both ways in turn and print medians."""
     parser = argparse.ArgumentParser(description='Time counting in one pass and window by window.')
     parser.add_argument('config', help='a config of RepNet')
-    parser.add_argument('--checkpoint', help='its weights; speed does not depend on them')
+    parser.add_argument(
+        '--checkpoint', default='random', help='its weights; speed does not depend on them'
+    )
     parser.add_argument('--frames', type=int, default=300, help='length of the video')
     parser.add_argument('--size', type=int, default=64, help='height and width in pixels')
     parser.add_argument('--rounds', type=int, default=9, help='repetitions of the measurement')

@@ -189,6 +189,8 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
                 line.set(linewidth=1.2, marker=marker, markersize=3)
         axes.set_title(key, fontsize=10)
         axes.set_xlabel('iteration' if any(key in r.trained for r in runs) else 'epoch')
+        # there is no half epoch
+        axes.locator_params('x', integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)

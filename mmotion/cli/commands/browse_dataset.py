@@ -36,13 +36,12 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args.config, args.cfg_options, loader)
     import random
 
-    import cv2
     from mmengine.runner import set_random_seed
 
-    from mmotion.atomic import write_atomically
     from mmotion.cli.sample_sheet import describe_sample, draw_views, make_sheet
     from mmotion.registry import DATASETS
     from mmotion.video import VideoWriter
+    from mmotion.video.pictures import write_picture
     from mmotion.visualization.drawing import enlarge
 
     set_random_seed(args.seed)
@@ -73,8 +72,6 @@ def run(args: argparse.Namespace) -> int:
                     writer.write(enlarge(frame))
     file = args.out / f'{stem}.png'
     sheet = make_sheet(samples, num_frames=args.frames)
-    with write_atomically(file) as temporary:
-        _, content = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        temporary.write_bytes(content.tobytes())
+    write_picture(file, sheet)
     print(f'{number} of {len(dataset):,} samples, inputs {", ".join(sorted(shapes))}: {file}')
     return 0

@@ -10,7 +10,6 @@ Example:
 
 import argparse
 import inspect
-import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -39,10 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
     )
     parser.add_argument(
-        '--fps', type=float, metavar='F', help='frames per second of folders of pictures'
+        '--fps',
+        type=float,
+        metavar='F',
+        help='frames per second of folders of pictures, and of keypoints in .npy',
     )
     parser.add_argument(
-        '--checkpoint', metavar='CKPT', help='trained weights, if none ship with the config'
+        '--checkpoint',
+        metavar='CKPT',
+        help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
@@ -119,18 +123,13 @@ def run(args: argparse.Namespace) -> int:
         return _run_predictor(args, None)
     # whoever reads the lines wants nothing else
     stdout = sys.stdout
-    try:
-        with redirect_stdout(sys.stderr):
-            return _run_predictor(args, stdout)
-    except BrokenPipeError:
-        # the reader has enough; what is still in the buffer must not fail when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        return 0
+    with redirect_stdout(sys.stderr):
+        return _run_predictor(args, stdout)
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
-    from mmotion.inference.many_videos import Outputs, predict_videos, stream_videos
+    from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
     from mmotion.video.files import find_videos
 
     if args.start < 0 or (args.end is not None and args.end <= args.start):
@@ -190,10 +189,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         config.predictor.update(detector=args.detector, model_path=args.model_path)
     predictor = load_model(config, args.checkpoint, device=args.device)
     if args.json_lines:
-        file = Path(args.json_lines)
-        if lines is None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        with nullcontext(lines) if lines else file.open('w', encoding='utf-8') as target:
+        with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
             times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
             return 1 if stream_videos(predictor, videos, target, **times) else 0
     failed = predict_videos(

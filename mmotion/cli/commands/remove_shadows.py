@@ -1,4 +1,4 @@
-"""Remove the shadows from videos, or look at what each method would make of them.
+r"""Remove the shadows from videos, or look at what each method would make of them.
 
 SOURCE is a video, a folder of pictures, or a folder with any number of both. The methods are those
 of `mmotion.transforms.shadows`:

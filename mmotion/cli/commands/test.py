@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'checkpoint',
         metavar='CHECKPOINT',
         nargs='?',
-        help='weights; left out: those that ship with the config',
+        help="weights; left out: those that ship with the config; 'random': an untrained model",
     )
     add_run_arguments(parser)
     parser.add_argument('--dump', metavar='FILE', help='write all results to a .json or .pkl file')
@@ -40,8 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from mmotion.checkpoint import find_weights
 
     checkpoint = find_weights(config, args.checkpoint)
-    if checkpoint is None:
-        raise ValueError(f'CHECKPOINT must be given, as no weights ship with {config.filename}')
     from mmotion.training.processes import stop_processes
     from mmotion.training.runner import build_runner
 
@@ -55,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if args.show_dir:
         added_hooks.append({'type': 'ShowResultsHook', 'out_dir': args.show_dir})
     config.custom_hooks = [*(config.get('custom_hooks') or []), *added_hooks]
+    config.update(load_from=None, resume=False)
     runner = build_runner(
-        config, work_dir=args.work_dir, load_from=str(checkpoint), launcher=args.launcher
+        config, work_dir=args.work_dir, load_from=checkpoint, launcher=args.launcher
     )
     runner.test()
     stop_processes()

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the scripts, or run one."""
-    scripts = find_scripts()
+    # those of `mmotion prepare` and `mmotion benchmark` have their names there
+    elsewhere = {**find_scripts('data/*/*.py'), **find_scripts('analysis/benchmark_*.py')}
+    scripts = {name: file for name, file in find_scripts().items() if name not in elsewhere}
     if args.name is None:
         print(describe_scripts(scripts))
         return 0

@@ -1,6 +1,7 @@
 """Train a model."""
 
 import argparse
+import sys
 
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args.config, args.cfg_options, *needed)
     from mmengine.device import get_device
 
-    from mmotion.cli.parser import EXPECTED_ERRORS
+    from mmotion.cli.parser import EXPECTED_ERRORS, FAILED
+    from mmotion.training.divergence import DivergedError
     from mmotion.training.memory import keep_freed_memory
     from mmotion.training.processes import stop_processes
     from mmotion.training.runner import build_runner
@@ -60,6 +62,11 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         runner.train()
+    except DivergedError as error:
+        if args.debug:
+            raise
+        print(f'mmotion: error: {error}', file=sys.stderr)
+        return FAILED
     except EXPECTED_ERRORS as error:
         # once it runs, it is no wrong use, and the traceback is wanted
         if runner.iter:

@@ -1,4 +1,4 @@
-"""Let each class be the anomaly in turn: which backbone and scorer tells it apart?
+r"""Let each class be the anomaly in turn: which backbone and scorer tells it apart?
 
 The videos are `ROOT/class/*`. For a class that is left out, scorers are fitted to clips of the
 other classes; then their errors of new normal clips are compared with those of the class left out.
@@ -15,7 +15,7 @@ Files written into the work dir:
     leave_classes_out.md: the table that is printed
 
 Example:
-    mmotion leave-classes-out data/ucf101 anomaly_ucf_sports_r2plus1d
+    mmotion leave-classes-out data/ucf101 anomaly_ucf_sports_r2plus1d \
         anomaly_ucf_sports_timesformer --group-pattern 'v_[A-Za-z]+_g[0-9]+'
 """
 

@@ -3,7 +3,6 @@
 Shape letters in this file: N frames of a video, K keypoints, F features, C classes.
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
 from mmotion.atomic import write_atomically
-from mmotion.tables import write_table
+from mmotion.tables import read_table, write_table
 from projects.bkind.results import KeypointTracks
 
 OTHER = 'other'
@@ -168,14 +167,14 @@ def describe(results: Mapping[str, tuple[float, float, int]], num_frames: int) -
 
 def _read_bouts(path: Path, tracks: Mapping[str, KeypointTracks]) -> dict[str, Labels]:
     labels = {}
-    with path.open(encoding='utf-8-sig', newline='') as file:
-        for row in csv.DictReader(file):
-            stem = row['video']
-            if stem not in tracks:
-                continue
-            if stem not in labels:
-                labels[stem] = np.full(int(tracks[stem].frames[-1]) + 1, OTHER, dtype=object)
-            labels[stem][int(row['start']) : int(row['end'])] = row['label']
+    for row in read_table(path, ['video', 'start', 'end', 'label'], what='labels'):
+        stem = row.text('video')
+        if stem not in tracks:
+            continue
+        if stem not in labels:
+            labels[stem] = np.full(int(tracks[stem].frames[-1]) + 1, OTHER, dtype=object)
+        start, end = (row.whole(edge, at_least=0) for edge in ('start', 'end'))
+        labels[stem][start:end] = row.text('label')
     return {stem: values.astype(str) for stem, values in labels.items()}
 
 

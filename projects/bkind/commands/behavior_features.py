@@ -1,4 +1,4 @@
-"""Turn keypoint tracks into features of each frame for a classifier of behaviour.
+r"""Turn keypoint tracks into features of each frame for a classifier of behaviour.
 
 Reads what `mmotion predict` wrote, a JSON file a video. Writes for each `<stem>.npz`, or .csv:
     features: (N, 6 K): of each keypoint x and y in sizes of the picture, confidence, and the
@@ -17,7 +17,7 @@ label; frames between are 'other'. Or CalMS21's JSON (calms21_task1_train.json),
 found by the last part of their name.
 
 Example:
-    mmotion behavior-features results/*.json --out features
+    mmotion behavior-features results/*.json --out features \
         --labels labels.csv --test 'mouse07*' 'mouse08*'
 """
 

@@ -1,4 +1,4 @@
-"""Measure discovered keypoints against annotated points, by linear regression to them.
+r"""Measure discovered keypoints against annotated points, by linear regression to them.
 
 The protocol, with %-MSE and PCK, and what must be beaten are described in
 projects/bkind/metrics.py; `mmotion test` prints the same of the trained network.
@@ -10,7 +10,7 @@ first file is fitted and the second one tested. Without annotations the points t
 the config know themselves are taken: fitted on the training set, tested on the test set.
 
 Example:
-    mmotion keypoint-regression bkind_custom --checkpoint CKPT
+    mmotion keypoint-regression bkind_custom --checkpoint CKPT \
         --annotations labeled-data/m4s1/CollectedData_me.csv --video m4s1.mp4
 """
 

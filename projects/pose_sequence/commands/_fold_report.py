@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from mmotion.atomic import write_atomically
-from mmotion.tables import write_table
+from mmotion.tables import as_markdown, write_table
 
 # of chance alone, below which the spread is called more than chance
 MIN_PROBABILITY = 0.05
@@ -219,13 +219,6 @@ def plot_runs(by_protocol: dict[str, list[Run]], classes: Sequence[str], path: P
     right.tick_params(axis='x', rotation=45 if len(classes) > 4 else 0)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
-
-
-def as_markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Lay out rows, all with the same columns, as a table."""
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    text = [f'| {" | ".join(cells)} |' for cells in lines]
-    return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
 
 
 def _summarize(protocol: str, runs: Sequence[Run]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The folds of a cross-validation: how samples are split, and a run of each fold."""
 
-import csv
 import hashlib
 import json
 import warnings
@@ -16,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mmotion.atomic import write_atomically
 from mmotion.registry import DATASETS
+from mmotion.tables import read_table
 from mmotion.training.runner import build_runner
 from projects.pose_sequence.commands._fold_report import Prediction, Run
 
@@ -138,7 +138,7 @@ def make_fold_config(
     """Let a config train and test on samples of its training data, the latter as in testing."""
     config = Config(config.to_dict(), filename=config.filename)
     training = whole_training_data(config)
-    testing = {**training, 'pipeline': config.test_dataloader.dataset.pipeline, 'test_mode': True}
+    testing = {**training, 'pipeline': config.test_dataloader.dataset.pipeline}
     for loader, dataset, indices in (
         (config.train_dataloader, training, train),
         (config.test_dataloader, testing, test),
@@ -233,15 +233,14 @@ def cross_validate(
 
 def _read_predictions(path: Path, samples: Samples, run: Run) -> Iterator[Prediction]:
     """Read what the metric has written: a row a sample, in the order of the test fold."""
-    with open(path, newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    if [row['video'] for row in rows] != [samples.names[i] for i in run.test]:
+    rows = read_table(path, ['video', 'class', 'predicted'], what='scores')
+    if [row.text('video') for row in rows] != [samples.names[i] for i in run.test]:
         raise ValueError(f'{path} must have the rows of its test fold; delete it to test again')
     for index, row in zip(run.test.tolist(), rows, strict=True):
         yield Prediction(
             name=samples.names[index],
             group=samples.groups[index],
-            label=row['class'],
-            predicted=row['predicted'] or '',
-            score=float(row[row['class']] or 0),
+            label=row.text('class'),
+            predicted=row.text('predicted'),
+            score=float(row.text(row.text('class')) or 0),
         )

@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('root', metavar='ROOT', help='folder of keypoint files')
     add('out', metavar='OUT', type=Path, help='CSV to write')
-    add('--skeleton', metavar='NAME', help='what the points of .npy files are, such as openpose18')
+    add(
+        '--skeleton',
+        metavar='NAME',
+        help='what the points of .npy files are: openpose18 or another name, or a JSON file',
+    )
     add('--distance', type=float, default=DISTANCE, help=f'in sizes of the person, {DISTANCE}')
 
 
@@ -40,7 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from mmotion.tables import write_table
     from projects.pose_sequence.data import KeypointSequenceDataset
 
-    data = KeypointSequenceDataset(pipeline=[], data_root=args.root, skeleton=args.skeleton)
+    # where somebody stands does not depend on the rate
+    data = KeypointSequenceDataset(
+        pipeline=[], data_root=args.root, skeleton=args.skeleton, fps=1.0
+    )
     sequences = [data.get_data_info(i) for i in range(len(data))]
     groups = group_by_place(
         [sequence['keypoints'] for sequence in sequences], distance=args.distance

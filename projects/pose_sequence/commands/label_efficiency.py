@@ -1,4 +1,4 @@
-"""Measure what pretraining without labels is worth where few labels are known.
+r"""Measure what pretraining without labels is worth where few labels are known.
 
 One run pretrains the encoder. Then, for each seed, a share of the labels is chosen, a linear probe
 is trained on the pretrained encoder, and the same network is trained from scratch, both with these
@@ -11,7 +11,7 @@ Files written into the work dir:
 Start the same command again to go on where it was stopped: a run that is done is not done again.
 
 Example:
-    mmotion label-efficiency pose_simclr_shapes --probe pose_probe_shapes
+    mmotion label-efficiency pose_simclr_shapes --probe pose_probe_shapes \
         --scratch pose_convlstm_shapes --share 0.05 --seeds 5
 """
 

@@ -114,9 +114,9 @@ def principal_curve(features: NDArray[np.float32]) -> NDArray[np.float64]:
     num_rows = len(features)
     if num_rows < 2:
         return np.zeros(num_rows)
-    centred = features - features.mean(0)
+    centered = features - features.mean(0)
     # there are fewer frames than pixels
-    products = (centred @ centred.T).astype(np.float64)
+    products = (centered @ centered.T).astype(np.float64)
     values, vectors = eigh(products, subset_by_index=(num_rows - 1, num_rows - 1))
     return vectors[:, 0] * max(values[0], 0) ** 0.5
 

@@ -89,20 +89,6 @@ def score_methods(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
     return rows
 
 
-def as_markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Lay out rows, all with the same columns, as a table.
-
-    Example:
-        >>> print(as_markdown([{'clip': 'a', 'true': '3'}]))
-        | clip | true |
-        |---|---|
-        | a | 3 |
-    """
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    text = [f'| {" | ".join(cells)} |' for cells in lines]
-    return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
-
-
 def draw_plots(comparisons: Sequence[Comparison], folder: Path) -> Path:
     """Plot the model's result of each clip, and all plots on one sheet, `sheet.png`."""
     tiles = []

@@ -1,14 +1,14 @@
-"""Compare a trained RepNet with counts that were made by eye.
+r"""Compare a trained RepNet with counts that were made by eye.
 
 The table of counts has a row for each stretch of an ordinary video: `file` (beside the table),
 `start_s`, `end_s`, `count`. Two protocols:
     trimmed: each stretch is cut out and counted by itself
     untrimmed: each video is counted whole, pauses and talk included, and compared with the sum of
-        its rows
+        its rows, which must not overlap
 A video that cannot be read is left out and named at the end.
 
 Example:
-    mmotion evaluate-counts repnet_small videos/counts.csv
+    mmotion evaluate-counts repnet_small videos/counts.csv \
         --untrimmed --baselines --out results --draw
 """
 
@@ -44,13 +44,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('--draw must come with --out DIR, the folder for the plots')
     from mmotion.atomic import write_atomically
     from mmotion.inference import load_model
-    from mmotion.tables import write_table
-    from projects.repnet.commands._comparison import (
-        as_markdown,
-        compare_clips,
-        draw_plots,
-        score_methods,
-    )
+    from mmotion.tables import as_markdown, write_table
+    from projects.repnet.commands._comparison import compare_clips, draw_plots, score_methods
     from projects.repnet.table_data import join_clips, read_counts_table
 
     protocols = {'trimmed': read_counts_table(args.table)}

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from mmotion.cli import main
+from mmotion.cli.parser import NOBODY_READS
 from mmotion.registry import PREDICTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -90,6 +91,10 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
         '0 of 9 tensors fit ToyCounter',
     ),
+    'predict without weights': (
+        ['predict', TOY, 'clip.mp4'],
+        f'checkpoint must be given, as no weights ship with {TOY}; give the file',
+    ),
     'unknown device': (['predict', TOY, 'clip.mp4', '--device', 'tpu9'], "got device='tpu9'"),
 }
 
@@ -165,7 +170,7 @@ def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):
     command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--json-lines', '-']
     with open(writer, 'w') as stdout:
         monkeypatch.setattr(sys, 'stdout', stdout)
-        assert main(command) == 0
+        assert main(command) == NOBODY_READS
 
 
 def test_predict_hands_the_detector_to_the_predictor(folder, capsys, checkpoint, monkeypatch):
@@ -231,3 +236,14 @@ def test_options_of_the_predictor_are_set(folder, capsys, checkpoint, slow_predi
     assert slow_predictor == {'pause_s': 4.0}
     assert run(capsys, *command)[0] == 0
     assert slow_predictor == {'pause_s': 0.5}
+
+
+def test_lines_of_before_stay_if_every_video_fails(folder, checkpoint, capsys):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    (folder / 'old.jsonl').write_text('old\n')
+    command = ['predict', TOY, 'bad.mp4', '--checkpoint', checkpoint, '--json-lines', 'old.jsonl']
+    assert run(capsys, *command)[0] == 1
+    assert (folder / 'old.jsonl').read_text() == 'old\n'
+    command[2] = 'clip.mp4'
+    assert run(capsys, *command)[0] == 0
+    assert json.loads((folder / 'old.jsonl').read_text())['count'] == 6

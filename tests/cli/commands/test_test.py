@@ -5,7 +5,7 @@ import pytest
 from tests.command_lines import TOY, check_wrong_use, run
 
 WRONG_USE = {
-    'test without checkpoint': (['test', TOY], 'CHECKPOINT must be given, as no weights ship with'),
+    'test without checkpoint': (['test', TOY], 'checkpoint must be given, as no weights ship with'),
     'test with a missing one': (['test', TOY, 'no.pth'], 'must be an existing file, got no.pth'),
     'test with a folder': (['test', TOY, 'empty'], 'must be a file, got the folder empty'),
     'test with other weights': (['test', TOY, 'other.pth'], '0 of 9 tensors fit ToyCounter'),
@@ -23,6 +23,12 @@ WRONG_USE = {
 @pytest.mark.parametrize(('arguments', 'message'), WRONG_USE.values(), ids=WRONG_USE)
 def test_wrong_use_is_answered_in_one_line(folder, capsys, arguments, message):
     check_wrong_use(capsys, arguments, message)
+
+
+def test_an_untrained_model_is_measured_by_name_alone(folder, capsys):
+    # not the weights that the config would start training from
+    options = ['--cfg-options', 'load_from=no.pth', 'log_level=ERROR']
+    assert run(capsys, 'test', TOY, 'random', '--work-dir', 'run', *options)[0] == 0
 
 
 def test_train_then_test(folder, capsys):

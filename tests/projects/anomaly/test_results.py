@@ -19,8 +19,8 @@ def make_scores(**changes: Any) -> AnomalyScores:
         'num_frames': 70,
         'window_start_s': np.arange(6.0),
         'window_end_s': np.arange(2.0, 8.0),
-        'errors': [3.0, 8.0, 9.0, 7.0, np.nan, 8.0],
-        'scores': [0.5, 0.96, 0.98, 0.9, np.nan, 0.96],
+        'errors': [3.0, 8.0, 9.0, 7.0, 2.0, 8.0],
+        'scores': [0.5, 0.96, 0.98, 0.9, 0.25, 0.96],
         'threshold': 7.0,
         'false_alarm_rate': 0.05,
     }
@@ -29,7 +29,7 @@ def make_scores(**changes: Any) -> AnomalyScores:
 
 def test_alarms_are_merged() -> None:
     result = make_scores()
-    # an error at the threshold is none, nor is one that is not known
+    # an error at the threshold is none
     assert result.is_alarm.tolist() == [False, True, True, False, False, True]
     assert result.segments == (Alarm(1.5, 3.5, 0.98), Alarm(5.5, 7.0, 0.96))
     assert result.score == 0.98
@@ -50,35 +50,37 @@ def test_nothing_is_an_alarm() -> None:
     assert result.to_dict()['threshold'] is None
 
 
-def test_nothing_is_known() -> None:
-    result = make_scores(errors=[np.nan] * 6, scores=[np.nan] * 6)
-    assert np.isnan(result.score)
-    assert result.segments == ()
-
-
 def test_to_dict_gives_plain_json_types() -> None:
     entries = json.loads(json.dumps(make_scores().to_dict(), allow_nan=False))
     assert entries['segments'][0] == {'start_s': 1.5, 'end_s': 3.5, 'score': 0.98}
     assert (entries['is_alarm'], entries['false_alarm_rate']) == (True, 0.05)
     second, fifth = entries['timeline'][1], entries['timeline'][4]
     assert second == {'start_s': 1, 'end_s': 3, 'error': 8, 'score': 0.96, 'is_alarm': True}
-    assert (fifth['error'], fifth['score'], fifth['is_alarm']) == (None, None, False)
+    assert (fifth['error'], fifth['score'], fifth['is_alarm']) == (2.0, 0.25, False)
 
 
 def test_a_running_anomaly() -> None:
     running = RunningAnomaly(
-        num_frames=20, start_s=0.0, end_s=2.0, error=np.nan, score=np.nan, is_alarm=False
+        num_frames=20, start_s=0.0, end_s=2.0, error=2.5, score=0.5, is_alarm=False
     )
     entries = json.loads(json.dumps(running.to_dict(), allow_nan=False))
     assert entries == {
         'num_frames': 20,
         'start_s': 0.0,
         'end_s': 2.0,
-        'error': None,
-        'score': None,
+        'error': 2.5,
+        'score': 0.5,
         'is_alarm': False,
         'alarm_s': None,
     }
+
+
+@pytest.mark.parametrize('values', [(np.nan, np.nan), (np.nan, 0.5), (2.5, np.nan)])
+def test_a_running_anomaly_that_is_not_known_is_refused(values: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r'errors must be finite|score must lie in \[0, 1\]'):
+        RunningAnomaly(
+            num_frames=2, start_s=0.0, end_s=1.0, error=values[0], score=values[1], is_alarm=False
+        )
 
 
 def test_a_result_cannot_be_changed() -> None:
@@ -95,7 +97,9 @@ def test_a_result_cannot_be_changed() -> None:
         pytest.param({'false_alarm_rate': 1}, r'must lie in \(0, 1\)', id='rate'),
         pytest.param({'errors': [1.0]}, 'each with a start, an end, an error', id='lengths'),
         pytest.param({'scores': [2.0] * 6}, r'must lie in \[0, 1\], got 2', id='scores'),
-        pytest.param({'scores': [np.nan] * 6}, 'where there is an error', id='no score'),
+        pytest.param({'scores': [np.nan] * 6}, r'must lie in \[0, 1\], got nan', id='no score'),
+        pytest.param({'errors': [np.nan] * 6}, 'errors must be finite, got .nan', id='no error'),
+        pytest.param({'errors': [np.inf] * 6}, 'errors must be finite', id='infinite error'),
         pytest.param({'errors': [[1.0]]}, 'errors must have 1 dimension,', id='axes'),
         pytest.param({'window_start_s': np.zeros(6)}, 'must be in order', id='order'),
     ],
@@ -135,7 +139,7 @@ def test_painter_frames_an_alarm(size: tuple[int, int]) -> None:
 
 def test_caption_is_the_score_of_the_moment() -> None:
     assert make_caption(make_scores(), 30) == ('0.98', True)
-    assert make_caption(make_scores(), 50) == ('no score', False)
+    assert make_caption(make_scores(), 50) == ('0.25', False)
 
 
 @pytest.mark.parametrize('change', [{}, {'threshold': np.inf}], ids=['alarms', 'none'])

@@ -3,6 +3,7 @@ import json
 import pickle
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -43,16 +44,20 @@ frame,comment,snout_x,snout_y,tail_x,tail_y
 
 @pytest.fixture
 def tracks():
+    return make_tracks()
+
+
+def make_tracks(names=('nose', 'tail')):
     rng = np.random.default_rng(0)
     return KeypointTracks(
         fps=25.0,
         width=640,
         height=480,
-        frames=[5, 6, 7],
+        frames=[5, 6, 9],
         keypoints=rng.uniform(10, 400, (3, 2, 2)),
         confidence=rng.uniform(0.1, 1, (3, 2)),
         covariance=rng.uniform(1, 9, (3, 2, 3)),
-        names=('nose', 'tail'),
+        names=names,
         start_s=0.2,
     )
 
@@ -78,22 +83,32 @@ def test_csv_has_a_row_a_frame(tracks, tmp_path):
     # and is a table of annotations
     again = read_annotations(path)
     assert again.names == tracks.names
-    assert again.frames == (5, 6, 7)
+    assert again.frames == (5, 6, 9)
     np.testing.assert_allclose(again.points, tracks.keypoints, rtol=1e-5)
+
+
+def watched(tracks):
+    """x, y and confidence of each keypoint in a row for each frame from 0, NaN in between."""
+    values = np.full((tracks.frames[-1] + 1, 3 * len(tracks.names)), np.nan)
+    parts = [tracks.keypoints, tracks.confidence[..., None]]
+    values[tracks.frames] = np.concatenate(parts, axis=2).reshape(tracks.num_frames, -1)
+    return values
 
 
 def test_coco_and_mmaction_come_back(tracks, tmp_path):
     coco, pickled = export_tracks(tracks, 'clip.mp4', tmp_path, ['coco', 'mmaction'])
-    (other,) = read_mmaction_pickle(pickled, skeleton=to_poses(tracks, '').skeleton)
+    (other,) = read_mmaction_pickle(pickled)
+    assert other.skeleton == to_poses(tracks, '').skeleton
     for poses in (read_coco(coco), other):
-        assert poses.frame_indices.tolist() == [5, 6, 7]
+        assert poses.skeleton.points == tracks.names
+        assert poses.frame_indices.tolist() == [5, 6, 9]
         assert (poses.width, poses.height, poses.fps) == (640, 480, 25.0)
         keypoints, scores = poses.main_track()
         np.testing.assert_allclose(keypoints, tracks.keypoints, atol=1e-3)
         np.testing.assert_allclose(scores, tracks.confidence, atol=1e-5)
     content = pickle.loads(pickled.read_bytes())
     assert content['annotations'][0]['keypoint'].shape == (1, 3, 2, 2)
-    assert read_annotations(coco).frames == (5, 6, 7)
+    assert read_annotations(coco).frames == (5, 6, 9)
 
 
 def test_deeplabcut_csv(tracks, tmp_path):
@@ -103,17 +118,31 @@ def test_deeplabcut_csv(tracks, tmp_path):
     assert rows[0] == ['scorer', *['DLC_mmotion'] * 6]
     assert rows[1] == ['bodyparts', *['nose'] * 3, *['tail'] * 3]
     assert rows[2] == ['coords', *['x', 'y', 'likelihood'] * 2]
-    assert rows[4][0] == '6'
-    np.testing.assert_allclose(float(rows[4][6]), tracks.confidence[1, 1], atol=1e-6)
-    np.testing.assert_allclose(read_annotations(path).points, tracks.keypoints, atol=1e-5)
+    # a row for every frame from 0, as those who read them count rows
+    assert [row[0] for row in rows[3:]] == [*'0123456789']
+    np.testing.assert_allclose(np.array(rows[3:], float)[:, 1:], watched(tracks), atol=1e-6)
+    again = read_annotations(path)
+    assert again.frames == tuple(range(10))
+    np.testing.assert_allclose(again.points[tracks.frames], tracks.keypoints, atol=1e-5)
+    assert np.isnan(again.points).all(axis=(1, 2)).sum() == 7
 
 
 def test_deeplabcut_hdf5_comes_back(tracks, tmp_path):
     pytest.importorskip('h5py')
-    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut-h5'])
-    again = read_annotations(path)
-    assert (again.names, again.frames) == (tracks.names, (5, 6, 7))
-    np.testing.assert_allclose(again.points, tracks.keypoints, atol=1e-5)
+    text, hdf5 = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut', 'deeplabcut-h5'])
+    again, expected = read_annotations(hdf5), read_annotations(text)
+    assert (again.names, again.frames) == (expected.names, expected.frames)
+    np.testing.assert_array_equal(again.points, expected.points)
+
+
+def test_pandas_reads_deeplabcut(tracks, tmp_path):
+    pandas = pytest.importorskip('pandas')
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut'])
+    found = pandas.read_csv(path, header=[0, 1, 2], index_col=0)
+    assert found.index.tolist() == [*range(10)] and found.index.name is None
+    np.testing.assert_allclose(found.to_numpy(), watched(tracks), atol=1e-6)
+    # as DeepLabCut's tools select
+    assert found['DLC_mmotion']['tail']['likelihood'].shape == (10,)
 
 
 def test_pandas_reads_the_hdf5_as_the_csv(tracks, tmp_path):
@@ -121,13 +150,43 @@ def test_pandas_reads_the_hdf5_as_the_csv(tracks, tmp_path):
     pytest.importorskip('tables')
     text, hdf5 = export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut', 'deeplabcut-h5'])
     expected = pandas.read_csv(text, header=[0, 1, 2], index_col=0)
-    found = pandas.read_hdf(hdf5)
-    assert found.columns.names == ['scorer', 'bodyparts', 'coords']
-    assert found.columns.tolist() == expected.columns.tolist()
-    assert found.index.tolist() == expected.index.tolist()
-    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy())
-    # as DeepLabCut's tools select
-    assert found['DLC_mmotion']['tail']['likelihood'].shape == (3,)
+    pandas.testing.assert_frame_equal(pandas.read_hdf(hdf5), expected, check_index_type=False)
+
+
+def test_pandas_reads_the_table(tracks, tmp_path):
+    pandas = pytest.importorskip('pandas')
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['csv'])
+    found = pandas.read_csv(path)
+    assert found['frame'].tolist() == [5, 6, 9]
+    np.testing.assert_allclose(found['time_s'], [0.2, 0.24, 0.36], atol=1e-6)
+    np.testing.assert_allclose(found['tail_confidence'], tracks.confidence[:, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize('package', ['pycocotools', 'faster_coco_eval'])
+def test_evaluators_read_coco(tracks, tmp_path, package):
+    module = pytest.importorskip('pycocotools.coco' if package == 'pycocotools' else package)
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['coco'])
+    coco = module.COCO(str(path))
+    assert coco.cats[1]['keypoints'] == ['nose', 'tail']
+    for number, image in coco.imgs.items():
+        (found,) = coco.imgToAnns[number]
+        place = tracks.frames.tolist().index(image['frame_index'])
+        points = np.reshape(found['keypoints'], (-1, 3))
+        np.testing.assert_allclose(points[:, :2], tracks.keypoints[place], atol=1e-3)
+        np.testing.assert_allclose(found['keypoint_scores'], tracks.confidence[place], atol=1e-5)
+
+
+def test_sleap_reads_coco_beside_the_images(tracks, tmp_path):
+    sleap_io = pytest.importorskip('sleap_io')
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['coco'])
+    (tmp_path / 'clip').mkdir()
+    for frame in tracks.frames:
+        picture = np.zeros((tracks.height, tracks.width, 3), np.uint8)
+        assert cv2.imwrite(str(tmp_path / 'clip' / f'{frame:06d}.jpg'), picture)
+    labels = sleap_io.load_coco(str(path))
+    assert labels.skeleton.node_names == ['nose', 'tail'] and len(labels) == 3
+    found = labels.numpy(untracked=True)[:, 0]
+    np.testing.assert_allclose(found, tracks.keypoints, atol=1e-3)
 
 
 @pytest.mark.parametrize('layout', ['fixed', 'table'])
@@ -193,6 +252,50 @@ def test_images_of_coco_are_in_the_order_of_their_names(tmp_path):
     assert found.frames == ('a.png', 'b.png')
     assert found.points[:, 0].tolist() == [[2, 2], [1, 2]]
     assert np.isnan(found.points[:, 1]).all()
+
+
+def test_numbers_in_names_are_ordered_by_value(tmp_path):
+    images = [
+        {'id': i, 'file_name': f'frame{i}.jpg', 'width': 64, 'height': 48} for i in range(1, 13)
+    ]
+    annotations = [
+        {'image_id': i, 'category_id': 1, 'bbox': [0, 0, 9, 9], 'keypoints': [5 * i, 2, 0.9]}
+        for i in range(1, 13)
+    ]
+    categories = [{'id': 1, 'name': 'mouse', 'keypoints': ['snout']}]
+    content = {'images': images, 'annotations': annotations, 'categories': categories}
+    found = read_annotations(write(tmp_path / 'a.json', json.dumps(content)))
+    assert found.frames == tuple(f'frame{i}.jpg' for i in range(1, 13))
+    assert found.points[:, 0, 0].tolist() == [*range(5, 65, 5)]
+
+
+def test_two_scorers_are_refused(tmp_path):
+    text = DEEPLABCUT.replace('scorer,me,me,me,me', 'scorer,me,me,you,you')
+    text = text.replace('snout,snout,tail,tail', 'snout,snout,snout,snout')
+    with pytest.raises(PoseFileError, match=r'a\.csv: .* several scorers \(me, you\); keep the'):
+        read_annotations(write(tmp_path / 'a.csv', text))
+
+
+def test_one_of_two_data_sets_is_deeplabcuts(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    (path,) = export_tracks(make_tracks(names=('0', '1')), 'clip.mp4', tmp_path, ['deeplabcut-h5'])
+    with h5py.File(path, 'r+') as file:
+        file.copy('df_with_missing', 'an_older_one')
+        # names that are numbers are so in DeepLabCut's files too
+        for axis in ('axis0', 'block0_items'):
+            group = file['df_with_missing']
+            attributes = dict(group[f'{axis}_level1'].attrs)
+            del group[f'{axis}_level1']
+            group[f'{axis}_level1'] = np.array([0, 1])
+            group[f'{axis}_level1'].attrs.update(attributes | {'kind': 'integer'})
+        file['an_older_one/block0_values'][()] = 0
+    found = read_annotations(path)
+    assert found.names == ('0', '1')
+    np.testing.assert_allclose(found.points[5], make_tracks().keypoints[0], atol=1e-5)
+    with h5py.File(path, 'r+') as file:
+        file.move('df_with_missing', 'a_new_one')
+    with pytest.raises(PoseFileError, match=r'one data set or .* got a_new_one, an_older_one'):
+        read_annotations(path)
 
 
 def test_images_are_found_beside_and_above(tmp_path):

@@ -122,7 +122,7 @@ def config():
 
 @pytest.fixture
 def tracker(config):
-    return load_model(config, device='cpu')
+    return load_model(config, 'random', device='cpu')
 
 
 def test_keypoints_are_where_the_spot_is(tracker):
@@ -205,7 +205,7 @@ def test_draw_writes_overlay_and_plot(tracker, tmp_path):
 def test_a_wrong_batch_size_is_refused(config):
     config.predictor.batch_size = 0
     with pytest.raises(ValueError, match='batch_size must be at least 1, got batch_size=0'):
-        load_model(config, device='cpu')
+        load_model(config, 'random', device='cpu')
 
 
 def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypatch):
@@ -214,7 +214,7 @@ def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypat
     with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
         for frame in make_frames(6):
             writer.write(frame)
-    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--device', 'cpu']
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--checkpoint', 'random']
     assert main([*command, '--draw', '--export', 'csv', 'deeplabcut']) == 0
     printed = capsys.readouterr().out
     assert 'clip.mp4: 2 keypoints in 6 frames, moving' in printed
@@ -242,7 +242,7 @@ def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
         cv2.imwrite(f'mice/one/img_{number:03d}.png', frame)
     # the data set finds it
     assert len(FramePairs(data_root='mice', pipeline=[], gap_frames=2)) == 6
-    command = ['predict', 'spot.py', 'mice/one', '--out', 'out', '--device', 'cpu', '--draw']
+    command = ['predict', 'spot.py', 'mice/one', '--out', 'out', '--checkpoint', 'random', '--draw']
     assert main([*command, '--start', '0.2', '--fps', '10']) == 0
     content = json.loads((tmp_path / 'out' / 'one.json').read_text())
     assert (content['fps'], content['start_s']) == (10, 0.2)

@@ -252,7 +252,7 @@ def test_both_networks_are_of_one_config(monkeypatch):
     monkeypatch.setattr(metrics, 'load_model', lambda *args, **kwargs: calls.append((args, kwargs)))
     config = Config({'model': {}, 'shipped_weights': 'weights.pth'})
     assert list(metrics.load_predictors(config, None, 'cpu')) == ['trained', 'untrained']
-    assert calls[0][0][0].shipped_weights is None
+    assert calls[0] == ((config, 'random'), {'device': 'cpu'})
     assert calls[1] == ((config, None), {'device': 'cpu'})
 
 

@@ -222,8 +222,10 @@ def test_boxes_of_human36m_enclose_the_joints(tmp_path: Path, sources, monkeypat
     [
         pytest.param('a.mp4,0,0,8,8', r"boxes must have .*, got none for 's1' and 0", id='none'),
         pytest.param('a.mp4,9,0,8,8', r'line 2 of .*a box must be left, top', id='empty'),
-        pytest.param('a.mp4,0,0,8,x', r'line 2 of .*boxes\.csv must have video', id='word'),
-        pytest.param('a.mp4,0,0', r'line 2 of .*boxes\.csv must have video', id='short'),
+        pytest.param(
+            'a.mp4,0,0,8,x', r"bottom must be a number, got bottom='x' in line 2", id='word'
+        ),
+        pytest.param('a.mp4,0,0', r'for each of 5 columns, got 3 values in line 2', id='short'),
     ],
 )
 def test_broken_boxes_are_named(tmp_path: Path, sources, text: str, message: str) -> None:

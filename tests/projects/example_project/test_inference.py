@@ -10,7 +10,7 @@ from projects.example_project.data import MovingDots
 
 @pytest.fixture
 def predictor():
-    return load_model('example_project_dots', device='cpu')
+    return load_model('example_project_dots', 'random', device='cpu')
 
 
 def make_frames(seed, num_frames):

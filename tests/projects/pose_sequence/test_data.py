@@ -208,19 +208,35 @@ def test_a_wrong_option_is_refused(
         load(pose_folder, **options)
 
 
-def test_arrays_without_a_skeleton_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize('options', [{}, {'skeleton': 'openpose18'}, {'fps': 25.0}], ids=str)
+def test_arrays_without_skeleton_or_rate_are_refused(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
     (tmp_path / 'run').mkdir()
-    np.save(tmp_path / 'run' / 'a.npy', np.ones((10, 18, 3)))
+    values = np.full((10, 18, 3), 50.0)
+    values[..., 2] = 1
+    np.save(tmp_path / 'run' / 'a.npy', values)
     with pytest.raises(
-        ValueError, match=r'skeleton must be one of .* for arrays, got .*run/a\.npy'
+        ValueError,
+        match=r'skeleton and fps must be given for arrays, .*run/a\.npy; in each of train_data.* '
+        r'set dataset\.skeleton to one of coco17, .* and dataset\.fps',
     ):
-        load(tmp_path)
-    assert len(load(tmp_path, skeleton='openpose18')) == 1
+        load(tmp_path, **options)
+    data = load(tmp_path, skeleton='openpose18', fps=21.5)
+    assert data.get_data_info(0)['fps'] == 21.5
+
+
+def test_a_skeleton_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / 'mouse.json').write_text('{"name": "mouse", "points": ["snout", "tail"]}')
+    (tmp_path / 'poses' / 'run').mkdir(parents=True)
+    np.save(tmp_path / 'poses' / 'run' / 'a.npy', np.tile([[[9, 9, 1], [20, 30, 0.5]]], (8, 1, 1)))
+    data = load(tmp_path / 'poses', skeleton=str(tmp_path / 'mouse.json'), fps=25.0)
+    assert data.get_data_info(0)['skeleton'].points == ('snout', 'tail')
 
 
 def test_real_sequences_of_openpose(data_root: Path) -> None:
     root = data_root / 'poses' / 'pose_trainer'
-    options = {'skeleton': 'openpose18', 'group_pattern': '/(.*)[0-9]+'}
+    options = {'skeleton': 'openpose18', 'fps': 25.0, 'group_pattern': '/(.*)[0-9]+'}
     data = load(root, **options, pipeline=[{'type': 'PackSequence', 'max_seq_length': 64}])
     assert data.metainfo['classes'] == ['bicep', 'frontraise', 'shoulderpress', 'shouldershrug']
     assert np.bincount(infos(data, 'label')).tolist() == [16, 28, 36, 32]

@@ -109,7 +109,7 @@ def make_config(steps=(), **changes):
 
 
 def build(config):
-    predictor = load_model(config, device='cpu')
+    predictor = load_model(config, 'random', device='cpu')
     with torch.no_grad():
         predictor.model.head.weight.copy_(torch.tensor([[-3.0], [3.0]]))
         predictor.model.head.bias.zero_()
@@ -153,6 +153,40 @@ def test_prediction_equals_testing(tmp_path, num_steps):
     result = predictor.predict(path)
     np.testing.assert_allclose(result.scores, tested.pred_score.detach(), atol=1e-6)
     assert result.views == '1 sequence of 8 steps x 15 points'
+
+
+def test_an_array_is_predicted_as_it_is_tested(tmp_path):
+    poses = make_poses(WALK, every=1)
+    values = np.concatenate([poses.main_track()[0], poses.main_track()[1][..., None]], axis=-1)
+    (tmp_path / 'left').mkdir()
+    np.save(tmp_path / 'left' / 'walk.npy', values)
+    config = make_config()
+    with pytest.raises(
+        ValueError, match=r'skeleton and fps must be given .* set both in test_dataloader\.dataset'
+    ):
+        build(config).predict(tmp_path / 'left' / 'walk.npy')
+    config.test_dataloader.dataset.update(skeleton='figure', fps=FPS)
+    predictor = build(config)
+    found = predictor.predict(tmp_path / 'left' / 'walk.npy')
+    expected = predict_poses(predictor, poses, tmp_path)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    np.testing.assert_allclose(found.window_end_s, expected.window_end_s)
+    (tmp_path / 'list.csv').write_text('path,label\nleft/walk.npy,left\n')
+    dataset = KeypointSequenceDataset(
+        data_root=str(tmp_path),
+        ann_file=str(tmp_path / 'list.csv'),
+        classes=list(NAMES),
+        pipeline=config.test_pipeline,
+        skeleton='figure',
+        fps=FPS,
+    )
+    (tested,) = predictor.model.test_step(pseudo_collate([dataset[0]]))
+    np.testing.assert_allclose(found.scores, tested.pred_score.detach(), atol=1e-6)
+    # its rate may be given as well, and is that of what is drawn
+    found = predictor.predict(tmp_path / 'left' / 'walk.npy', fps=2 * FPS)
+    assert (found.fps, found.num_frames) == (2 * FPS, 16)
+    files = predictor.draw(tmp_path / 'left' / 'walk.npy', found, tmp_path / 'drawn')
+    assert inspect_video(files[0]).num_frames == 16
 
 
 def test_a_long_sequence_gets_a_timeline(keypoint_file):

@@ -69,7 +69,7 @@ def test_lists_are_read_in_the_order_of_names(
     ('text', 'message'),
     [
         pytest.param(
-            'path,label\na.json\n', r"path and label, got 'a.json' in line 2", id='short-row'
+            'path,label\na.json\n', r'for each of 2 columns, got 1 values in line 2', id='short-row'
         ),
         pytest.param('path,label\na.json,run\nb.json,\n', 'in line 3', id='empty-label'),
         pytest.param(
@@ -100,12 +100,13 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 
 
 def test_arrays_need_a_skeleton_and_files_the_same_one(tmp_path: Path) -> None:
-    np.save(tmp_path / 'a.npy', np.ones((5, 18, 3)))
+    np.save(tmp_path / 'a.npy', np.concatenate([np.full((5, 18, 2), 9), np.ones((5, 18, 1))], -1))
     with pytest.raises(
-        ValueError, match=r'skeleton must be named for arrays, got None for .*a\.npy'
+        ValueError, match=r'skeleton and fps must be given for arrays, .* fps=None for .*a\.npy'
     ):
-        read_sequence(tmp_path / 'a.npy', None)
-    assert read_sequence(tmp_path / 'a.npy', OPENPOSE18).skeleton == OPENPOSE18
+        read_sequence(tmp_path / 'a.npy')
+    video = read_sequence(tmp_path / 'a.npy', OPENPOSE18, 50.0)
+    assert (video.skeleton, video.fps) == (OPENPOSE18, 50.0)
     write_poses(make_video(), tmp_path / 'b.json')
     assert read_sequence(tmp_path / 'b.json', None).skeleton == COCO17
     with pytest.raises(

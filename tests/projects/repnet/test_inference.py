@@ -36,7 +36,7 @@ def shapes_predictor():
     """The bundled config with random weights, made to disagree with itself."""
     torch.manual_seed(0)
     config = load_config('repnet_shapes', {'model.counting.threshold': 0.2})
-    predictor = load_model(config, device='cpu')
+    predictor = load_model(config, 'random', device='cpu')
     with torch.no_grad():
         predictor.model.period_head.layers[-1].weight *= 30
         predictor.model.periodicity_head.layers[-1].bias += 3

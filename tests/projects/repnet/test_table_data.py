@@ -52,6 +52,18 @@ def test_whole_videos_have_the_sum_of_their_counts(write_table, tmp_path):
 
 
 @pytest.mark.parametrize(
+    'rows',
+    [
+        pytest.param(['a.mp4,0,10,9,', 'a.mp4,5,12,4,'], id='partly'),
+        pytest.param(['a.mp4,5,8,4,', './a.mp4,0,10,9,'], id='one within the other'),
+    ],
+)
+def test_stretches_that_overlap_are_not_summed(write_table, rows):
+    with pytest.raises(ValueError, match=r"must not overlap to be summed, got 'a 0-10 s' and 'a 5"):
+        join_clips(read_counts_table(write_table(*rows)))
+
+
+@pytest.mark.parametrize(
     ('row', 'message'),
     [
         pytest.param('a.mp4,0,x,3,', "end_s must be a number, got end_s='x' in line 3", id='word'),

@@ -71,7 +71,7 @@ def make_config(**changes):
 
 def build(config):
     """A predictor whose head knows dark from bright."""
-    predictor = load_model(config, device='cpu')
+    predictor = load_model(config, 'random', device='cpu')
     weight, bias = predictor.model.cls_head.parameters()
     with torch.no_grad():
         weight.copy_(torch.tensor([[-5.0], [0.0], [5.0]]))
@@ -226,7 +226,7 @@ def test_a_clip_that_comes_again_is_predicted_once(make_predictor):
 def test_a_pipeline_that_takes_whole_clips():
     config = make_config()
     config.test_pipeline = config.test_pipeline[2:]
-    predictor = load_model(config, device='cpu')
+    predictor = load_model(config, 'random', device='cpu')
     frames = make_frames(10)
     result = predictor.predict(frames, fps=10.0)
     # windows of the backbone's 4 frames
@@ -344,7 +344,7 @@ def test_a_pipeline_that_chooses_nothing():
     config.test_pipeline = config.test_pipeline[2:]
     config.model.backbone.pop('num_frames')
     with pytest.raises(ValueError, match='test_pipeline must choose frames'):
-        load_model(config, device='cpu')
+        load_model(config, 'random', device='cpu')
 
 
 def test_command_line(tmp_path, capsys, video_file):

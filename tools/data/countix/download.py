@@ -9,7 +9,6 @@ Example:
 """
 
 import argparse
-import fcntl
 import re
 import shutil
 import signal
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 from video_fetcher import StoppedError, VideoFetcher, find_downloader
 
+from mmotion.atomic import hold_folder
 from mmotion.video import VideoError, inspect_video
 
 _UNITS = {'': 1, 'K': 1024, 'M': 1024**2, 'G': 1024**3}
@@ -165,14 +165,7 @@ def _run(args: argparse.Namespace, plan: Plan, manifest: Manifest) -> int:
 def _hold(out_dir: Path) -> Iterator[Path]:
     """Let one download at a time use the folder, and give it one for what is not complete."""
     work_dir = out_dir / '.partial'
-    # the system frees the lock however this ends
-    with open(out_dir / '.lock', 'w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f'OUT must not be in use by another download, got {out_dir}; wait for that one'
-            ) from error
+    with hold_folder(out_dir, remedy='wait for that download'):
         # what a killed start left
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir()

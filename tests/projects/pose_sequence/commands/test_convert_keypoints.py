@@ -1,11 +1,13 @@
 """Keypoint files are turned into each other's formats, and come back as they were."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmotion.cli import main
-from mmotion.keypoints.arrays import read_mmaction_pickle
+from mmotion.keypoints.arrays import read_mmaction_pickle, write_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import read_poses, write_poses
 from mmotion.keypoints.poses import PoseVideo
@@ -62,9 +64,73 @@ def test_a_broken_file_is_left_out_and_named(
     assert 'left out: ' in output.err and 'broken.json' in output.err
 
 
+def test_each_video_has_a_file_of_its_own(tmp_path: Path, capsys) -> None:
+    names = ('a/clip.v1', 'a/clip.v2', 'b/clip.v1', 'b/CLIP.V2.mp4')
+    videos = [
+        make_video(seed=i, source=name, labels={'label': 'run'}) for i, name in enumerate(names)
+    ]
+    write_mmaction_pickle(videos, tmp_path / 'poses.pkl')
+    assert convert(tmp_path / 'poses.pkl', tmp_path / 'out', '--to', 'json') == 0
+    assert '4 videos written' in capsys.readouterr().out
+    found = read_all(tmp_path / 'out')
+    stems = ['CLIP.V2-2', 'clip.v1', 'clip.v1-2', 'clip.v2']
+    assert sorted(found) == sorted(f'run/{stem}.json' for stem in stems)
+    assert {video.source for video in found.values()} == set(names)
+    # a folder is converted by the names of its files
+    assert convert(tmp_path / 'out', tmp_path / 'coco', '--to', 'coco') == 0
+    files = sorted(path.stem for path in (tmp_path / 'coco' / 'run').iterdir())
+    assert files == sorted(stems)
+
+
+@pytest.mark.parametrize('kind', ['json', 'coco'])
+def test_what_is_read_is_not_written_over(folder: Path, capsys, kind: str) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob('*.json')}
+    link = folder.parent / 'link'
+    link.symlink_to(folder)
+    for target in (folder, link):
+        assert convert(folder, target, '--to', kind) == 2
+        assert 'TARGET must be another place than SOURCE' in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob('*.json')} == before
+
+
+def test_a_pickle_is_not_written_over(tmp_path: Path, capsys) -> None:
+    video = make_video(labels={'label': 'run'})
+    write_mmaction_pickle([video], tmp_path / 'poses.pkl')
+    before = (tmp_path / 'poses.pkl').read_bytes()
+    assert convert(tmp_path / 'poses.pkl', tmp_path / 'poses.pkl', '--to', 'mmaction') == 2
+    assert 'TARGET must be another place' in capsys.readouterr().err
+    assert (tmp_path / 'poses.pkl').read_bytes() == before
+
+
+@pytest.mark.parametrize('label', ['../../X', '/X', '..', '', 'push/pull', r'a\b'])
+def test_a_label_does_not_lead_out_of_the_target(tmp_path: Path, capsys, label: str) -> None:
+    write_mmaction_pickle([make_video(labels={'label': label})], tmp_path / 'poses.pkl')
+    assert convert(tmp_path / 'poses.pkl', tmp_path / 'in' / 'out', '--to', 'json') == 2
+    assert 'label must be the name of a folder' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob('*')] == ['poses.pkl']
+
+
+def test_skeleton_and_rate_of_files_that_do_not_tell(tmp_path: Path, capsys) -> None:
+    (tmp_path / 'poses' / 'run').mkdir(parents=True)
+    values = np.random.default_rng(0).uniform(10, 90, (20, 3, 3))
+    values[..., 2] = 0.5
+    np.save(tmp_path / 'poses' / 'run' / 'a.npy', values)
+    skeleton = {'name': 'mouse', 'points': ['snout', 'back', 'tail'], 'edges': [[0, 1], [1, 2]]}
+    (tmp_path / 'mouse.json').write_text(json.dumps({'skeleton': skeleton}))
+    options = ['--to', 'mmaction', '--skeleton', tmp_path / 'mouse.json']
+    assert convert(tmp_path / 'poses', tmp_path / 'a.pkl', *options) == 2
+    assert 'skeleton and fps must be given for arrays' in capsys.readouterr().err
+    assert convert(tmp_path / 'poses', tmp_path / 'a.pkl', *options, '--fps', 21.5) == 0
+    (video,) = read_mmaction_pickle(tmp_path / 'a.pkl')
+    assert (video.fps, video.skeleton.name) == (21.5, 'mouse')
+    assert video.skeleton.points == ('snout', 'back', 'tail')
+    assert video.skeleton.edges == ((0, 1), (1, 2))
+    np.testing.assert_allclose(video.main_track()[0], values[..., :2], rtol=1e-6)
+
+
 def test_an_unknown_skeleton(folder: Path, tmp_path: Path, capsys) -> None:
     assert convert(folder, tmp_path / 'a.pkl', '--to', 'mmaction', '--skeleton', 'coco99') == 2
-    assert '--skeleton must be one of coco17, ' in capsys.readouterr().err
+    assert 'skeleton must be one of coco17, ' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
