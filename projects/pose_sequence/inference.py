@@ -178,7 +178,7 @@ class PosePredictor(Predictor[PoseScores]):
         """An array has the rate with which it was predicted."""
         if _is_keypoint_file(video) and Path(video).suffix.lower() == ARRAY_SUFFIX:
             source = self._open(video, result.fps)
-            frames = source.frames(self._find_start(source, result))
+            frames = source.frames(result.start_s)
             return itertools.islice(frames, result.num_frames)
         return super()._open_again(video, result)
 

@@ -234,7 +234,7 @@ def test_a_result_says_how_many_frames_were_lost(tmp_path, capsys):
     whole = encode(tmp_path / 'whole.mp4', movflags='faststart')
     video = truncate(whole, tmp_path / 'clip.mp4', part=0.9)
     with pytest.warns(UserWarning, match='cut off'):
-        assert predict_videos(load_model(TOY), [video], Outputs(out_dir=tmp_path)) == []
+        assert predict_videos(load_model(TOY, 'random'), [video], Outputs(out_dir=tmp_path)) == []
     content = json.loads((tmp_path / 'clip.json').read_text())
     num_good = len(content['count_per_frame'])
     assert content['num_lost'] == 24 - num_good > 0
