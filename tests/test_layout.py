@@ -33,7 +33,7 @@ PLAN = {
     'config': 'compat paths registry',
     # what files hold, and what values are
     'checkpoint': 'atomic paths',
-    'video': 'atomic checks compat',
+    'video': 'atomic checks compat structures',
     'shapes': 'checks',
     'structures': 'checks',
     'regions': 'checks structures',
@@ -41,13 +41,13 @@ PLAN = {
     'visualization': 'atomic regions structures video',
     'metrics': 'atomic registry tables',
     'transforms': 'checks registry video',
-    'keypoints': 'atomic checkpoint checks tables video visualization',
+    'keypoints': 'atomic checkpoint checks structures tables video visualization',
     # what a user runs
     'inference': 'atomic checkpoint checks config regions registry structures transforms video '
     'visualization',
     'training': 'atomic checkpoint checks compat config registry transforms visualization',
     'cli': 'atomic checkpoint checks compat config inference keypoints paths regions registry '
-    'tables training transforms video visualization',
+    'structures tables training transforms video visualization',
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.atomic import check_not_kept, keep_files
+from mmotion.structures.times import list_irregular
 from mmotion.transforms.shadows import ColorMask, ShadowRemover, build_remover
 from mmotion.video.pictures import write_picture
 from mmotion.video.sources import VideoSource
@@ -57,7 +58,9 @@ def clean_video(
         remover.fit(source.sample(num_frames))
     frames = clean_frames(remover, source.read(source.numbers))
     if source.fps is not None:
-        with VideoWriter(target, fps=source.fps) as writer:
+        times_s = [source.times.time_at(number) for number in source.numbers.tolist()]
+        listed_s = list_irregular(times_s, source.fps)
+        with VideoWriter(target, fps=source.fps, times_s=listed_s) as writer:
             for frame in frames:
                 writer.write(frame)
     else:

@@ -227,6 +227,9 @@ def predict_videos(
         for region, part in parts:
             place = f'{video}, {region.name}' if region else video
             print(f'{place}: {part.describe()}')
+        if result.num_lost:
+            good = f'beside {result.num_frames} good ones'
+            print(f'{video}: {result.num_lost} frames are lost, {good}; copy or encode it again')
         for path in written:
             print(f'  {path}')
     _name_failed(failed, videos)

@@ -30,6 +30,7 @@ from mmotion.inference.fan_out import fan_out
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.registry import TRANSFORMS
 from mmotion.structures.results import Result
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video
@@ -98,7 +99,10 @@ class Predictor(ABC, Generic[R]):
         """
         source = self._open(video, fps)
         with torch.inference_mode():
-            return self._predict_source(source, start_s, end_s)
+            result = self._predict_source(source, start_s, end_s)
+        if source.num_lost and dataclasses.is_dataclass(result):
+            return dataclasses.replace(result, num_lost=source.num_lost)
+        return result
 
     def predict_regions(
         self,
@@ -150,13 +154,14 @@ class Predictor(ABC, Generic[R]):
             )
             for region in regions
         ]
-        watched: list[int] = []
+        watched: list[tuple[int, float]] = []
 
         def place(result: R, window: CropWindow) -> R:
-            return self._place(result, window.corners[watched], (width, height))
+            numbers = [number for number, _ in watched]
+            return self._place(result, window.corners[numbers], (width, height))
 
-        def note_index(frame: VideoFrame) -> VideoFrame:
-            watched.append(frame.index)
+        def note_frame(frame: VideoFrame) -> VideoFrame:
+            watched.append((frame.index, frame.time_s))
             return frame
 
         def predict_crops(crops: Iterator[VideoFrame]) -> Any:
@@ -165,18 +170,21 @@ class Predictor(ABC, Generic[R]):
                 return self._predict_frames(crops, fps)
 
         results = fan_out(
-            map(note_index, itertools.chain([first], frames)),
+            map(note_frame, itertools.chain([first], frames)),
             [partial(_crop_frame, window) for window in windows],
             predict_crops,
         )
+        numbers, times_s = zip(*watched, strict=True)
         return RegionResults(
             regions=tuple(regions),
             results=tuple(map(place, results, windows)),
             fps=fps,
-            frames=np.array(watched),
+            frames=np.array(numbers),
             start_s=first.time_s,
             width=width,
             height=height,
+            frame_times_s=list_irregular(times_s, fps),
+            num_lost=source.num_lost,
         )
 
     def stream(
@@ -267,11 +275,7 @@ class Predictor(ABC, Generic[R]):
             )
         if source.fps is None:
             source.fps = result.fps
-        return itertools.islice(source.frames(self._find_start(source, result)), result.num_frames)
-
-    def _find_start(self, source: VideoSource, result: Result) -> float:
-        """When the first frame of a result appears, by the clock of its video."""
-        return result.start_s
+        return itertools.islice(source.frames(result.start_s), result.num_frames)
 
     def _draw(
         self, video: Video, result: Result, out_dir: str | Path, plot_name: str

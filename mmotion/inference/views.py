@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mmotion.inference.samples import describe_images, make_sample
 from mmotion.registry import TRANSFORMS
+from mmotion.structures.times import find_end, measure_rate
 from mmotion.transforms.sampling import DecodeClip
 from mmotion.video import VideoFrame
 from mmotion.video.frames import slide
@@ -60,18 +61,19 @@ class ViewMaker:
                 'model.backbone.num_frames say how many a clip has, got neither; add both steps'
             )
 
-    def choose(self, num_frames: int, fps: float) -> Results:
+    def choose(self, num_frames: int, fps: float, *, speed: float = 1.0) -> Results:
         """Choose from N frames: `frame_inds` (num_clips * clip_len,), and what else the steps say.
 
         Args:
             num_frames: N, at least 1.
             fps: Frames per second.
+            speed: From one frame of a clip to the next go on by so many, where no step chooses.
         """
         results = make_sample(fps=fps, num_frames=num_frames)
         results['clip_len'] = self.num_frames
         if not self.chooses:
-            inds = np.minimum(np.arange(cast('int', self.num_frames)), num_frames - 1)
-            return results | {'frame_inds': inds}
+            places = np.rint(np.arange(cast('int', self.num_frames)) * speed).astype(np.int64)
+            return results | {'frame_inds': np.minimum(places, num_frames - 1)}
         for step in self._choosers:
             results = step(results)
         clips = np.reshape(results['frame_inds'], (results['num_clips'], results['clip_len']))
@@ -126,28 +128,30 @@ class ViewMaker:
             results = step(results)
         return self._finish(results)
 
-    def window_frames(
+    def window_seconds(
         self, fps: float, *, window_s: float | None = None, hop_s: float | None = None
-    ) -> tuple[int, int]:
-        """Length of a window, and of a hop, in frames, both at least 1.
+    ) -> tuple[float, float]:
+        """How long a window is, and a hop, both at least a frame.
 
         Args:
-            fps: Frames per second.
+            fps: Frames per second, on average.
             window_s: Length of a window; None takes the time that one clip spans.
-            hop_s: Time from one window to the next; None takes half a window.
+            hop_s: Time from one window to the next; None takes half a window, in whole frames.
         """
-        size = self.clip_span(fps) if window_s is None else round(window_s * fps)
-        size = max(size, 1)
-        hop = size // 2 if hop_s is None else round(hop_s * fps)
-        return size, max(hop, 1)
+        size_s = max(self.clip_span(fps) / fps if window_s is None else window_s, 1 / fps)
+        hop_s = round(size_s * fps) // 2 / fps if hop_s is None else hop_s
+        return size_s, max(hop_s, 1 / fps)
 
-    def slide(self, frames: Iterable[VideoFrame], size: int, hop: int) -> Iterator[list[Results]]:
-        """Give windows of `size` frames every `hop` frames; the last ends with the last frame.
+    def slide(
+        self, frames: Iterable[VideoFrame], *, size_s: float, hop_s: float, fps: float
+    ) -> Iterator[list[Results]]:
+        """Give windows of `size_s` every `hop_s`; the last ends with the last frame.
 
         Args:
             frames: Consecutive frames, at least one.
-            size: Length of a window; a video that is shorter is a single one.
-            hop: Frames from one window to the next.
+            size_s: Length of a window; a video that is shorter is a single one.
+            hop_s: Time from one window to the next.
+            fps: Frames per second, on average.
 
         Yields:
             For each frame of a window what `shrink` gives, with its `number` among `frames`, and
@@ -158,17 +162,29 @@ class ViewMaker:
             | {'number': number, 'index': frame.index, 'time_s': frame.time_s}
             for number, frame in enumerate(frames)
         )
-        return slide(numbered, size, hop)
+        return slide(numbered, lambda frame: frame['time_s'], size_s=size_s, hop_s=hop_s, fps=fps)
 
     def view(self, window: Sequence[Results], fps: float) -> Results:
-        """Make the views of a window from `slide`, see `finish`."""
-        chosen = self.choose(len(window), fps)
+        """Make the views of a window from `slide`, see `finish`.
+
+        Args:
+            window: The frames, which may come faster or slower than others of the video.
+            fps: Frames per second of the video, on average.
+        """
+        rate = measure_rate([frame['time_s'] for frame in window], fps)
+        chosen = self.choose(len(window), rate, speed=rate / fps)
         return self.finish(chosen, [window[i] for i in chosen['frame_inds']])
 
     def _finish(self, results: Results) -> Results:
         for step in self._finishers[:-1]:
             results = step(results)
         return results | {'packed': self._finishers[-1](dict(results))}
+
+
+def find_span(window: Sequence[Results], fps: float) -> tuple[float, float]:
+    """When a window from `ViewMaker.slide` begins, and when it ends."""
+    times_s = [frame['time_s'] for frame in window]
+    return times_s[0], find_end(times_s, fps)
 
 
 def check_window(window_s: float | None, hop_s: float | None = None) -> None:

@@ -200,6 +200,7 @@ def _to_mmaction(video: PoseVideo) -> dict[str, Any]:
             'fps': video.fps,
             'num_frames': video.num_frames,
             'frame_indices': video.frame_indices.tolist(),
+            **({} if (times := video.frame_times_s) is None else {'frame_times_s': times.tolist()}),
             'detector': video.detector,
             'skeleton': make_plain(video.skeleton),
             'labels': dict(video.labels),
@@ -227,6 +228,7 @@ def _from_mmaction(
         detector=extra.get('detector', 'unknown'),
         skeleton=parse_skeleton(extra['skeleton']) if 'skeleton' in extra else skeleton,
         frame_indices=np.array(extra.get('frame_indices', range(num_steps))),
+        frame_times_s=extra.get('frame_times_s'),
         frames=_make_frames(keypoints, scores, tracks=extra.get('tracks')),
         labels=labels | ({'split': ' '.join(parts)} if parts else {}),
     )

@@ -2,8 +2,8 @@
 
 JSON with `images`, `annotations` and `categories`, one file a video, one image a frame,
 https://cocodataset.org/#format-data; a point has 0, 1 or 2 for missing, hidden and seen. What the
-format has no place for is added: `frame_index` of an image, `keypoint_scores`, `score` and
-`track_id` of an annotation, and what is in `info`.
+format has no place for is added: `frame_index` of an image, and `time_s` of all of them where the
+rate varies; `keypoint_scores`, `score` and `track_id` of an annotation; and what is in `info`.
 
 Other tools' files have neither. If the names of the images differ in their last number alone, as in
 `frame1.jpg` and `frame12.jpg`, that is the number of the frame; else they are counted from 0 in the
@@ -25,6 +25,7 @@ from mmotion.checks import make_plain
 from mmotion.keypoints.files import PoseFileError, choose_fps
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
+from mmotion.structures.times import TIME_DECIMALS
 
 # score of a point that is missing, hidden and seen
 VISIBILITY_SCORES = (0.0, 0.5, 1.0)
@@ -54,6 +55,8 @@ def write_coco(video: PoseVideo, path: str | Path) -> None:
                 'frame_index': index,
             }
         )
+        if video.frame_times_s is not None:
+            images[-1]['time_s'] = round(float(video.frame_times_s[image_id - 1]), TIME_DECIMALS)
         annotations += [
             {'id': len(annotations) + j, 'image_id': image_id, 'category_id': 1, **_to_coco(person)}
             for j, person in enumerate(persons, 1)
@@ -152,6 +155,7 @@ def _from_coco(content: Any, path: str, fps: float | None) -> PoseVideo:
         for annotation in annotations
         for value in annotation['keypoints'][2::3]
     )
+    times_s = [image.get('time_s') for image in images]
     people: dict[Any, list[Person]] = {image['id']: [] for image in images}
     for annotation in annotations:
         people[annotation['image_id']].append(_person_of_coco(annotation, has_scores=has_scores))
@@ -166,6 +170,7 @@ def _from_coco(content: Any, path: str, fps: float | None) -> PoseVideo:
         frame_indices=np.array(indices),
         frames=tuple(tuple(people[image['id']]) for image in images),
         labels=info.get('labels') or {},
+        frame_times_s=np.array(times_s) if None not in times_s else None,
     )
     video.check_pixels()
     return video

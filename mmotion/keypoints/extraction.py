@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
+import numpy as np
 from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
@@ -28,6 +29,7 @@ from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, pl
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
+from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
 from mmotion.video.files import check_origin
 from mmotion.video.frames import take_chunks
@@ -72,6 +74,7 @@ def extract_poses(
     info = inspect_video(video)
     tracker = PoseTracker()
     indices: list[int] = []
+    times_s: list[float] = []
     people: list[tuple[Person, ...]] = []
     frames = iterate_frames(video, start_s=start_s, end_s=end_s, stride=every)
     for chunk in take_chunks(frames, batch_size):
@@ -81,6 +84,7 @@ def extract_poses(
         for frame, everybody in zip(chunk, found, strict=True):
             chosen = choose_people(everybody, keep)
             indices.append(frame.index)
+            times_s.append(frame.time_s)
             people.append(tuple(tracker.update(chosen) if keep == 'all' else chosen))
     if not indices:
         raise ValueError(f'video must have a frame that can be decoded, got none of {video}')
@@ -94,6 +98,7 @@ def extract_poses(
         skeleton=detector.skeleton,
         frame_indices=indices,  # pyright: ignore[reportArgumentType]
         frames=tuple(people),
+        frame_times_s=list_irregular(times_s, info.fps, regular_s=np.array(indices) / info.fps),
     )
 
 

@@ -11,6 +11,8 @@ One file a video, an object with
         out, like everything that is followed by "or null" below
     frames: one object for each frame that was looked at, in order:
         index: number of the frame in the video, from 0
+        time_s: when it is shown, in seconds after the first frame of the video, or null for
+            index / fps; of all frames or of none
         persons: a list, empty if nobody was found, of objects with
             keypoints: K pairs [x, y] in pixels of the video, [null, null] where missing
             scores: K numbers in [0, 1], 0 where missing
@@ -34,6 +36,7 @@ from mmotion.atomic import write_atomically
 from mmotion.checks import make_plain
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
+from mmotion.structures.times import TIME_DECIMALS
 
 FORMAT, VERSION = 'mmotion-poses', 1
 PIXEL_DECIMALS, SCORE_DECIMALS = 3, 5
@@ -91,6 +94,9 @@ def write_poses(video: PoseVideo, path: str | Path) -> None:
             for index, persons in zip(video.frame_indices.tolist(), video.frames, strict=True)
         ],
     }
+    if video.frame_times_s is not None:
+        for frame, time_s in zip(content['frames'], video.frame_times_s.tolist(), strict=True):
+            frame['time_s'] = round(time_s, TIME_DECIMALS)
     with write_atomically(path) as temporary:
         text = simplejson.dumps(make_plain(content), separators=(',', ':'))
         temporary.write_text(text + '\n', encoding='utf-8')
@@ -212,10 +218,11 @@ def _parse(content: Any) -> PoseVideo:
         if not isinstance(value, str):
             raise PoseFileError(f'labels.{name} must be text, got {_shorten(value)}')
     frames = _get(content, 'frames', list)
-    indices, persons = [], []
+    indices, times, persons = [], [], []
     for i, frame in enumerate(frames):
         place = f'frames[{i}]'
         indices.append(_get(frame, 'index', int, place))
+        times.append(_get(frame, 'time_s', float, place, optional=True))
         persons.append(_parse_persons(_get(frame, 'persons', list, place), f'{place}.persons'))
     try:
         video = PoseVideo(
@@ -229,6 +236,7 @@ def _parse(content: Any) -> PoseVideo:
             frame_indices=np.array(indices, dtype=np.int64),
             frames=tuple(persons),
             labels=labels,
+            frame_times_s=None if times.count(None) == len(times) else np.array(times, np.float64),
         )
         video.check_pixels()
         return video

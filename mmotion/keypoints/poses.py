@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import check_at_least, check_fps, check_score, check_scores
+from mmotion.checks import check_at_least, check_fps, check_score, check_scores, freeze_array
 from mmotion.keypoints.skeletons import Skeleton
 
 # keypoints that are all closer to the corner than this are none in pixels: shares of the picture
@@ -105,6 +105,7 @@ class PoseVideo:
         frame_indices: The frames that were looked at (N,) int64, rising; N >= 1.
         frames: The people in each of them (N), none where nobody was found.
         labels: What is known about the video by name, such as 'label' and 'group'.
+        frame_times_s: When each of them is shown (N,), rising; None for `frame_indices / fps`.
 
     Raises:
         ValueError: If a value is out of its range, or lengths do not agree.
@@ -129,6 +130,7 @@ class PoseVideo:
     frame_indices: NDArray[np.int64]
     frames: tuple[tuple[Person, ...], ...]
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    frame_times_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         check_fps(self.fps)
@@ -144,6 +146,15 @@ class PoseVideo:
             )
         indices.setflags(write=False)
         object.__setattr__(self, 'frame_indices', indices)
+        if self.frame_times_s is not None:
+            times = freeze_array('frame_times_s', self.frame_times_s, np.float64, 1)
+            # written so that NaN fails as well
+            if len(times) != len(indices) or not (np.diff(times, prepend=-1e-9) > 0).all():
+                raise ValueError(
+                    'frame_times_s must be a time for each of frame_indices, rising from 0 on, got '
+                    f'frame_times_s={times}'
+                )
+            object.__setattr__(self, 'frame_times_s', times)
         object.__setattr__(self, 'frames', tuple(map(tuple, self.frames)))
         if len(self.frames) != len(indices):
             raise ValueError(
@@ -163,6 +174,11 @@ class PoseVideo:
                 raise ValueError(
                     f'frames[{i}].persons must have a track of their own each, got tracks={tracks}'
                 )
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """When each of the frames that were looked at is shown (N,), in seconds of the video."""
+        return self.frame_indices / self.fps if self.frame_times_s is None else self.frame_times_s
 
     @property
     def num_detections(self) -> int:

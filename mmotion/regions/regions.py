@@ -28,6 +28,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mmotion.checks import check_at_least
 from mmotion.structures.results import Result
+from mmotion.structures.times import freeze_frame_times
 
 # share of a box's width and height that is added on each side
 MARGIN = 0.1
@@ -143,6 +144,8 @@ class RegionResults:
         start_s: When the first of them appears.
         width: Width of the video in pixels.
         height: Height of the video in pixels.
+        frame_times_s: When each of the frames appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If there is not one result for each region, or no frame.
@@ -155,6 +158,8 @@ class RegionResults:
     start_s: float
     width: int
     height: int
+    frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         if not self.regions or len(self.regions) != len(self.results) or not len(self.frames):
@@ -163,6 +168,7 @@ class RegionResults:
                 f'{len(self.regions)} regions, {len(self.results)} results and '
                 f'{len(self.frames)} frames'
             )
+        freeze_frame_times(self)
 
     @property
     def num_frames(self) -> int:
@@ -177,7 +183,8 @@ class RegionResults:
     def to_dict(self) -> dict[str, Any]:
         """`regions`: for each the name, the box or boxes, and what its result says of itself."""
         pairs = zip(self.regions, self.results, strict=True)
-        return {'regions': [region.to_dict() | result.to_dict() for region, result in pairs]}
+        regions = [region.to_dict() | result.to_dict() for region, result in pairs]
+        return {'regions': regions} | ({'num_lost': self.num_lost} if self.num_lost else {})
 
 
 def check_regions(regions: Sequence[Region]) -> None:

@@ -3,7 +3,7 @@
 As in `mmotion.structures`: frozen dataclasses, checked when they are made, frames counted from 0,
 times in seconds of the video, scores in [0, 1], and `to_dict` gives plain JSON types.
 
-Shape letters in this file: C classes, W windows of the video.
+Shape letters in this file: C classes, N frames and W windows of the video.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ from mmotion.checks import (
     freeze_array,
     make_plain,
 )
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.structures.windows import WindowedResult, check_windows
 
 # classes that are named in summaries
@@ -70,6 +71,8 @@ class ActionScores(WindowedResult):
         window_end_s: When each window ends (W,), in order.
         window_scores: Score of each class around the middle of each window (W, C), in [0, 1].
         start_s: When the first frame appears; above 0 if only a part was watched.
+        frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
         min_score: The score in [0, 1] that a class must reach to make a segment.
 
     Raises:
@@ -99,6 +102,8 @@ class ActionScores(WindowedResult):
     window_end_s: NDArray[np.float64]
     window_scores: NDArray[np.float32]
     start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
     min_score: float = 0.0
 
     def __post_init__(self) -> None:
@@ -113,6 +118,7 @@ class ActionScores(WindowedResult):
         check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
         check_at_least('start_s', self.start_s, 0)
+        freeze_frame_times(self)
         check_range('min_score', self.min_score, 0, 1)
         self._check_windows()
         for name in ('scores', 'window_scores'):
@@ -173,6 +179,7 @@ class ActionScores(WindowedResult):
                 'fps': self.fps,
                 'num_frames': self.num_frames,
                 'start_s': self.start_s,
+                **describe_frames(self),
                 'min_score': self.min_score,
                 'segments': [dataclasses.asdict(segment) for segment in self.segments],
                 'timeline': [

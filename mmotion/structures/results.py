@@ -1,25 +1,20 @@
 """What the results of all systems have, and when their frames appear."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.structures.times import Timed, find_end
 
-class Timed(Protocol):
-    """What has frames on the clock of a video.
 
-    Attributes:
-        fps: Frames per second.
-        start_s: When the first of its frames appears.
-    """
+class Clock(NamedTuple):
+    """The times of frames without their result, see `Timed`."""
 
-    @property
-    def fps(self) -> float: ...  # noqa: D102
-
-    @property
-    def start_s(self) -> float: ...  # noqa: D102
+    fps: float
+    start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
 
 
 class Result(Timed, Protocol):
@@ -29,10 +24,14 @@ class Result(Timed, Protocol):
 
     Attributes:
         num_frames: Frames that were watched.
+        num_lost: Frames that should have been there and could not be read.
     """
 
     @property
     def num_frames(self) -> int: ...  # noqa: D102
+
+    @property
+    def num_lost(self) -> int: ...  # noqa: D102
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -55,7 +54,21 @@ def time_at(result: Timed, frame: Any) -> Any:
         frame: Number of a frame, counted from the first that was watched, or an array of them.
             Fractions lie within a frame, and `num_frames` is the end of the last one.
     """
-    return result.start_s + frame / result.fps
+    times = result.frame_times_s
+    if times is None:
+        return result.start_s + frame / result.fps
+    last = len(times) - 1
+    whole = np.clip(np.floor(frame).astype(np.int64), 0, last)
+    following = times[np.minimum(whole + 1, last)]
+    end = np.where(whole < last, following, find_end(times[-3:], result.fps))
+    found = times[whole] + (frame - whole) * (end - times[whole])
+    return found if np.ndim(frame) else float(found)
+
+
+def part_at(result: Result, frame: int) -> float:
+    """How much of the time of a result is over at the end of a frame, in [0, 1]."""
+    end_s = time_at(result, result.num_frames)
+    return (time_at(result, frame + 1) - result.start_s) / (end_s - result.start_s)
 
 
 def describe_numbers(content: Mapping[str, Any]) -> str:

@@ -76,6 +76,7 @@ class WindowedResult:
         fps: Frames per second.
         num_frames: Frames of the video, or of its part that was watched.
         start_s: When the first frame appears.
+        frame_times_s: When each frame appears, None if they are evenly spaced.
         window_start_s: When each window begins (W,), in order.
         window_end_s: When each window ends (W,), in order.
     """
@@ -83,6 +84,7 @@ class WindowedResult:
     fps: float
     num_frames: int
     start_s: float
+    frame_times_s: NDArray[np.float64] | None
     window_start_s: NDArray[np.float64]
     window_end_s: NDArray[np.float64]
 

@@ -1,14 +1,17 @@
 """Frames one after another: checked, numbered, in chunks and in windows."""
 
 import itertools
+import math
+from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.structures.times import find_end
 from mmotion.video.decode import VideoFrame
 from mmotion.video.timing import FrameTimes
 
@@ -29,24 +32,57 @@ def take_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def slide(items: Iterable[Item], size: int, hop: int) -> Iterator[list[Item]]:
-    """Give `size` items every `hop` items; the last window ends with the last item.
+def slide(
+    items: Iterable[Item],
+    time_of: Callable[[Item], float],
+    *,
+    size_s: float,
+    hop_s: float,
+    fps: float,
+) -> Iterator[list[Item]]:
+    """Give the items of a stretch of time, again and again; the last one ends with the last item.
+
+    The stretches begin at the first item and at every `hop_s` after it. An item belongs to one if
+    it begins within it, or before it by less than half of the time that it lasts.
+
+    Args:
+        items: In the order of their times.
+        time_of: When an item begins, in seconds.
+        size_s: How long a stretch is. If all the items are shorter there is a single one.
+        hop_s: Time from the begin of a stretch to the begin of the next.
+        fps: Items per second, on average.
 
     Example:
-        >>> [''.join(window) for window in slide('abcdefgh', 4, 3)]
+        >>> [''.join(window) for window in slide('abcdefgh', ord, size_s=4, hop_s=3, fps=1)]
         ['abcd', 'defg', 'efgh']
-        >>> [''.join(window) for window in slide('abc', 4, 3)]
-        ['abc']
+        >>> [''.join(window) for window in slide('abcegikm', ord, size_s=4, hop_s=2, fps=1)]
+        ['abc', 'ce', 'eg', 'gi', 'ik', 'km']
+        >>> list(slide('', ord, size_s=4, hop_s=3, fps=1))
+        []
     """
-    window: deque[Item] = deque(maxlen=size)
-    number, end = 0, size
-    for number, item in enumerate(items, start=1):
-        window.append(item)
-        if number == end:
-            yield list(window)
-            end += hop
-    if number != end - hop or number < size:
-        yield list(window)
+    # each with its begin, and half of the time that it lasts
+    window: deque[tuple[float, float, Item]] = deque()
+    first_s, number, last_given = 0.0, 0, -math.inf
+    time_s = end_s = half_s = 0.0
+    for item in items:
+        time_s = time_of(item)
+        first_s = first_s if window else time_s
+        recent_s = [entry[0] for entry in itertools.islice(reversed(window), 2)][::-1]
+        end_s = find_end([*recent_s, time_s], fps)
+        half_s = (end_s - time_s) / 2
+        window.append((time_s, half_s, item))
+        while (limit_s := first_s + number * hop_s + size_s) <= end_s + half_s:
+            found = [entry for entry in window if limit_s - size_s <= entry[0] + entry[1] < limit_s]
+            # in a pause nothing comes in
+            if found and found[-1][0] > last_given:
+                yield [entry[-1] for entry in found]
+                last_given = found[-1][0]
+            number += 1
+        # beside the last stretch, those are kept that tell how long an item lasts
+        while len(window) > 3 and window[0][0] < end_s - size_s - half_s:
+            window.popleft()
+    if time_s > last_given:
+        yield [item for begin_s, half_s, item in window if begin_s + half_s >= end_s - size_s]
 
 
 def number_frames(frames: Frames, times: FrameTimes) -> Iterator[VideoFrame]:
@@ -54,6 +90,13 @@ def number_frames(frames: Frames, times: FrameTimes) -> Iterator[VideoFrame]:
     for index, frame in enumerate(frames):
         image = frame.image if isinstance(frame, VideoFrame) else frame
         yield VideoFrame(index=index, time_s=times.time_at(index), image=image)
+
+
+def note_times(frames: Iterable[VideoFrame], times_s: 'array[float]') -> Iterator[VideoFrame]:
+    """Pass frames on, and append their times to an array of doubles, 8 bytes a frame."""
+    for frame in frames:
+        times_s.append(frame.time_s)
+        yield frame
 
 
 def check_frames(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:

@@ -10,6 +10,7 @@ Some files have no times to rely on: raw streams (.h264), recordings that were j
 evenly spaced and decoded from the first one on.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class FrameIndex:
         is_plain: Whether it is a progressive 8-bit video in MP4 or Matroska with reliable times and
             without mirroring, which all decoders give alike.
         damage: What is missing from the file, None if nothing is known to be.
+        num_lost: Frames that the file declares and does not hold.
     """
 
     info: VideoInfo
@@ -93,6 +95,7 @@ class FrameIndex:
     orientation: Orientation
     is_plain: bool
     damage: str | None
+    num_lost: int
 
 
 def scan_video(path: str | Path) -> FrameIndex:
@@ -152,13 +155,8 @@ def demux(stream: av.VideoStream) -> Iterator[av.Packet]:
 
     Ends early where the file can no longer be read.
     """
-    try:
-        for packet in stream.container.demux(stream):
-            # an empty packet that has a time means 'the last frame once more'
-            if packet.size or packet.dts is None:
-                yield packet
-    except av.FFmpegError:
-        return
+    # an empty packet that has a time means 'the last frame once more'
+    return (packet for packet in _demux_all(stream) if packet.size or packet.dts is None)
 
 
 def decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
@@ -167,6 +165,13 @@ def decode_packet(packet: av.Packet) -> list[av.VideoFrame]:
         return packet.decode()
     except av.FFmpegError:
         return []
+
+
+def _demux_all(stream: av.VideoStream) -> Iterator[av.Packet]:
+    try:
+        yield from stream.container.demux(stream)
+    except av.FFmpegError:
+        return
 
 
 class _PacketFacts(NamedTuple):
@@ -180,9 +185,13 @@ class _PacketFacts(NamedTuple):
 @lru_cache(maxsize=16)
 def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
     packets: list[_PacketFacts] = []
-    first_frame = None
+    first_frame, num_stored = None, 0
     with open_video(path) as stream:
-        for packet in demux(stream):
+        for packet in _demux_all(stream):
+            if not packet.size and packet.dts is not None:
+                num_stored += 1
+                continue
+            num_stored += bool(packet.size)
             first_frame = first_frame or next(iter(decode_packet(packet)), None)
             # an edit list discards frames that are only there to decode others
             if packet.size and not packet.is_discard:
@@ -198,12 +207,46 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
         is_cut = bool(packets) and packets[-1].is_cut
         if is_cut:
             packets.pop()
+        if (first_frame is None or not packets) and _is_webp(path):
+            raise VideoError(
+                f'a video must be of a kind that FFmpeg decodes, got path={path}, an animated '
+                'WebP; write it as GIF or MP4, or its frames as a folder of PNG files'
+            )
         if first_frame is None or not packets:
             raise VideoError(
                 f'a video must have a frame that can be decoded, got none in path={path}; '
                 'it is damaged or cut off: copy or encode it again'
             )
-        return _build_index(path, stream, first_frame, packets, is_cut)
+        index = _build_index(path, stream, first_frame, packets, is_cut)
+        num_lost = _count_lost(stream, num_stored - is_cut, len(packets))
+        if not num_lost:
+            return index
+        damage = index.damage or (
+            f'{path} holds {len(packets)} frames and declares {num_lost} more; it is damaged, copy '
+            'or encode it again'
+        )
+        return dataclasses.replace(index, num_lost=num_lost, damage=damage)
+
+
+def _is_webp(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(12)[8:] == b'WEBP'
+
+
+def _count_lost(stream: av.VideoStream, num_stored: int, num_shown: int) -> int:
+    """Count the frames that a file declares and does not hold, of `num_shown` that it shows."""
+    # MP4 has a table of all frames; others guess, or say nothing
+    if stream.container.format.name != _PLAIN_FORMATS[0]:
+        return 0
+    num_lost = len(stream.index_entries) - num_stored
+    # a table that is broken itself has fewer than the header announces, and one of which an edit
+    # list cuts off the beginning has too, but then lasts shorter
+    rate = float(stream.average_rate or 0)
+    announced_s = (stream.duration or 0) * float(stream.time_base or 0)
+    num_announced = min(stream.frames, round(announced_s * rate))
+    if num_announced - num_shown > _TOLERATED_LACK_PART * num_announced:
+        num_lost = max(num_lost, num_announced - num_shown)
+    return max(num_lost, 0)
 
 
 def _build_index(
@@ -250,6 +293,7 @@ def _build_index(
         orientation=orientation,
         is_plain=is_plain,
         damage=_describe_damage(path, stream, len(packets), duration_s, is_cut),
+        num_lost=0,
     )
 
 

@@ -23,7 +23,7 @@ from mmotion.checks import check_fps
 from mmotion.video.clips import LazyFrames
 from mmotion.video.files import STREAMPIX_SUFFIX, name_video
 from mmotion.video.frames import Frames, Video, check_frames, number_frames
-from mmotion.video.pictures import find_pictures, read_picture
+from mmotion.video.pictures import Page, find_pictures, list_pages, measure_bits, read_picture
 from mmotion.video.reading import VideoError, VideoFrame, iterate_frames
 from mmotion.video.scan import scan_video
 from mmotion.video.timing import FrameTimes, check_times
@@ -41,6 +41,8 @@ class VideoSource(ABC):
         numbers: Numbers of the frames that are there, ascending from 0, (N,).
         labels: The numbers in the names of pictures, (N,); of others the same as `numbers`.
         problem: What is wrong with it, although it can be used; None if nothing is known.
+        num_lost: Frames that should have been there and could not be read, of those that `frames`
+            was asked for last; known when all of them have been given.
         is_rereadable: Whether it can be read again, and by number.
     """
 
@@ -49,6 +51,7 @@ class VideoSource(ABC):
     numbers: NDArray[np.int64]
     labels: NDArray[np.int64]
     problem: str | None = None
+    num_lost: int = 0
     is_rereadable = True
     # in messages
     _kind = 'frames'
@@ -120,6 +123,14 @@ class VideoSource(ABC):
         places = np.linspace(0, total - 1, min(num_frames, total)).round().astype(int)
         return [*self.read(self.numbers[places])]
 
+    def _count_lost(self, frames: Iterable[VideoFrame], num_expected: int) -> Iterator[VideoFrame]:
+        """Pass frames on, and note at their end how many there are not."""
+        num_lost = num_expected
+        for frame in frames:
+            num_lost -= 1
+            yield frame
+        self.num_lost = max(num_lost, 0)
+
     @abstractmethod
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         """See `frames`."""
@@ -151,6 +162,8 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
     if isinstance(video, str | os.PathLike):
         path = Path(video)
         if path.is_dir():
+            return PictureFolder(path, name, fps)
+        if path.is_file() and len(list_pages(path)) > 1:
             return PictureFolder(path, name, fps)
         if fps is not None:
             raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
@@ -193,22 +206,33 @@ class VideoFile(VideoSource):
         return FrameTimes(index.info.fps, index.times_s)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return iterate_frames(self.path, start_s=start_s, end_s=end_s)
+        frames = iterate_frames(self.path, start_s=start_s, end_s=end_s)
+        index = scan_video(self.path)
+        first, end = self.times.span(start_s, end_s)
+        num_expected = len(self.numbers[first:end])
+        # nobody knows when they would have been shown: at the end, as far as anybody can tell
+        if end == self.num_frames:
+            num_expected += index.num_lost
+        return self._count_lost(frames, num_expected)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         return LazyFrames(self.path, numbers)
 
 
 class PictureFolder(VideoSource):
-    """A folder of pictures, numbered as in `mmotion.video.pictures`."""
+    """A folder of pictures, or a TIFF of several pages, as in `mmotion.video.pictures`."""
 
     _kind = 'a folder of pictures'
 
     def __init__(self, path: Path, name: str, fps: float | None) -> None:
         super().__init__(name, fps)
         self.path = path
-        self._files, self.numbers, self.labels, self.problem = find_pictures(path)
+        self._pages, self.numbers, self.labels, self.problem = find_pictures(path)
         self.num_frames = int(self.numbers[-1]) + 1
+
+    @cached_property
+    def _bits(self) -> int:
+        return measure_bits(self._pages)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         times = self.times
@@ -217,14 +241,16 @@ class PictureFolder(VideoSource):
         first, end = times.span(start_s, end_s)
         limits = [first, self.numbers[-1] + 1 if end is None else end]
         places = slice(*np.searchsorted(self.numbers, limits))
-        return (
-            VideoFrame(number, times.time_at(number), read_picture(file))
-            for number, file in zip(self.numbers[places].tolist(), self._files[places], strict=True)
+        numbers = self.numbers[places].tolist()
+        pictures = (
+            VideoFrame(number, times.time_at(number), read_picture(page, self._bits))
+            for number, page in zip(numbers, self._pages[places], strict=True)
         )
+        return self._count_lost(pictures, numbers[-1] + 1 - first if numbers else 0)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         places = np.searchsorted(self.numbers, numbers, side='right') - 1
-        return _LazyPictures([self._files[place] for place in places.tolist()])
+        return _LazyPictures([self._pages[place] for place in places.tolist()], self._bits)
 
 
 class FrameArray(VideoSource):
@@ -264,15 +290,16 @@ class FrameStream(VideoSource):
 class _LazyPictures(Sequence[NDArray[np.uint8]]):
     """Pictures that are read one by one, when they are asked for."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = files
+    def __init__(self, pages: Sequence[Page], bits: int) -> None:
+        self.pages, self.bits = pages, bits
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.pages)
 
     def __getitem__(self, item: Any) -> Any:
-        files = self.files[item]
-        return [*map(read_picture, files)] if isinstance(item, slice) else read_picture(files)
+        if isinstance(item, slice):
+            return [read_picture(page, self.bits) for page in self.pages[item]]
+        return read_picture(self.pages[item], self.bits)
 
 
 def _take_span(

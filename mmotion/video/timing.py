@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.structures.times import find_end
+
 # Matroska rounds times to milliseconds: a number over the rate still finds its frame
 SLACK_S = 0.000501
 # the same in frames, where they are shorter than that
@@ -35,8 +37,12 @@ class FrameTimes:
     listed_s: NDArray[np.float64] | None = None
 
     def time_at(self, number: int) -> float:
-        """When a frame is shown."""
-        return number / self.fps if self.listed_s is None else float(self.listed_s[number])
+        """When a frame is shown; the number of frames gives the end of the last one."""
+        if self.listed_s is None:
+            return number / self.fps
+        if number == len(self.listed_s):
+            return find_end(self.listed_s, self.fps)
+        return float(self.listed_s[number])
 
     def first_from(self, time_s: float) -> int:
         """The first frame that is shown at a time or after it.

@@ -10,6 +10,7 @@ from types import TracebackType
 import av
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
+from numpy.typing import ArrayLike
 
 from mmotion.atomic import write_atomically
 from mmotion.video.scan import VideoError
@@ -19,6 +20,8 @@ _ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
 # the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG
 _BT709 = 1
 _LIMITED_RANGE = 1
+# of frames that are not evenly spaced, as cameras have it
+_TICKS_A_SECOND = 90_000
 
 
 class VideoWriter:
@@ -30,6 +33,8 @@ class VideoWriter:
     Args:
         path: File to write, ending in .mp4, .mov or .mkv; an existing one is replaced.
         fps: Frames per second, kept to the nearest fraction with a denominator up to 100000.
+        times_s: When each frame is shown (N,), rising; the file begins with the first. None if they
+            are evenly spaced.
 
     Raises:
         VideoError: If an argument or a frame is not as described, there is no frame at all, or
@@ -45,7 +50,7 @@ class VideoWriter:
         True
     """
 
-    def __init__(self, path: str | Path, *, fps: float) -> None:
+    def __init__(self, path: str | Path, *, fps: float, times_s: ArrayLike | None = None) -> None:
         self.path = Path(path)
         self.fps = fps
         self.num_frames = 0
@@ -53,6 +58,7 @@ class VideoWriter:
             raise VideoError(f'path must end in .mp4, .mov or .mkv, got path={path}; rename it')
         if not (math.isfinite(fps) and fps >= 0.001):
             raise VideoError(f'fps must be finite and at least 0.001, got fps={fps} for {path}')
+        self._times_s = None if times_s is None else np.asarray(times_s, np.float64)
         self._shape: tuple[int, ...] = ()
         self._reformatter = VideoReformatter()
         self._files = ExitStack()
@@ -105,9 +111,20 @@ class VideoWriter:
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range='MPEG',
             )
-            frame.pts = self.num_frames
+            frame.pts = self._timestamp()
             container.mux(container.streams.video[0].encode(frame))
         self.num_frames += 1
+
+    def _timestamp(self) -> int:
+        """When the next frame is shown, in units of the stream."""
+        if self._times_s is None:
+            return self.num_frames
+        if self.num_frames >= len(self._times_s):
+            raise VideoError(
+                f'times_s must have a time for each frame, got {len(self._times_s)} for more '
+                f'frames of {self.path}'
+            )
+        return round((self._times_s[self.num_frames] - self._times_s[0]) * _TICKS_A_SECOND)
 
     def _open(self, width: int, height: int) -> av.container.OutputContainer:
         # faststart puts the table of frames first, so that players begin before they have it all
@@ -119,6 +136,8 @@ class VideoWriter:
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = _LIMITED_RANGE
+        if self._times_s is not None:
+            context.time_base = Fraction(1, _TICKS_A_SECOND)
         return container
 
     def _flush(self, error_type: type[BaseException] | None, *_: object) -> None:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmotion.structures.actions import ActionScores, rank_classes
+from mmotion.structures.results import part_at
 from mmotion.video import VideoFrame, VideoWriter
 from mmotion.visualization.drawing import (
     ACTIVE,
@@ -97,7 +98,7 @@ def paint_actions(result: ActionScores) -> Painter:
             spans,
             start_s=result.start_s,
             duration_s=duration_s,
-            part=(index + 1) / result.num_frames,
+            part=part_at(result, index),
             margin=3,
             rise=10,
             thickness=6,
@@ -206,7 +207,12 @@ def join_views(
 
 
 def draw_heat(
-    frames: Iterable[VideoFrame], heat: Iterable[HeatMap], path: str | Path, *, fps: float
+    frames: Iterable[VideoFrame],
+    heat: Iterable[HeatMap],
+    path: str | Path,
+    *,
+    fps: float,
+    times_s: NDArray[np.float64] | None = None,
 ) -> None:
     """Write a copy of a video with heat maps over it, holding no more than two of them.
 
@@ -216,8 +222,9 @@ def draw_heat(
             heat changes steadily, before the first and after the last it stays.
         path: File to write, .mp4; small frames are enlarged to at least 256 pixels a side.
         fps: Frames per second.
+        times_s: When each frame appears, None if they are evenly spaced.
     """
-    with VideoWriter(path, fps=fps) as writer:
+    with VideoWriter(path, fps=fps, times_s=times_s) as writer:
         for frame, values in _interpolate(frames, heat):
             writer.write(blend_heat(enlarge(frame.image), values))
 

@@ -41,7 +41,7 @@ PLOT_TRUTH = '#c2344d'
 def draw_result(
     video: str | Path | Iterable[Image | VideoFrame], result: Result, path: str | Path
 ) -> None:
-    """Write a copy of a video with the result drawn on each frame.
+    """Write a copy of a video, with its times, and with the result drawn on each frame.
 
     Holds one frame at a time in memory, and shows its progress on a terminal.
 
@@ -58,7 +58,7 @@ def draw_result(
     if isinstance(video, str | Path):
         video = iterate_frames(video, start_s=result.start_s)
     num_drawn = 0
-    with VideoWriter(path, fps=result.fps) as writer:
+    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
         for num_drawn, frame in enumerate(frames, start=1):
             image = frame.image if isinstance(frame, VideoFrame) else frame

@@ -2,8 +2,8 @@
 
 A window slides over the frames, and each goes through the config's `test_pipeline` as if it were a
 clip of its own, see `mmotion.inference.views`. A clip as long as a window gets the error that
-testing gives it. Memory holds the frames of one window, and of `predict` 32 bytes a window: of an
-hour with a window every second 115 kB.
+testing gives it. Memory holds the frames of one window, and of `predict` 32 bytes a window and 8 a
+frame: of an hour with a window every second and 30 frames 1 MB.
 
 Neighbouring windows share frames, so their alarms come together: of the windows of a normal video
 about the rate that was asked for are alarms, but an hour has fewer and longer ones than independent
@@ -11,6 +11,7 @@ windows would give.
 """
 
 import logging
+from array import array
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,9 +20,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmotion.inference import Predictor
-from mmotion.inference.views import ViewMaker, check_window
+from mmotion.inference.views import ViewMaker, check_window, find_span
 from mmotion.registry import PREDICTORS
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
+from mmotion.video.frames import note_times
 
 from .models import AnomalyDetector, count_needed
 from .results import AnomalyScores, RunningAnomaly
@@ -70,6 +73,8 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
             )
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> AnomalyScores:
+        times_s = array('d')
+        frames = note_times(frames, times_s)
         first = last = next(windows := self._stream_frames(frames, fps))
         columns: list[tuple[float, ...]] = []
         for last in (first, *windows):
@@ -85,28 +90,26 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
             threshold=self.model.threshold,
             false_alarm_rate=self.model.false_alarm_rate,
             start_s=first.start_s,
+            frame_times_s=list_irregular(times_s, fps),
         )
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningAnomaly]:
-        size, hop = self._views.window_frames(fps, window_s=self.window_s, hop_s=self.hop_s)
-        video_start_s, alarm_s = None, None
-        for window in self._views.slide(frames, size, hop):
+        size_s, hop_s = self._views.window_seconds(fps, window_s=self.window_s, hop_s=self.hop_s)
+        alarm_s = None
+        for window in self._views.slide(frames, size_s=size_s, hop_s=hop_s, fps=fps):
             views = self._views.view(window, fps)
             with torch.inference_mode():
                 (sample,) = self.model(**self.collate([views['packed']]), mode='predict')
-            if video_start_s is None:
-                video_start_s = window[0]['time_s']
-            start_s = video_start_s + window[0]['number'] / fps
-            num_frames = window[-1]['number'] + 1
+            start_s, end_s = find_span(window, fps)
             is_alarm = bool(sample.is_alarm)
             if not is_alarm:
                 alarm_s = None
             elif alarm_s is None:
                 alarm_s = start_s
             yield RunningAnomaly(
-                num_frames=num_frames,
+                num_frames=window[-1]['number'] + 1,
                 start_s=start_s,
-                end_s=video_start_s + num_frames / fps,
+                end_s=end_s,
                 error=float(sample.error),
                 score=1 - float(sample.p_value),
                 is_alarm=is_alarm,

@@ -5,7 +5,8 @@ the same in words that hold for any scorer: 1 minus the conformal p-value, which
 exceeds `1 - a` with at most the probability a. An error that is not finite is refused: what cannot
 be judged is not normal.
 
-Shape letters in this file: W windows of the video, H and W height and width of a frame in pixels.
+Shape letters in this file: N frames and W windows of the video, H and W height and width of a frame
+in pixels.
 """
 
 import dataclasses
@@ -28,6 +29,8 @@ from mmotion.checks import (
     freeze_array,
     make_plain,
 )
+from mmotion.structures.results import part_at
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.structures.windows import WindowedResult, check_windows
 from mmotion.visualization import (
     PLOT_LINE,
@@ -96,6 +99,8 @@ class AnomalyScores(WindowedResult):
             calibrated on too few clips to raise any.
         false_alarm_rate: Share of normal windows, in (0, 1), that may raise an alarm.
         start_s: When the first frame appears; above 0 if only a part was watched.
+        frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -124,6 +129,8 @@ class AnomalyScores(WindowedResult):
     threshold: float
     false_alarm_rate: float
     start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         for name in ('window_start_s', 'window_end_s', 'errors', 'scores'):
@@ -131,6 +138,7 @@ class AnomalyScores(WindowedResult):
         check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
         check_at_least('start_s', self.start_s, 0)
+        freeze_frame_times(self)
         if math.isnan(self.threshold):
             raise ValueError(f'threshold must be a number, got threshold={self.threshold}')
         check_range('false_alarm_rate', self.false_alarm_rate, 0, 1, ends='()')
@@ -195,6 +203,7 @@ class AnomalyScores(WindowedResult):
                 'fps': self.fps,
                 'num_frames': self.num_frames,
                 'start_s': self.start_s,
+                **describe_frames(self),
                 'segments': [dataclasses.asdict(segment) for segment in self.segments],
                 'timeline': [dict(zip(names, window, strict=True)) for window in columns],
             }
@@ -274,7 +283,7 @@ def paint_anomaly(result: AnomalyScores) -> Painter:
             spans,
             start_s=result.start_s,
             duration_s=duration_s,
-            part=(index + 1) / result.num_frames,
+            part=part_at(result, index),
             margin=5,
             rise=9,
             thickness=4,

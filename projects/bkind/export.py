@@ -38,6 +38,7 @@ from mmotion.keypoints.coco import read_coco, sort_images, write_coco
 from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
+from mmotion.structures.times import list_irregular
 
 from .results import KeypointTracks
 
@@ -156,6 +157,9 @@ def to_poses(tracks: KeypointTracks, source: str) -> PoseVideo:
         detector='bkind',
         skeleton=Skeleton('discovered', tracks.names, (), tuple(range(count))),
         frame_indices=tracks.frames,
+        frame_times_s=list_irregular(
+            tracks.times_s, tracks.fps, regular_s=tracks.frames / tracks.fps
+        ),
         frames=frames,
         labels={'label': 'unlabelled'},
     )
@@ -192,12 +196,11 @@ def read_annotations(path: str | Path) -> Annotations:
 
 
 def _write_csv(tracks: KeypointTracks, _source: str, path: Path) -> None:
-    times_s = tracks.start_s + (tracks.frames - tracks.frames[0]) / tracks.fps
     columns = [f'{name}_{what}' for name in tracks.names for what in ('x', 'y', *SPREAD)]
     rows = (
         [frame, f'{time_s:.6f}', *(f'{value:.6g}' for point in values for value in point)]
         for frame, time_s, values in zip(
-            tracks.frames.tolist(), times_s, _join_values(tracks), strict=True
+            tracks.frames.tolist(), tracks.times_s, _join_values(tracks), strict=True
         )
     )
     _write_rows(path, [['frame', 'time_s', *columns]], rows)

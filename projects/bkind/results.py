@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, check_scores, make_plain
 from mmotion.structures.results import time_at
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     Caption,
     Painter,
@@ -92,6 +93,9 @@ class KeypointTracks:
         quality: How sharp each heat map is (N, K): 1 if it is a point, 0 if it is spread over all
             that was looked at; None finds it by the covariance in a whole picture. A keypoint whose
             middle quality is below `MIN_QUALITY` has found nothing.
+        frame_times_s: When each of them appears (N,), None if they are evenly spaced; what is left
+            out here of frames with gaps between them follows from their numbers.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or shapes do not agree.
@@ -116,6 +120,8 @@ class KeypointTracks:
     names: tuple[str, ...]
     start_s: float = 0.0
     quality: NDArray[np.float32] | None = None
+    frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         check_fps(self.fps)
@@ -130,6 +136,10 @@ class KeypointTracks:
                 f'names must be at least one, all of them different, got names={self.names}'
             )
         self._check_frames()
+        passed = self.frames - self.frames[0]
+        if self.frame_times_s is None and passed[-1] >= self.num_frames:
+            object.__setattr__(self, 'frame_times_s', self.start_s + passed / self.fps)
+        freeze_frame_times(self)
         shape = (self.num_frames, len(self.names))
         self._freeze('keypoints', (*shape, 2))
         self._freeze('confidence', shape)
@@ -154,8 +164,9 @@ class KeypointTracks:
             ValueError: If an entry is missing, or has a value that is not allowed.
         """
         names = [field.name for field in dataclasses.fields(cls)]
-        # files of before have none
-        names = [name for name in names if name != 'quality' or name in content]
+        # files of before have no quality, and most videos none of the others
+        optional = ('quality', 'frame_times_s', 'num_lost')
+        names = [name for name in names if name not in optional or name in content]
         missing = [name for name in names if name not in content]
         if missing:
             raise ValueError(
@@ -180,11 +191,15 @@ class KeypointTracks:
         return np.median(self.sharpness, axis=0) >= MIN_QUALITY
 
     @property
+    def times_s(self) -> NDArray[np.float64]:
+        """When each frame appears (N,)."""
+        return time_at(self, np.arange(self.num_frames))
+
+    @property
     def speed_px_s(self) -> NDArray[np.float64]:
         """How fast each keypoint moves from a frame to the next (N - 1, K), in pixels a second."""
         steps = np.diff(self.keypoints.astype(np.float64), axis=0)
-        seconds = np.diff(self.frames)[:, None] / self.fps
-        return np.linalg.norm(steps, axis=-1) / seconds
+        return np.linalg.norm(steps, axis=-1) / np.diff(self.times_s)[:, None]
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types, rounded to what matters."""
@@ -197,9 +212,9 @@ class KeypointTracks:
         others = {
             field.name: make_plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if field.name not in rounded
+            if field.name not in (*rounded, 'frame_times_s', 'num_lost')
         }
-        return {**others, **rounded}
+        return {**others, **describe_frames(self), **rounded}
 
     def describe(self) -> str:
         """The result in a line."""
@@ -246,7 +261,10 @@ def paint_tracks(result: KeypointTracks) -> Painter:
     it has found nothing it is a thin ring.
     """
     colors = keypoint_colors(len(result.names))
-    past = max(round(TRAIL_S * result.fps), 1)
+    # in evenly spaced frames rounded to whole ones, and at least the one before
+    since_s = result.times_s - TRAIL_S - 0.5 / result.fps
+    firsts = np.minimum(np.searchsorted(result.times_s, since_s), np.arange(result.num_frames) - 1)
+    firsts = np.maximum(firsts, 0)
     certainty = result.confidence / np.maximum(result.confidence.max(axis=0), 1e-9)
 
     def paint(image: Image, index: int) -> Image:
@@ -254,7 +272,7 @@ def paint_tracks(result: KeypointTracks) -> Painter:
         scale = np.array([image.shape[1] / result.width, image.shape[0] / result.height])
         unit = max(min(image.shape[:2]) / 100, 1.0)
         # the middle of a pixel stays the middle of what it is enlarged to
-        trails = (result.keypoints[max(index - past, 0) : index + 1] + 0.5) * scale - 0.5
+        trails = (result.keypoints[firsts[index] : index + 1] + 0.5) * scale - 0.5
         for k, color in enumerate(colors):
             trail = _to_subpixels(trails[:, k])
             radius = round(1.3 * unit * 2**SHIFT)
@@ -298,7 +316,7 @@ def plot_tracks(
     left, right = halves
     picture = left.subplots()
     rows = right.subplots(3, 1, sharex=True)
-    times_s = _times_s(result)
+    times_s = result.times_s
     for k, color in enumerate(keypoint_colors(len(result.names))):
         style = {'color': [value / 255 for value in color], 'lw': 0.8}
         x, y = result.keypoints[:, k].T
@@ -322,7 +340,7 @@ def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
         for color, speed in zip(
             keypoint_colors(len(result.names)), result.speed_px_s.T, strict=True
         ):
-            axes.plot(_times_s(result)[1:], speed, color=[v / 255 for v in color], lw=0.8)
+            axes.plot(result.times_s[1:], speed, color=[v / 255 for v in color], lw=0.8)
     axes.set_ylabel('speed (px/s)')
     return result.describe()
 
@@ -358,10 +376,6 @@ def _draw_ellipse(
 
 def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:
     return np.rint(np.asarray(points) * 2**SHIFT).astype(np.int32)
-
-
-def _times_s(result: KeypointTracks) -> NDArray[np.float64]:
-    return time_at(result, result.frames - result.frames[0])
 
 
 def _round(values: NDArray[np.float32], decimals: int) -> list[Any]:

@@ -1,12 +1,14 @@
 """From a video to a direction: the mean over clips that follow one another."""
 
 import itertools
+from array import array
 from collections.abc import Iterator
 
 import torch
 
 from mmotion.inference import Predictor, make_sample
 from mmotion.registry import PREDICTORS
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from projects.example_project.data import CLASSES
 from projects.example_project.results import DotDirection
@@ -34,6 +36,7 @@ class DirectionPredictor(Predictor[DotDirection]):
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[DotDirection]:
         first = next(frames)
         frames = itertools.chain([first], frames)
+        times_s = array('d')
         num_frames, total = 0, torch.zeros(len(CLASSES))
         while clip := list(itertools.islice(frames, CLIP_FRAMES)):
             with torch.inference_mode():
@@ -43,6 +46,7 @@ class DirectionPredictor(Predictor[DotDirection]):
                 scores = self.model(inputs).softmax(dim=1)[0].cpu()
             # a shorter clip at the end counts less
             num_frames += len(clip)
+            times_s.extend(frame.time_s for frame in clip)
             total += scores * len(clip)
             best = int(total.argmax())
             yield DotDirection(
@@ -51,4 +55,5 @@ class DirectionPredictor(Predictor[DotDirection]):
                 fps=fps,
                 num_frames=num_frames,
                 start_s=first.time_s,
+                frame_times_s=list_irregular(times_s, fps),
             )

@@ -4,10 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least, check_fps, check_score
+from mmotion.structures.results import time_at
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     PLOT_LINE,
     Caption,
@@ -32,6 +36,8 @@ class DotDirection:
         fps: Frames per second.
         num_frames: Frames that were watched.
         start_s: When the first of them appears.
+        frame_times_s: When each of them appears, None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -42,15 +48,21 @@ class DotDirection:
     fps: float
     num_frames: int
     start_s: float = 0.0
+    # no part of what makes two equal: the truth value of an array is undefined
+    frame_times_s: NDArray[np.float64] | None = dataclasses.field(default=None, compare=False)
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         check_score(self.score)
         check_fps(self.fps)
         check_at_least('num_frames', self.num_frames, 1)
+        freeze_frame_times(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return dataclasses.asdict(self)
+        content = dataclasses.asdict(self)
+        del content['frame_times_s'], content['num_lost']
+        return content | describe_frames(self)
 
     def describe(self) -> str:
         """The result in a line."""
@@ -95,7 +107,7 @@ def plot_direction(
 @plot_row.register
 def plot_direction_row(result: DotDirection, axes: Axes) -> str:
     """A line at the height of the score."""
-    end_s = result.start_s + result.num_frames / result.fps
+    end_s = time_at(result, result.num_frames)
     axes.hlines(result.score, result.start_s, end_s, color=PLOT_LINE, lw=2)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel(f'score of {result.label}')

@@ -13,7 +13,8 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mmotion.inference import Predictor, find_class_names
 from mmotion.inference.views import check_window
@@ -31,6 +32,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker
 from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import RunningScores
+from mmotion.structures.times import find_end, list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import VIDEO_SUFFIXES, name_video
 from mmotion.video.frames import Video, number_frames, slide
@@ -48,11 +50,15 @@ class Step(NamedTuple):
     Attributes:
         index: Its number in the video.
         end: Number of the first frame that belongs to the next step.
+        time_s: When it is shown.
+        end_s: When the next step begins, or the video ends.
         people: Who was seen.
     """
 
     index: int
     end: int
+    time_s: float
+    end_s: float
     people: tuple[Person, ...]
 
 
@@ -73,7 +79,14 @@ class KeypointFileSource(VideoSource):
     @property
     def times(self) -> FrameTimes:
         """When its frames are shown."""
-        return self._video.times if self._video else super().times
+        if self._video is not None and self._video.num_frames == self.num_frames:
+            return self._video.times
+        poses = self.poses
+        if poses.frame_times_s is None:
+            return super().times
+        return FrameTimes(
+            poses.fps, fill_times(poses.frame_indices, poses.times_s, poses.num_frames)
+        )
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         if self._video is not None:
@@ -165,36 +178,46 @@ class PosePredictor(Predictor[PoseScores]):
         """An array has the rate with which it was predicted."""
         if _is_keypoint_file(video) and Path(video).suffix.lower() == ARRAY_SUFFIX:
             source = self._open(video, result.fps)
-            frames = source.frames(self._find_start(source, result))
+            frames = source.frames(result.start_s)
             return itertools.islice(frames, result.num_frames)
         return super()._open_again(video, result)
-
-    def _find_start(self, source: VideoSource, result: PoseScores) -> float:
-        """Frames are counted here, and times follow: let the clock of the video say the time."""
-        return source.times.time_at(result.poses.num_frames - result.num_frames)
 
     def _predict_source(
         self, source: VideoSource, start_s: float, end_s: float | None
     ) -> PoseScores:
         if not isinstance(source, KeypointFileSource):
             return super()._predict_source(source, start_s, end_s)
-        poses = cut_poses(source.poses, start_s, end_s)
-        ends = [*poses.frame_indices[1:].tolist(), poses.num_frames]
-        steps = map(Step, poses.frame_indices.tolist(), ends, poses.frames)
-        return self._predict_steps(poses, steps, FrameTimes(poses.fps).first_from(start_s))
+        times = source.times
+        poses = cut_poses(source.poses, times, start_s, end_s)
+        edges = [*poses.frame_indices.tolist(), poses.num_frames]
+        edges_s = [times.time_at(number) for number in edges]
+        steps = map(Step, edges[:-1], edges[1:], edges_s[:-1], edges_s[1:], poses.frames)
+        regular_s = poses.frame_indices / poses.fps
+        listed_s = list_irregular(edges_s[:-1], poses.fps, regular_s=regular_s)
+        poses = dataclasses.replace(poses, frame_times_s=listed_s)
+        watched = range(times.first_from(start_s), poses.num_frames)
+        watched_s = np.array([times.time_at(number) for number in watched])
+        return self._predict_steps(poses, [*steps], watched_s)
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> PoseScores:
         first = next(frames)
-        steps = list(self._watch(itertools.chain([first], frames)))
+        seen: list[tuple[int, float]] = []
+
+        def note(frame: VideoFrame) -> VideoFrame:
+            seen.append((frame.index - first.index, frame.time_s))
+            return frame
+
+        steps = list(self._watch(map(note, itertools.chain([first], frames)), fps))
         poses = self._join(steps, first, fps)
-        return self._predict_steps(poses, steps, first.index)
+        numbers, times_s = zip(*seen, strict=True)
+        times_s = fill_times(numbers, times_s, poses.num_frames - first.index)
+        return self._predict_steps(poses, steps, times_s)
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningScores]:
         first = next(frames)
         total, classes = np.zeros(0, np.float32), ()
-        size, hop = self._window_steps(fps / self.every)
-        steps = self._watch(itertools.chain([first], frames))
-        for number, window in enumerate(slide(steps, size, hop), start=1):
+        steps = self._watch(itertools.chain([first], frames), fps)
+        for number, window in enumerate(self._slide(steps, fps / self.every), start=1):
             with torch.inference_mode():
                 scores, _ = self._score(self._join(window, first, fps))
             total = scores if number == 1 else total + scores
@@ -202,13 +225,13 @@ class PosePredictor(Predictor[PoseScores]):
             yield RunningScores(
                 classes=classes,
                 num_frames=window[-1].end - first.index,
-                start_s=window[0].index / fps,
-                end_s=window[-1].end / fps,
+                start_s=window[0].time_s,
+                end_s=window[-1].end_s,
                 scores=scores,
                 mean_scores=np.asarray(total / number, np.float32),
             )
 
-    def _watch(self, frames: Iterable[VideoFrame]) -> Iterator[Step]:
+    def _watch(self, frames: Iterable[VideoFrame], fps: float) -> Iterator[Step]:
         """Find the people in every n-th frame; the last step ends with the video."""
         if self._detector is None:
             raise ValueError(
@@ -216,21 +239,26 @@ class PosePredictor(Predictor[PoseScores]):
                 f'{", ".join(DETECTORS)}, or give a keypoint file (.json or .npy)'
             )
         tracker = PoseTracker()
-        index, last, people = 0, 0, None
+        begun: tuple[int, float] | None = None
+        people: tuple[Person, ...] = ()
+        index, recent_s = 0, deque[float](maxlen=3)
         for number, frame in enumerate(frames):
             if number % self.every == 0:
-                if people is not None:
-                    yield Step(index, frame.index, people)
+                if begun is not None:
+                    yield Step(begun[0], frame.index, begun[1], frame.time_s, people)
                 (found,) = self._detector.detect([frame.image])
-                index, people = frame.index, tuple(tracker.update(found))
-            last = frame.index
-        if people is not None:
-            yield Step(index, last + 1, people)
+                begun, people = (frame.index, frame.time_s), tuple(tracker.update(found))
+            index = frame.index
+            recent_s.append(frame.time_s)
+        if begun is not None:
+            yield Step(begun[0], index + 1, begun[1], find_end([*recent_s], fps), people)
 
     def _join(self, steps: list[Step], first: VideoFrame, fps: float) -> PoseVideo:
         """Put the people of steps into one description."""
         detector: Any = self._detector
         height, width = first.image.shape[:2]
+        indices = np.array([step.index for step in steps])
+        times_s = [step.time_s for step in steps]
         return PoseVideo(
             source='frames',
             fps=fps,
@@ -239,19 +267,22 @@ class PosePredictor(Predictor[PoseScores]):
             num_frames=steps[-1].end,
             detector=detector.name,
             skeleton=detector.skeleton,
-            frame_indices=np.array([step.index for step in steps]),
+            frame_indices=indices,
             frames=tuple(step.people for step in steps),
+            frame_times_s=list_irregular(times_s, fps, regular_s=indices / fps),
         )
 
-    def _predict_steps(self, poses: PoseVideo, steps: Iterable[Step], first: int) -> PoseScores:
-        """The result for a whole video, of which the frames from `first` on were watched."""
+    def _predict_steps(
+        self, poses: PoseVideo, steps: Sequence[Step], times_s: NDArray[np.float64]
+    ) -> PoseScores:
+        """The result for a whole video, of which the last frames, shown then, were watched."""
         if not poses.num_detections:
             raise ValueError(
                 f'somebody must be seen, got nobody in the {len(poses.frames)} frames of '
                 f'{poses.source} that {poses.detector} looked at'
             )
         scores, views = self._score(poses)
-        windows = list(slide(steps, *self._window_steps(take_main_track(poses)['fps'])))
+        windows = list(self._slide(steps, take_main_track(poses)['fps']))
         window_scores = [scores]
         if len(windows) > 1:
             parts = [
@@ -259,6 +290,9 @@ class PosePredictor(Predictor[PoseScores]):
                     poses,
                     frame_indices=np.array([step.index for step in window]),
                     frames=tuple(step.people for step in window),
+                    frame_times_s=None
+                    if poses.frame_times_s is None
+                    else np.array([step.time_s for step in window]),
                 )
                 for window in windows
             ]
@@ -268,11 +302,12 @@ class PosePredictor(Predictor[PoseScores]):
             scores=scores,
             views=views,
             fps=poses.fps,
-            num_frames=poses.num_frames - first,
-            window_start_s=np.array([window[0].index for window in windows]) / poses.fps,
-            window_end_s=np.array([window[-1].end for window in windows]) / poses.fps,
+            num_frames=len(times_s),
+            window_start_s=np.array([window[0].time_s for window in windows]),
+            window_end_s=np.array([window[-1].end_s for window in windows]),
             window_scores=np.stack(window_scores),
-            start_s=first / poses.fps,
+            start_s=float(times_s[0]),
+            frame_times_s=list_irregular(times_s, poses.fps),
             min_score=self.min_score,
             poses=poses,
         )
@@ -292,33 +327,66 @@ class PosePredictor(Predictor[PoseScores]):
         scores = sample.pred_score.float().cpu().numpy()
         return (scores if poses.num_detections else np.zeros_like(scores)), sample.views
 
-    def _window_steps(self, rate_hz: float) -> tuple[int, int]:
-        """Length of a window and of a hop in steps, of which there are `rate_hz` a second."""
-        window_s = self.window_s or self._length / (self._rate_hz or rate_hz)
-        size = max(round(window_s * rate_hz), 1)
-        return size, max(size // 2, 1)
+    def _slide(self, steps: Iterable[Step], rate_hz: float) -> Iterator[list[Step]]:
+        """Windows that overlap by half, of steps of which there are `rate_hz` a second."""
+        size_s = self.window_s or self._length / (self._rate_hz or rate_hz)
+        size_s = max(size_s, 1 / rate_hz)
+        hop_s = max(round(size_s * rate_hz) // 2, 1) / rate_hz
+        return slide(steps, lambda step: step.time_s, size_s=size_s, hop_s=hop_s, fps=rate_hz)
 
 
-def cut_poses(poses: PoseVideo, start_s: float, end_s: float | None) -> PoseVideo:
+def fill_times(numbers: ArrayLike, times_s: ArrayLike, num_frames: int) -> NDArray[np.float64]:
+    """When all frames of a video are shown: those that are not known lie evenly between the others.
+
+    Args:
+        numbers: Of the frames that are known (N,), rising.
+        times_s: When they are shown (N,).
+        num_frames: Frames of the video, at least as many.
+
+    Example:
+        >>> fill_times([0, 2, 4], [0.0, 1.0, 3.0], 6)
+        array([0. , 0.5, 1. , 2. , 3. , 4. ])
+    """
+    known, at = np.asarray(numbers), np.asarray(times_s, np.float64)
+    places = np.arange(num_frames)
+    if len(known) > 1:
+        # beyond the ends as beside them
+        gap_s = (at[1:] - at[:-1]) / np.diff(known)
+        ends = np.array([-1, num_frames])
+        beyond = at[[0, -1]] + gap_s[[0, -1]] * (ends - known[[0, -1]])
+        known, at = np.r_[-1, known, num_frames], np.r_[beyond[0], at, beyond[1]]
+    return np.interp(places, known, at)
+
+
+def cut_poses(
+    poses: PoseVideo, times: FrameTimes, start_s: float, end_s: float | None
+) -> PoseVideo:
     """Keep the frames of a stretch of time, see `Predictor.predict`.
+
+    Args:
+        poses: Of the whole video.
+        times: When all of its frames are shown.
+        start_s: From when on.
+        end_s: Up to when, or None.
 
     Raises:
         ValueError: If a time is out of range, or no frame is left.
     """
     check_times(start_s, end_s)
-    first, end = FrameTimes(poses.fps).span(start_s, end_s)
+    first, end = times.span(start_s, end_s)
     end = poses.num_frames if end is None else min(end, poses.num_frames)
     kept = np.flatnonzero((poses.frame_indices >= first) & (poses.frame_indices < end))
     if not len(kept):
         raise ValueError(
             f'{poses.source} must have a frame from start_s to end_s, got '
-            f'start_s={start_s} and end_s={end_s} for {poses.num_frames / poses.fps:.2f} s'
+            f'start_s={start_s} and end_s={end_s} for {times.time_at(poses.num_frames):.2f} s'
         )
     return dataclasses.replace(
         poses,
         num_frames=end,
         frame_indices=poses.frame_indices[kept],
         frames=tuple(poses.frames[i] for i in kept.tolist()),
+        frame_times_s=None if poses.frame_times_s is None else poses.frame_times_s[kept],
     )
 
 

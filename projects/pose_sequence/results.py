@@ -42,7 +42,7 @@ def paint_poses(result: PoseScores) -> Painter:
     """The skeletons of the last frame that was looked at, under the labels and the timeline."""
     paint_scores = make_painter.dispatch(ActionScores)(result)
     poses = result.poses
-    first = round(result.start_s * result.fps)
+    first = poses.num_frames - result.num_frames
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()

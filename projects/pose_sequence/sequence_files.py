@@ -110,14 +110,21 @@ def take_main_track(video: PoseVideo) -> dict[str, Any]:
 
     Returns:
         `keypoints` (T, K, 2), `scores` (T, K), `fps`, `width`, `height` and `skeleton`; the steps
-        are the frames that were looked at, and `fps` is their rate.
+        are the frames that were looked at, and `fps` is their rate; where the rate of the video
+        varies they are resampled to this one.
     """
     keypoints, scores = video.main_track()
     every = np.median(np.diff(video.frame_indices)) if len(video.frames) > 1 else 1
+    track = {'keypoints': keypoints, 'scores': scores, 'fps': float(video.fps / every)}
+    if video.frame_times_s is not None:
+        # slow to import, and files with an even rate do not need it
+        from .transforms import resample
+
+        times_s = video.times_s
+        even_s = np.arange(times_s[0], times_s[-1] + 1e-6, 1 / track['fps'])
+        track = resample(track, np.interp(even_s, times_s, np.arange(len(times_s))))
     return {
-        'keypoints': keypoints,
-        'scores': scores,
-        'fps': float(video.fps / every),
+        **track,
         'width': video.width,
         'height': video.height,
         'skeleton': video.skeleton,

@@ -14,7 +14,9 @@ frames that one stride looks at, N / stride.
 """
 
 import dataclasses
+import itertools
 import math
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmotion.checks import check_at_least, check_choice, check_fps, check_range
+from mmotion.structures.times import find_end, list_irregular, measure_rate
 
 from .losses import class_to_period
 from .results import RepetitionCount, RunningCount
@@ -199,11 +202,11 @@ class RepetitionCounter:
 
     Args:
         model: The network, in eval mode.
-        fps: Frames per second of the video, above 0.
+        fps: Frames per second of the video, on average, above 0.
         options: How to count.
         start_s: Time of the first frame in the video.
-        keep_rows: Keep two numbers a frame and stride, which `result` needs. Without, memory stays
-            the same for ever and only `running` answers.
+        keep_rows: Keep a number a frame, and two a frame and stride, which `result` needs. Without,
+            memory stays the same for ever and only `running` answers.
 
     Raises:
         ValueError: If `fps` is not above 0.
@@ -224,6 +227,9 @@ class RepetitionCounter:
         self.options = options
         self.start_s = start_s
         self.num_frames = 0
+        # of all frames, or of those that a window can hold
+        last = deque[float](maxlen=max(options.strides) * model.num_frames)
+        self._times_s = array('d') if keep_rows else last
         self._num_encoded = 0
         # frames that wait to be encoded together
         self._waiting: list[Tensor] = []
@@ -234,8 +240,26 @@ class RepetitionCounter:
         # full windows that wait to be scored together
         self._queue: list[tuple[_Track, list[Tensor]]] = []
 
-    def push(self, frames: Tensor) -> None:
-        """Take the next frames of the video, normalised, (n, 3, H, W)."""
+    @property
+    def end_s(self) -> float:
+        """When the last frame so far disappears."""
+        recent_s = itertools.islice(reversed(self._times_s), 3)
+        return find_end([*recent_s][::-1], self.fps)
+
+    def push(self, frames: Tensor, times_s: Sequence[float] | None = None) -> None:
+        """Take the next frames of the video.
+
+        Args:
+            frames: The frames, normalised (n, 3, H, W).
+            times_s: When each appears (n,); None for all frames if they are evenly spaced.
+        """
+        if times_s is None:
+            first = self.num_frames
+            numbers = range(first, first + len(frames))
+            times_s = [self.start_s + number / self.fps for number in numbers]
+        if not self.num_frames and len(times_s):
+            self.start_s = times_s[0]
+        self._times_s.extend(times_s)
         self._waiting.append(frames)
         self.num_frames += len(frames)
         if self.num_frames - self._num_encoded >= self.options.frame_batch:
@@ -254,11 +278,15 @@ class RepetitionCounter:
         rate, score = tail[:, -1] if tail.shape[1] else track.last
         if totals.mean_score < self.options.video_threshold:
             count = rate = 0.0
+        period_s = math.nan
+        if rate > 0:
+            recent_s = np.array(self._times_s)[-math.ceil(track.stride / rate) - 1 :]
+            period_s = track.stride / (rate * measure_rate(recent_s, self.fps))
         return RunningCount(
             num_frames=self.num_frames,
-            time_s=self.start_s + self.num_frames / self.fps,
+            time_s=self.end_s,
             count=count,
-            period_s=track.stride / (rate * self.fps) if rate > 0 else math.nan,
+            period_s=period_s,
             periodicity=float(score),
             confidence=totals.confidence(self.options),
             stride=track.stride,
@@ -290,6 +318,7 @@ class RepetitionCounter:
             stride=track.stride,
             strides=tuple(self.options.strides),
             start_s=self.start_s,
+            frame_times_s=list_irregular(self._times_s, self.fps),
         )
 
     def _best_track(self) -> tuple['_Track', NDArray[np.float64]]:

@@ -16,7 +16,6 @@ from mmotion.structures import time_at
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import take_chunks
-from mmotion.video.timing import FrameTimes
 from mmotion.visualization import plot_similarity
 
 from .counting import RepetitionCounter
@@ -67,12 +66,14 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
         start_s, end_s = result.start_s, time_at(result, result.num_frames)
         middle_s = (segment.start_s + segment.end_s if segment else start_s + end_s) / 2
-        window_s = self.model.num_frames * result.stride / result.fps
-        from_s = min(max(middle_s - window_s / 2, start_s), max(end_s - window_s, start_s))
-        first = FrameTimes(result.fps).first_from(from_s - start_s)
+        middle = np.searchsorted(time_at(result, np.arange(result.num_frames)), middle_s)
+        size = self.model.num_frames * result.stride
+        first = min(max(int(middle) - size // 2, 0), max(result.num_frames - size, 0))
         frames = itertools.islice(self._open_again(video, result), first, None)
         matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
-        frame_s = result.stride / result.fps
+        from_s = time_at(result, first)
+        last = min(first + len(matrix) * result.stride, result.num_frames)
+        frame_s = (time_at(result, last) - from_s) / len(matrix)
         plot_similarity(matrix, similarity, title=stem, frame_s=frame_s, start_s=from_s)
         return [*files, similarity]
 
@@ -113,20 +114,21 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         counter = RepetitionCounter(
             self.model, fps=fps, options=self.model.counting, keep_rows=False
         )
-        reported = 0
+        reported, due_s = 0, None
         for chunk in take_chunks(frames, CHUNK_FRAMES):
             self._push(counter, chunk)
-            if counter.num_frames - reported >= self.report_every_s * fps:
-                reported = counter.num_frames
+            due_s = counter.start_s + self.report_every_s if due_s is None else due_s
+            # what rounding took away is there
+            if counter.end_s >= due_s - 1e-6:
+                reported, due_s = counter.num_frames, counter.end_s + self.report_every_s
                 yield counter.running()
         if counter.num_frames > reported:
             yield counter.running()
 
     def _push(self, counter: RepetitionCounter, frames: list[VideoFrame]) -> None:
-        """Count the next frames; the first of all sets the clock."""
-        if counter.num_frames == 0:
-            counter.start_s = frames[0].time_s
-        counter.push(self._normalise(frames, counter.fps))
+        """Count the next frames."""
+        times_s = [frame.time_s for frame in frames]
+        counter.push(self._normalise(frames, counter.fps), times_s)
 
     def _normalise(self, frames: list[VideoFrame], fps: float) -> Tensor:
         """What the model sees of frames (n, 3, H, W)."""

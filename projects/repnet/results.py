@@ -24,7 +24,8 @@ from mmotion.checks import (
     freeze_array,
     make_plain,
 )
-from mmotion.structures.results import describe_numbers, time_at
+from mmotion.structures.results import Clock, Timed, describe_numbers, part_at, time_at
+from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
     PLOT_ACTIVE,
     PLOT_LINE,
@@ -99,6 +100,8 @@ class RepetitionCount:
             is shown counts these times.
         strides: All strides among which `stride` was chosen, for the record.
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
+        frame_times_s: When each frame appears (N,), None if they are evenly spaced.
+        num_lost: Frames that should have been there and could not be read.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -130,6 +133,8 @@ class RepetitionCount:
     repetition_times_s: NDArray[np.float64]
     strides: tuple[int, ...] = ()
     start_s: float = 0.0
+    frame_times_s: NDArray[np.float64] | None = None
+    num_lost: int = 0
 
     def __post_init__(self) -> None:
         for name in (
@@ -142,6 +147,7 @@ class RepetitionCount:
         self._check_numbers()
         self._check_frames()
         self._check_order()
+        freeze_frame_times(self)
 
     @classmethod
     def from_rates(
@@ -154,6 +160,7 @@ class RepetitionCount:
         stride: int,
         strides: tuple[int, ...] = (),
         start_s: float = 0.0,
+        frame_times_s: NDArray[np.float64] | None = None,
     ) -> 'RepetitionCount':
         """Derive everything else from what each frame adds to the count.
 
@@ -165,6 +172,7 @@ class RepetitionCount:
             stride: See the class.
             strides: See the class.
             start_s: See the class.
+            frame_times_s: See the class.
 
         Returns:
             The count as the sum of the rates; segments as longest runs of frames with a rate above
@@ -183,20 +191,20 @@ class RepetitionCount:
         """
         rate = np.asarray(rate, dtype=np.float64)
         count = np.cumsum(rate)
-        period_s = np.full_like(rate, np.nan)
-        np.divide(1 / fps, rate, out=period_s, where=rate > 0)
+        clock = Clock(fps, start_s, frame_times_s)
         return cls(
             count=float(count[-1]) if len(count) else 0.0,
             fps=fps,
             count_per_frame=count,
-            period_s_per_frame=period_s,
+            period_s_per_frame=_find_periods(rate, clock),
             periodicity_per_frame=periodicity,
             confidence=confidence,
             stride=stride,
-            segments=_find_segments(rate, fps, start_s),
-            repetition_times_s=start_s + _completions(count, rate) / fps,
+            segments=_find_segments(rate, clock),
+            repetition_times_s=time_at(clock, _completions(count, rate)),
             strides=strides,
             start_s=start_s,
+            frame_times_s=frame_times_s,
         )
 
     @property
@@ -220,9 +228,12 @@ class RepetitionCount:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
-        return {
-            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
+        content = {
+            field.name: make_plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name not in ('frame_times_s', 'num_lost')
         }
+        return content | describe_frames(self)
 
     def _check_numbers(self) -> None:
         check_at_least('count', self.count, 0)
@@ -298,14 +309,28 @@ class RunningCount:
         }
 
 
-def _find_segments(
-    rate: NDArray[np.float64], fps: float, start_s: float
-) -> tuple[RepetitionSegment, ...]:
+def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64]:
+    """How long the cycle around each frame lasts (N,), NaN where nothing repeats.
+
+    Of frames that are not evenly spaced it is that part of the cycle which the video shows, taken
+    as long as it would be whole.
+    """
+    period = np.full_like(rate, np.nan)
+    if clock.frame_times_s is None:
+        return np.divide(1 / clock.fps, rate, out=period, where=rate > 0)
+    np.divide(1.0, rate, out=period, where=rate > 0)
+    middle = np.arange(len(rate)) + 0.5
+    begin = np.fmax(middle - period / 2, 0)
+    end = np.fmin(middle + period / 2, len(rate))
+    return period * (time_at(clock, end) - time_at(clock, begin)) / (end - begin)
+
+
+def _find_segments(rate: NDArray[np.float64], clock: Timed) -> tuple[RepetitionSegment, ...]:
     """Runs of frames that repeat, see `RepetitionCount.from_rates`."""
     return tuple(
         RepetitionSegment(
-            start_s=start_s + first / fps,
-            end_s=start_s + end / fps,
+            start_s=time_at(clock, first),
+            end_s=time_at(clock, end),
             count=float(rate[first:end].sum()),
         )
         for first, end in _find_sets(rate)
@@ -352,7 +377,7 @@ def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArr
 def paint_count(result: RepetitionCount) -> Painter:
     """Count and progress of the cycle in a dial, period and periodicity beside it, a timeline."""
     spans = [(segment.start_s, segment.end_s, '', ACTIVE) for segment in result.segments]
-    duration_s = result.num_frames / result.fps
+    duration_s = time_at(result, result.num_frames) - result.start_s
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
@@ -378,7 +403,7 @@ def paint_count(result: RepetitionCount) -> Painter:
             spans,
             start_s=result.start_s,
             duration_s=duration_s,
-            part=(index + 1) / result.num_frames,
+            part=part_at(result, index),
             margin=3,
             rise=7,
             thickness=2.5,

@@ -4,14 +4,15 @@ A window slides over the frames, see `mmotion.inference.views`. Of a file or an 
 is known, the scores of the whole video are those that testing gives it: the pipeline chooses its
 clips from all of the frames. Of frames whose end is not known they are the mean over the windows.
 
-Memory holds the frames of one window, and the scores of each window so far: 1.4 MB an hour for 400
-classes and a window every 4 s.
+Memory holds the frames of one window, the time of each so far, and the scores of each window:
+2.3 MB an hour for 400 classes and a window every 4 s.
 
 Shape letters in this file: N frames of a video, V views of a window, T frames per clip, C classes.
 """
 
 import itertools
 import math
+from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +25,15 @@ from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
 from mmotion.inference import Predictor, find_class_names
-from mmotion.inference.views import Results, ViewMaker, check_window
+from mmotion.inference.views import Results, ViewMaker, check_window, find_span
 from mmotion.metrics import describe_views
 from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import ActionScores, RunningScores
+from mmotion.structures.results import time_at
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
+from mmotion.video.frames import note_times
 from mmotion.video.sources import VideoSource
 from mmotion.visualization.actions import HeatMap, draw_heat, join_views, plot_heat
 
@@ -99,15 +103,16 @@ class ActionPredictor(Predictor[ActionScores]):
         def read() -> Iterator[VideoFrame]:
             return self._open_again(video, result)
 
-        draw_heat(read(), self._attend(read(), result.fps), overlay, fps=result.fps)
+        heat = self._attend(read(), result.fps)
+        draw_heat(read(), heat, overlay, fps=result.fps, times_s=result.frame_times_s)
 
         best = int(result.window_scores[:, int(result.scores.argmax())].argmax())
-        size, hop = self._window_frames(result.fps)
-        # the last window may begin earlier than a hop after the one before it
-        first = min(best * hop, max(result.num_frames - size, 0))
-        clip = list(self._attend(itertools.islice(read(), first, first + size), result.fps))
+        window_s = (result.window_start_s[best], result.window_end_s[best])
+        times_s = time_at(result, np.arange(result.num_frames)) + 0.5 / result.fps
+        first, end = np.searchsorted(times_s, window_s).tolist()
+        clip = list(self._attend(itertools.islice(read(), first, end), result.fps))
         numbers = {heat.index for heat in clip}
-        window = itertools.islice(read(), first, first + size)
+        window = itertools.islice(read(), first, end)
         images = [frame.image for frame in window if frame.index in numbers]
         title = f'{stem}: attention, {result.label} {result.score:.2f}'
         plot_heat(images, clip, picture, title=title)
@@ -125,7 +130,8 @@ class ActionPredictor(Predictor[ActionScores]):
         return replace(result, scores=scores, views=views)
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> ActionScores:
-        windows = list(self._slide(frames, fps))
+        times_s = array('d')
+        windows = list(self._slide(note_times(frames, times_s), fps))
         last, views = windows[-1]
         return ActionScores(
             classes=last.classes,
@@ -137,6 +143,7 @@ class ActionPredictor(Predictor[ActionScores]):
             window_end_s=np.array([window.end_s for window, _ in windows]),
             window_scores=np.stack([window.scores for window, _ in windows]),
             start_s=windows[0][0].start_s,
+            frame_times_s=list_irregular(times_s, fps),
             min_score=self.min_score,
         )
 
@@ -148,26 +155,26 @@ class ActionPredictor(Predictor[ActionScores]):
         self, frames: Iterator[VideoFrame], fps: float
     ) -> Iterator[tuple[RunningScores, str]]:
         """The scores of each window, and the views that they are taken from."""
-        size, hop = self._window_frames(fps)
-        start_s, total, smooth, end = 0.0, 0.0, 0.0, 0
+        size_s, hop_s = self._window_seconds(fps)
+        total, smooth, end_s = 0.0, 0.0, 0.0
         classes: tuple[str, ...] = ()
-        for number, window in enumerate(self._views.slide(frames, size, hop), start=1):
+        windows = self._views.slide(frames, size_s=size_s, hop_s=hop_s, fps=fps)
+        for number, window in enumerate(windows, start=1):
             with torch.inference_mode():
                 scores, views = self._score(self._views.view(window, fps))
             if number == 1:
-                start_s = window[0]['time_s']
                 classes = find_class_names(self.config, self.model, len(scores))
                 smooth = scores
             # the last window may follow sooner than the others
-            previous, end = end, window[-1]['number'] + 1
-            keep = math.exp((previous - end) / fps / self.smoothing_s) if self.smoothing_s else 0.0
+            previous_s, (start_s, end_s) = end_s, find_span(window, fps)
+            keep = math.exp((previous_s - end_s) / self.smoothing_s) if self.smoothing_s else 0.0
             smooth = keep * smooth + (1 - keep) * scores
             total = total + scores
             running = RunningScores(
                 classes=classes,
-                num_frames=end,
-                start_s=start_s + (end - len(window)) / fps,
-                end_s=start_s + end / fps,
+                num_frames=window[-1]['number'] + 1,
+                start_s=start_s,
+                end_s=end_s,
                 scores=smooth,
                 mean_scores=np.asarray(total / number, np.float32),
             )
@@ -175,9 +182,9 @@ class ActionPredictor(Predictor[ActionScores]):
 
     def _attend(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[HeatMap]:
         """Where the model looks in frames of windows that follow one another, in their order."""
-        size, _ = self._window_frames(fps)
+        size_s, _ = self._window_seconds(fps)
         last = -1
-        for window in self._views.slide(frames, size, size):
+        for window in self._views.slide(frames, size_s=size_s, hop_s=size_s, fps=fps):
             results = self._views.view(window, fps)
             with torch.inference_mode():
                 maps = cast('Any', self.model.backbone).rollout(
@@ -198,9 +205,9 @@ class ActionPredictor(Predictor[ActionScores]):
                     last = number
                     yield HeatMap(number, heat_map)
 
-    def _window_frames(self, fps: float) -> tuple[int, int]:
-        """Length of a window, and of a hop, in frames."""
-        return self._views.window_frames(fps, window_s=self.window_s, hop_s=self.hop_s)
+    def _window_seconds(self, fps: float) -> tuple[float, float]:
+        """How long a window is, and a hop."""
+        return self._views.window_seconds(fps, window_s=self.window_s, hop_s=self.hop_s)
 
     def _batch(self, results: Results) -> dict[str, Any]:
         return self.collate([results['packed']])

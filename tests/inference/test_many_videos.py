@@ -12,6 +12,7 @@ from mmotion.regions.files import read_region_file
 from mmotion.video import inspect_video
 from mmotion.video.writer import VideoWriter
 from tests.moving_boxes import write_pictures
+from tests.video_files import encode, truncate
 
 TOY = Path(__file__).parents[1] / 'toy' / 'toy.py'
 
@@ -141,7 +142,7 @@ def test_lines_that_nobody_reads_end_it():
 class Shy:
     """A result that says of itself what it wants to."""
 
-    num_frames, fps = 6, 10.0
+    num_frames, fps, num_lost = 6, 10.0, 0
 
     def describe(self):
         return 'nothing to see'
@@ -227,6 +228,18 @@ def test_folders_of_pictures_need_a_rate(tmp_path, capsys):
     assert predict_videos(load_model(TOY, 'random'), videos, outputs, fps=20.0) == []
     result = json.loads((tmp_path / 'out' / 'cage.1_2.json').read_text())
     assert (result['count'], result['fps'], result['video']) == (4, 20, str(videos[1]))
+
+
+def test_a_result_says_how_many_frames_were_lost(tmp_path, capsys):
+    whole = encode(tmp_path / 'whole.mp4', movflags='faststart')
+    video = truncate(whole, tmp_path / 'clip.mp4', part=0.9)
+    with pytest.warns(UserWarning, match='cut off'):
+        assert predict_videos(load_model(TOY, 'random'), [video], Outputs(out_dir=tmp_path)) == []
+    content = json.loads((tmp_path / 'clip.json').read_text())
+    num_good = len(content['count_per_frame'])
+    assert content['num_lost'] == 24 - num_good > 0
+    said = f'{content["num_lost"]} frames are lost, beside {num_good} good ones'
+    assert said in capsys.readouterr().out
 
 
 def test_a_file_of_lines_takes_the_place_of_an_older_one_with_its_first_line(tmp_path):

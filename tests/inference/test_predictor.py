@@ -247,6 +247,8 @@ class Seen:
     fps: float
     num_frames: int
     start_s: float
+    frame_times_s: None = None
+    num_lost: int = 0
 
     def describe(self):
         return f'{self.num_frames} frames'

@@ -52,7 +52,7 @@ def run_pipeline(images: NDArray[np.uint8], *, num_clips: int = 1) -> Any:
 def test_a_window_is_a_video_of_its_own(num_clips: int) -> None:
     images = make_frames(20)
     maker = ViewMaker(build_steps(num_clips=num_clips), None)
-    windows = list(maker.slide(as_video(images, first=7), 12, 5))
+    windows = list(maker.slide(as_video(images, first=7), size_s=1.2, hop_s=0.5, fps=10.0))
     assert [[frame['number'] for frame in window][::11] for window in windows] == [
         [0, 11],
         [5, 16],
@@ -67,7 +67,9 @@ def test_a_window_is_a_video_of_its_own(num_clips: int) -> None:
 
 
 def test_frames_are_resized_when_they_come() -> None:
-    (window,) = ViewMaker(build_steps(), None).slide(as_video(make_frames(3)), 8, 4)
+    (window,) = ViewMaker(build_steps(), None).slide(
+        as_video(make_frames(3)), size_s=0.8, hop_s=0.4, fps=10.0
+    )
     assert [frame['imgs'][0].shape for frame in window] == [(24, 40, 3)] * 3
 
 
@@ -92,13 +94,13 @@ def test_a_clip_that_comes_again_is_looked_at_once() -> None:
 @pytest.mark.parametrize(
     ('options', 'expected'),
     [
-        pytest.param({}, (8, 4), id='a clip and half of it'),
-        pytest.param({'window_s': 1.5, 'hop_s': 0.5}, (15, 5), id='in seconds'),
-        pytest.param({'window_s': 0.01, 'hop_s': 0.01}, (1, 1), id='at least a frame'),
+        pytest.param({}, (0.8, 0.4), id='a clip and half of it'),
+        pytest.param({'window_s': 1.5, 'hop_s': 0.5}, (1.5, 0.5), id='in seconds'),
+        pytest.param({'window_s': 0.01, 'hop_s': 0.01}, (0.1, 0.1), id='at least a frame'),
     ],
 )
-def test_length_of_windows(options: dict, expected: tuple[int, int]) -> None:
-    assert ViewMaker(build_steps(), None).window_frames(10.0, **options) == expected
+def test_length_of_windows(options: dict, expected: tuple[float, float]) -> None:
+    assert ViewMaker(build_steps(), None).window_seconds(10.0, **options) == expected
 
 
 def test_a_pipeline_that_takes_whole_clips() -> None:

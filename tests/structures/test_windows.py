@@ -45,6 +45,7 @@ def test_a_result_finds_its_edges_once_and_they_cannot_be_changed() -> None:
         fps: float
         num_frames: int
         start_s: float
+        frame_times_s: None = None
         window_start_s: np.ndarray
         window_end_s: np.ndarray
 

@@ -13,7 +13,7 @@ def test_take_chunks_asks_for_no_more_than_it_gives():
 
 @pytest.mark.parametrize('num_frames', range(1, 14))
 def test_windows_cover_all_frames(num_frames):
-    windows = list(slide(range(num_frames), 5, 3))
+    windows = list(slide(range(num_frames), float, size_s=5, hop_s=3, fps=1))
     assert all(len(window) == min(5, num_frames) for window in windows)
     assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
     assert len({window[0] for window in windows}) == len(windows)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
 from mmotion.video import VideoError
 from mmotion.video.sources import open_source
 from tests.moving_boxes import draw_frames, write_pictures, write_video
+from tests.video_files import encode, paint, truncate
 
 
 def test_a_file_and_its_pictures_are_read_alike(tmp_path: Path) -> None:
@@ -106,3 +109,41 @@ def test_the_rate_belongs_to_a_file_and_is_asked_of_others(tmp_path: Path) -> No
         open_source(write_pictures(tmp_path / 'a', 4)).frames()
     with pytest.raises(ValueError, match='fps must be above 0'):
         open_source(tmp_path / 'a', fps=0)
+
+
+def test_lost_frames_are_counted(tmp_path: Path) -> None:
+    """A file of which 4 of 40 frames could be decoded changed a count without a word."""
+    whole = encode(tmp_path / 'whole.mp4', movflags='faststart')
+    with av.open(str(whole)) as container:
+        spans = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    content = bytearray(whole.read_bytes())
+    for start, size in spans[18:]:
+        content[start : start + size] = bytes(size)
+    (tmp_path / 'broken.mp4').write_bytes(content)
+    broken = open_source(tmp_path / 'broken.mp4')
+    with pytest.warns(UserWarning, match='cannot be decoded'):
+        num_good = len([*broken.frames()])
+    assert num_good < 24
+    assert broken.num_lost == 24 - num_good
+    # of a part without the broken end there is nothing to say
+    assert len([*broken.frames(0.0, 0.3)]) == 9
+    assert broken.num_lost == 0
+
+    short = open_source(truncate(whole, tmp_path / 'short.mp4', part=0.9))
+    with pytest.warns(UserWarning, match='cut off'):
+        num_good = len([*short.frames()])
+    assert num_good < 24
+    assert short.num_lost == 24 - num_good
+
+    good = open_source(whole)
+    assert (len([*good.frames()]), good.num_lost) == (24, 0)
+
+
+def test_pictures_that_are_missing_are_counted(tmp_path: Path) -> None:
+    for number in range(40):
+        if number != 17:
+            cv2.imwrite(str(tmp_path / f'{number:04d}.png'), paint(0))
+    folder = open_source(tmp_path, fps=10.0)
+    with pytest.warns(UserWarning, match='1 frames are missing'):
+        assert len([*folder.frames()]) == 39
+    assert folder.num_lost == 1

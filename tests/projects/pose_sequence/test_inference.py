@@ -18,6 +18,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video
+from mmotion.video.timing import FrameTimes
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
 from projects.pose_sequence.inference import PosePredictor, cut_poses
@@ -338,7 +339,7 @@ def test_a_pipeline_without_packing_is_refused():
 )
 def test_wrong_times_are_refused(times, message):
     with pytest.raises(ValueError, match=message):
-        cut_poses(make_poses(WALK), *times)
+        cut_poses(make_poses(WALK), FrameTimes(FPS), *times)
 
 
 def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):

@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.progress import track
 from splitting import Clip, balance, split_groups
 
+from mmotion.structures.times import list_irregular
 from mmotion.tables import write_table
 from mmotion.video import VideoError, VideoWriter, read_frames
 from mmotion.video.decode import choose_decoder
@@ -285,7 +286,8 @@ def convert(source: Path, target: Path) -> str:
     index = scan_video(source)
     numbers = np.arange(index.info.num_frames)
     try:
-        with VideoWriter(target, fps=index.info.fps) as writer:
+        times_s = list_irregular(index.times_s, index.info.fps)
+        with VideoWriter(target, fps=index.info.fps, times_s=times_s) as writer:
             for frame in choose_decoder(None)(index, numbers):
                 writer.write(frame.image)
             if writer.num_frames < len(numbers):
