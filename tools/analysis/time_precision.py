@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 
@@ -22,14 +23,15 @@ def build_steps(name: str, work_dir: str) -> Runner:
     """Build the runner of a config with its optimizer, without validation."""
     config = load_config(name, {'log_level': 'ERROR', 'train_dataloader.num_workers': 0})
     config.train_dataloader.pop('persistent_workers', None)
-    runner = build_runner(config, work_dir=work_dir, validate=False)
+    runner = cast(Runner, build_runner(config, work_dir=work_dir, validate=False))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner
 
 
 def time_steps(runner: Runner, batch: dict, steps: int) -> dict[str, list[float]]:
     """Seconds of a training step, by precision."""
-    model = runner.model.train()
+    model: Any = runner.model.train()
+    optimizer: Any = runner.optim_wrapper
     seconds: dict[str, list[float]] = {'float32': [], 'bfloat16': []}
     # the first round warms up
     for number in range(steps + 1):
@@ -39,9 +41,9 @@ def time_steps(runner: Runner, batch: dict, steps: int) -> dict[str, list[float]
                 data = model.data_preprocessor(batch, True)
                 losses = model(**data, mode='loss')
             loss, _ = model.parse_losses(losses)
-            runner.optim_wrapper.optimizer.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            runner.optim_wrapper.optimizer.step()
+            optimizer.step()
             if number:
                 times.append(time.perf_counter() - start)
     return seconds
@@ -49,7 +51,7 @@ def time_steps(runner: Runner, batch: dict, steps: int) -> dict[str, list[float]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the medians, and what a training chooses here."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description='Time steps in two precisions.')
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
     parser.add_argument('--steps', type=int, default=5, help='steps of each; default: 5')
     args = parser.parse_args(argv)
