@@ -81,7 +81,7 @@ def slide(
         # beside the last stretch, those are kept that tell how long an item lasts
         while len(window) > 3 and window[0][0] < end_s - size_s - half_s:
             window.popleft()
-    if time_s > last_given:
+    if window and time_s > last_given:
         yield [item for begin_s, half_s, item in window if begin_s + half_s >= end_s - size_s]
 
 
