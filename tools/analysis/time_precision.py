@@ -24,7 +24,7 @@ def build_steps(name: str, work_dir: str) -> Runner:
     config = load_config(name, {'log_level': 'ERROR', 'train_dataloader.num_workers': 0})
     config.train_dataloader.pop('persistent_workers', None)
     runner = cast(Runner, build_runner(config, work_dir=work_dir, validate=False))
-    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper = runner.build_optim_wrapper(cast(dict, runner.optim_wrapper))
     return runner
 
 
