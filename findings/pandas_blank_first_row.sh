@@ -9,6 +9,7 @@
 #   the text nan instead of nothing is read.
 # Here: exports write nan, and a test reads them back with pandas.
 set -euo pipefail
+unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -10,6 +10,7 @@
 #   PyTables, calls an index 'N.' if another program wrote pandas' own "no name" as UTF-8.
 # Here: the index of exported HDF5 has no attribute for its name; a test reads it with pandas.
 set -euo pipefail
+unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

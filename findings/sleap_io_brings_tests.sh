@@ -8,6 +8,7 @@
 #   found any more, although the project comes first: No module named 'tests.helpers'.
 # Here: tests/ has an __init__.py.
 set -euo pipefail
+unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -9,6 +9,7 @@
 #   (labeled-data/video/img000.png) whose images are elsewhere.
 # Here: the README of the exports says which file to give to sleap-io (COCO, beside the images).
 set -euo pipefail
+unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -2,7 +2,8 @@
 
 A result, a checkpoint or a table is written under a temporary name beside its destination and
 renamed when it is complete, so a reader, or a run that is resumed after a power cut, never meets
-half a file. Of several processes that write one file at once, the last one wins.
+half a file. Of several processes that write one file at once, the last one wins. No command writes
+over what it reads, see `keep_files`.
 """
 
 import functools
@@ -13,7 +14,7 @@ import platform
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +28,42 @@ LOCK_NAME = '.lock'
 _MAX_NAME = 255
 _PARTIAL = re.compile(r'\..*\.([0-9a-f]{8})-(\d+)-\d+\.partial(\.[^.]*)?')
 _numbers = itertools.count()
+# what must not be written over, by process and not by thread, as some readers write in threads
+_kept: list[frozenset[Path]] = []
+
+
+@contextmanager
+def keep_files(paths: Iterable[str | Path]) -> Iterator[None]:
+    """While the block runs, let `write_atomically` refuse to write over what is being read.
+
+    Args:
+        paths: Files, and folders in which nothing new may appear either, as of pictures.
+
+    Example:
+        >>> with keep_files(['clip.mp4']), write_atomically('clip.mp4'):
+        ...     pass
+        Traceback (most recent call last):
+        ValueError: the result must not take the place of its input, got clip.mp4; write elsewhere
+    """
+    kept = frozenset(Path(path).resolve() for path in paths)
+    _kept.append(kept)
+    try:
+        yield
+    finally:
+        _kept.remove(kept)
+
+
+def check_not_kept(path: str | Path) -> None:
+    """Refuse a place that `keep_files` keeps.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    place = Path(path).resolve()
+    if any(place in kept or place.parent in kept for kept in _kept):
+        raise ValueError(
+            f'the result must not take the place of its input, got {path}; write elsewhere'
+        )
 
 
 @contextmanager
@@ -46,6 +83,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: If `path` is a folder.
+        ValueError: If it is kept, see `keep_files`.
 
     Example:
         >>> import tempfile
@@ -58,6 +96,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f'the file to write must not be a folder, got {path}')
+    check_not_kept(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path.parent.absolute(), os.getpid())
     temporary = _name_temporary(path)

@@ -33,13 +33,13 @@ PLAN = {
     'config': 'compat paths registry',
     # what files hold, and what values are
     'checkpoint': 'atomic paths',
-    'video': 'atomic checks compat structures tables',
+    'video': 'atomic checks compat structures',
     'shapes': 'checks',
     'structures': 'checks',
     'regions': 'checks structures',
     # what is made of them
-    'visualization': 'atomic checks regions structures video',
-    'metrics': 'atomic registry tables visualization',
+    'visualization': 'atomic regions structures video',
+    'metrics': 'atomic registry tables',
     'transforms': 'checks registry video',
     'keypoints': 'atomic checkpoint checks structures tables video visualization',
     # what a user runs

@@ -184,7 +184,7 @@ def read_array(path):
     from mmotion.keypoints.arrays import read_pose_array
     from mmotion.keypoints.skeletons import COCO17
 
-    read_pose_array(path, skeleton=COCO17)
+    read_pose_array(path, skeleton=COCO17, fps=25.0)
 
 
 def read_annotations(path):

@@ -11,9 +11,12 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
 from types import ModuleType
 
 from mmotion import __version__
+from mmotion.atomic import keep_files
 from mmotion.cli.discovery import Command, describe_commands, find_commands, pick_command
 
 FAILED = 1
@@ -22,6 +25,8 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 NOBODY_READS = 141  # and where `| head` has enough of what is written
 # what bad input raises; anything else is a defect and shows its traceback
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
+# arguments that name what is written; all others are read, and never written over
+OUTPUTS = frozenset({'dump', 'json_lines', 'out', 'show_dir', 'target', 'work_dir'})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # what is still in the buffer must not fail when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READS
+
+
+def find_inputs(args: argparse.Namespace) -> list[Path]:
+    """The files that are named on the command line to be read.
+
+    Example:
+        >>> find_inputs(argparse.Namespace(source=__file__, out=__file__)) == [Path(__file__)]
+        True
+    """
+    values = [value for name, value in vars(args).items() if name not in OUTPUTS]
+    each = chain.from_iterable(v if isinstance(v, list | tuple) else [v] for v in values)
+    paths = [Path(value).expanduser() for value in each if isinstance(value, str | Path)]
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def build_overview(commands: dict[str, Command]) -> argparse.ArgumentParser:
@@ -92,7 +110,9 @@ def _run_command(words: Sequence[str]) -> int:
             return USAGE_ERROR
         command = pick_command(words[0], commands)
         module = command.load()
-        return module.run(build_parser(command, module, words[1:]).parse_args(words[1:]))
+        args = build_parser(command, module, words[1:]).parse_args(words[1:])
+        with keep_files(find_inputs(args)):
+            return module.run(args)
     except SystemExit as stop:
         # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

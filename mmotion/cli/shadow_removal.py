@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.atomic import check_not_kept, keep_files
 from mmotion.structures.times import list_irregular
 from mmotion.transforms.shadows import ColorMask, ShadowRemover, build_remover
 from mmotion.video.pictures import write_picture
@@ -49,10 +50,8 @@ def clean_video(
     target = out_dir / source.name
     if source.fps is not None and target.suffix != '.mp4':
         target = target.with_name(f'{target.name}.mp4')
-    if target.resolve() == source.path.resolve():
-        raise ValueError(
-            f'the result must not take the place of its input, got {target}; choose another --out'
-        )
+    with keep_files([source.path]):
+        check_not_kept(target)
     if (target if source.fps is not None else target / DONE).exists():
         return f'{target} is there already'
     if remover.needs_frames:

@@ -68,6 +68,7 @@ def load_model(
     config: Literal[
         'repnet_countix',
         'repnet_released',
+        'repnet_released_reference',
         'repnet_repcount',
         'repnet_shapes',
         'repnet_small',

@@ -4,6 +4,7 @@ There is a JSON file for each video, or a line of JSON for each result while the
 """
 
 import dataclasses
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,12 @@ import simplejson
 from rich.console import Console
 from rich.progress import track
 
-from mmotion.atomic import lock_file, write_atomically
+from mmotion.atomic import check_not_kept, keep_files, lock_file, write_atomically
 from mmotion.inference.abilities import DrawsAttention, Exports
 from mmotion.inference.predictor import Predictor
 from mmotion.regions import MARGIN, Region, RegionResults
 from mmotion.structures.results import Result
-from mmotion.video.files import name_outputs, name_video
+from mmotion.video.files import check_origin, name_outputs, name_video
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Outputs:
         out_dir: Folder of the outputs.
         draw: Whether to draw the result.
         attention: Whether to draw where the model looks, not with regions.
-        export: Formats of files for other programs, see `Exports`; not with regions.
+        export: Formats of files for other programs, see `Exports`; those of a region lie in a
+            folder of its own, such as `<stem>_regions/1_left`.
         provenance: Entries to add to each JSON file: config and checkpoint.
     """
 
@@ -60,6 +62,37 @@ class Outputs:
             )
         kind.check_export(self.export)
 
+    def check_places(self, video: Path, name: str) -> None:
+        """Refuse to write over what is being read, and over what is about another video.
+
+        Args:
+            video: File or folder of pictures.
+            name: What the output is called.
+
+        Raises:
+            ValueError: If a file is in the way.
+        """
+        target, folder = self._place(video, name)
+        drawn = {'overlay': self.draw, 'attention': self.attention}
+        stem = name_video(video)
+        for path in (target, *(folder / f'{stem}_{kind}.mp4' for kind in drawn if drawn[kind])):
+            check_not_kept(path)
+        check_origin(target, video, 'video')
+
+    def _place(self, video: Path, name: str) -> tuple[Path, Path]:
+        """The JSON file, and the folder of the rest."""
+        is_own = name == name_video(video)
+        return self.out_dir / f'{name}.json', self.out_dir if is_own else self.out_dir / name
+
+    @staticmethod
+    def _list_parts(result: Result, folder: Path) -> list[tuple[Path | None, Result]]:
+        """The results of regions, each with a folder of its own; or that of the whole picture."""
+        if not isinstance(result, RegionResults):
+            return [(None, result)]
+        names = [re.sub(r'\W+', '_', region.name) for region in result.regions]
+        places = [folder / f'{number}_{name}' for number, name in enumerate(names, 1)]
+        return list(zip(places, result.results, strict=True))
+
     def write(self, predictor: Predictor, video: Path, result: Result, name: str) -> list[Path]:
         """Write everything of one video.
 
@@ -74,20 +107,20 @@ class Outputs:
             The files.
 
         Raises:
-            ValueError: If a file would take the place of the video.
+            ValueError: If a file would take the place of one that is read, or of another video's.
         """
-        target = self.out_dir / f'{name}.json'
+        target, folder = self._place(video, name)
         content = dict(result.to_dict(), video=str(video), **self.provenance)
         with write_atomically(target) as temporary:
             temporary.write_text(simplejson.dumps(content, ignore_nan=True), encoding='utf-8')
         written = [target]
-        folder = self.out_dir if name == name_video(video) else self.out_dir / name
         if self.draw and isinstance(result, RegionResults):
             written += predictor.draw_regions(video, result, folder)
         elif self.draw:
             written += predictor.draw(video, result, folder)
         if self.export and isinstance(predictor, Exports):
-            written += predictor.export(video, result, folder, self.export)
+            for place, part in self._list_parts(result, folder / f'{name_video(video)}_regions'):
+                written += predictor.export(video, part, place or folder, self.export)
         if self.attention and isinstance(predictor, DrawsAttention):
             written += predictor.draw_attention(video, result, folder)
         return written
@@ -178,16 +211,14 @@ def predict_videos(
             print(f'{video}: another video is named {stem} too, so this one is {name}')
         times = {'fps': fps, 'start_s': start_s, 'end_s': end_s}
         try:
-            if (outputs.out_dir / f'{name}.json').resolve() == video.resolve():
-                raise ValueError(
-                    f'the result must not take the place of its input, got {video}; choose '
-                    'another folder for the results'
-                )
-            if regions:
-                result = predictor.predict_regions(video, regions, margin=region_margin, **times)
-            else:
-                result = predictor.predict(video, **times)
-            written = outputs.write(predictor, video, result, name)
+            with keep_files(videos):
+                outputs.check_places(video, name)
+                if regions:
+                    margin = region_margin
+                    result = predictor.predict_regions(video, regions, margin=margin, **times)
+                else:
+                    result = predictor.predict(video, **times)
+                written = outputs.write(predictor, video, result, name)
         except Exception as error:
             # whatever it is, the other videos may still be fine
             _report(video, error, failed)

@@ -126,7 +126,7 @@ class Predictor(ABC, Generic[R]):
 
         Returns:
             For each region what `predict` says of the video that is cropped to it, as described in
-            `mmotion.regions`.
+            `mmotion.regions`; points are in pixels of the whole picture.
 
         Raises:
             ValueError: As in `predict`; or if a region does not fit the video.
@@ -156,6 +156,11 @@ class Predictor(ABC, Generic[R]):
         ]
         watched: list[tuple[int, float]] = []
 
+        def place(result: R, window: CropWindow) -> R:
+            return self._place(
+                result, window.corners[[number for number, _ in watched]], (width, height)
+            )
+
         def note_frame(frame: VideoFrame) -> VideoFrame:
             watched.append((frame.index, frame.time_s))
             return frame
@@ -173,7 +178,7 @@ class Predictor(ABC, Generic[R]):
         numbers, times_s = zip(*watched, strict=True)
         return RegionResults(
             regions=tuple(regions),
-            results=tuple(results),
+            results=tuple(map(place, results, windows)),
             fps=fps,
             frames=np.array(numbers),
             start_s=first.time_s,
@@ -287,6 +292,16 @@ class Predictor(ABC, Generic[R]):
     def _predict_source(self, source: VideoSource, start_s: float, end_s: float | None) -> R:
         """The result for a video, or for a part of it; gradients are off."""
         return self._predict_frames(source.frames(start_s, end_s), source.times.fps)
+
+    def _place(self, result: R, corners: NDArray[np.int64], size_wh: tuple[int, int]) -> R:
+        """The result of a region in the terms of the whole picture.
+
+        Args:
+            result: That of the piece of each frame that shows the region.
+            corners: Where the upper left pixel of the piece lies in each frame, x and y (N, 2).
+            size_wh: Width and height of the picture in pixels.
+        """
+        return result
 
     @abstractmethod
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> R:

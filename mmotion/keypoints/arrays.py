@@ -5,9 +5,9 @@ MMAction2's pose pickle, which its PoseDataset reads for PoseC3D and ST-GCN: a d
         img_shape and original_shape (height, width), keypoint (M, T, K, 2) and keypoint_score
         (M, T, K), 0 where missing; M people, each at the same place in all frames if tracked
     split: names of the videos of each part, by the name of the part
-or only the list of annotations. What it has no place for is in `mmotion_poses` of an annotation. A
-pickle can run any code while it is read, so these are read by a reader that makes plain data and
-arrays and refuses everything else.
+or only the list of annotations, where there are no parts. What it has no place for is in
+`mmotion_poses` of an annotation. A pickle can run any code while it is read, so these are read by a
+reader that makes plain data and arrays and refuses everything else.
 
 Arrays: `.npy` (T, K, 3) of x and y in pixels and score, all 0 where missing, as OpenPose's output
 is often kept.
@@ -63,8 +63,10 @@ def write_mmaction_pickle(videos: Sequence[PoseVideo], path: str | Path) -> None
     annotations = [
         {**_to_mmaction(video), 'label': classes.index(video.labels['label'])} for video in videos
     ]
+    # PoseDataset(split=None) takes the keys of a dictionary for its videos
+    content = {'split': split, 'annotations': annotations} if split else annotations
     with write_atomically(path) as temporary, temporary.open('wb') as file:
-        pickle.dump({'split': split, 'annotations': annotations}, file, protocol=4)
+        pickle.dump(content, file, protocol=4)
 
 
 def read_mmaction_pickle(

@@ -31,6 +31,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
 from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
+from mmotion.video.files import check_origin
 from mmotion.video.frames import take_chunks
 
 EVERY = 5
@@ -155,6 +156,7 @@ def extract_keypoints(
         def work(job: Job) -> Outcome:
             detector = free.get()
             try:
+                check_origin(out_dir / job.file, job.video, 'source')
                 poses = extract(job.video, detector)
                 write_poses(poses, out_dir / job.file)
             except StoppedError:

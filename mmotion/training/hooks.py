@@ -88,6 +88,10 @@ class SetAsideHook(Hook):
         if is_resumed(runner) or not earlier:
             return
         target = work_dir / f'replaced_{runner.timestamp}'
+        number = 2
+        while target.exists():
+            target = work_dir / f'replaced_{runner.timestamp}_{number}'
+            number += 1
         target.mkdir()
         for path in (*earlier, work_dir / LAST_CHECKPOINT):
             if path.is_file():

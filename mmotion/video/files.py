@@ -1,32 +1,33 @@
-"""Which files and folders are videos, and what they and their outputs are called."""
+"""Which files and folders are videos, and what they and their outputs are called.
+
+What a folder of videos holds, for whatever reads one: the files at any depth, behind symbolic links
+too, with a suffix of `VIDEO_SUFFIXES`. Never what is hidden (`.name`) or in `__MACOSX`, nor what
+`mmotion predict --draw` has drawn. A warning counts what was passed over.
+"""
 
 import glob
+import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# of the files in a folder, these are videos; a file that is named is tried whatever its suffix is
-VIDEO_SUFFIXES = frozenset(
-    {
-        '.avi',
-        '.gif',
-        '.m4v',
-        '.mkv',
-        '.mov',
-        '.mp4',
-        '.mpeg',
-        '.mpg',
-        '.mts',
-        '.ts',
-        '.webm',
-        '.wmv',
-    }
+# of the files in a folder, these are videos; a file that is named is tried whatever its suffix is.
+# Containers and streams that FFmpeg's demuxers read, without those that mostly hold sound or text
+_SUFFIXES = (
+    '264 265 3g2 3gp 3gpp amv asf avi dav divx dv f4v flv gif h261 h263 h264 h265 hevc ismv '
+    'ivf m1v m2t m2ts m2v m4v mj2 mjpeg mjpg mk3d mkv mov mp4 mpe mpeg mpg mpv mts mxf nsv nut '
+    'obu ogm ogv qt rm rmvb tod tp trp ts vob webm wmv wtv y4m'
 )
+VIDEO_SUFFIXES = frozenset(f'.{suffix}' for suffix in _SUFFIXES.split())
 IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
 # recordings of StreamPix, which neither FFmpeg nor OpenCV reads; found, so that one is told so
 STREAMPIX_SUFFIX = '.seq'
+# what `Predictor.draw` and `draw_attention` add to the name of a video, a plot beside it
+DRAWN = re.compile(r'(.+)_(overlay|attention)\.mp4')
 
 
 def find_videos(names: Iterable[str], *, with_pictures: bool = False) -> list[Path]:
@@ -55,7 +56,8 @@ def find_videos(names: Iterable[str], *, with_pictures: bool = False) -> list[Pa
             matches = [
                 match
                 for match in sorted(Path(p) for p in glob.glob(str(path), recursive=True))
-                if match.is_file() or (with_pictures and is_picture_folder(match))
+                if (match.is_file() and not _is_drawn(match))
+                or (with_pictures and is_picture_folder(match))
             ]
         if not matches:
             kinds = 'a folder with videos' + (' or pictures' if with_pictures else '')
@@ -71,8 +73,8 @@ def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
     """Find videos and folders of pictures, in the order of their names.
 
     Args:
-        data_root: A video, a folder of pictures, or a folder with both at any depth. What is hidden
-            (`.name`) is passed over.
+        data_root: A video, a folder of pictures, or a folder with both at any depth. Pictures
+            beside a video are none.
         names: Regular expression that finds something in the names wanted.
 
     Returns:
@@ -91,13 +93,9 @@ def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
             f'names must be a regular expression, got names={names!r} ({error})'
         ) from None
     found = {root.name: root} if root.is_file() else {}
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        if any(map(is_picture, files)):
-            found[_name_below(root, Path(folder))] = Path(folder)
-        for path in (Path(folder, file) for file in files if not file.startswith('.')):
-            if path.suffix.lower() in VIDEO_SUFFIXES | {STREAMPIX_SUFFIX}:
-                found[_name_below(root, path)] = path
+    if root.is_dir():
+        paths = list_files(root, VIDEO_SUFFIXES | {STREAMPIX_SUFFIX}, with_pictures=True)
+        found = {_name_below(root, path): path for path in paths}
     if not found:
         raise FileNotFoundError(
             'data_root must be a video, a folder of pictures, or a folder of those, got '
@@ -110,6 +108,80 @@ def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
             f'{min(found)!r} and {len(found) - 1} more'
         )
     return chosen
+
+
+def check_origin(file: Path, video: Path, key: str) -> None:
+    """Refuse to write the result of a video over another file than an earlier result of it.
+
+    Args:
+        file: The JSON file to be written.
+        video: What it will be about.
+        key: Entry of such a file that has the path of its video.
+
+    Raises:
+        ValueError: If the file is there and is about another video, or is no such file.
+    """
+    if not file.is_file():
+        return
+    try:
+        origin = json.loads(file.read_bytes())[key]
+        is_same = Path(origin).resolve() == video.resolve()
+    except (ValueError, LookupError, TypeError):
+        origin, is_same = 'something else', False
+    if not is_same:
+        raise ValueError(
+            f'{file} must not be written over, got {video} for it, and it is of {origin}; choose '
+            'another folder for the results, or delete it'
+        )
+
+
+def list_files(
+    folder: str | Path,
+    suffixes: Collection[str] = VIDEO_SUFFIXES,
+    *,
+    with_pictures: bool = False,
+) -> list[Path]:
+    """List the videos in a folder by the rule at the top of this file, or files of another kind.
+
+    Args:
+        folder: Where to look, at any depth.
+        suffixes: Those of the files wanted, in lower case.
+        with_pictures: Whether to list folders of pictures too, see `is_picture_folder`.
+
+    Returns:
+        Their paths, sorted.
+    """
+    folder = Path(folder)
+    passed_over: Counter[str] = Counter()
+    found = sorted(_walk(folder, suffixes, with_pictures, passed_over, frozenset()))
+    if passed_over:
+        kinds = ', '.join(f'{number} {kind}' for kind, number in sorted(passed_over.items()))
+        warnings.warn(f'passed over in {folder}: {kinds}', stacklevel=2)
+    return found
+
+
+def list_classes(
+    folder: str | Path, suffixes: Collection[str] = VIDEO_SUFFIXES
+) -> dict[str, list[Path]]:
+    """List the files of each class in `folder/class/`, at any depth below the class.
+
+    Args:
+        folder: Folder of the class folders; a file that is in none of them is passed over.
+        suffixes: See `list_files`.
+
+    Returns:
+        Paths by class, sorted; a folder without such files is no class.
+    """
+    classes: dict[str, list[Path]] = {}
+    loose = 0
+    for path in list_files(folder, suffixes):
+        name, *below = path.relative_to(folder).parts
+        if below:
+            classes.setdefault(name, []).append(path)
+        loose += not below
+    if loose:
+        warnings.warn(f'passed over in {folder}: {loose} in no class folder', stacklevel=2)
+    return classes
 
 
 def is_picture(name: str) -> bool:
@@ -166,16 +238,53 @@ def name_outputs(videos: Sequence[Path]) -> list[str]:
 
 
 def _find_in_folder(folder: Path, with_pictures: bool) -> list[Path]:
-    if with_pictures and is_picture_folder(folder):
-        return [folder]
-    found = [path for path in sorted(folder.rglob('*')) if _is_video(path.name) and path.is_file()]
-    if found or not with_pictures:
-        return found
-    return [path for path in sorted(folder.rglob('*')) if is_picture_folder(path)]
+    found = list_files(folder, with_pictures=with_pictures)
+    # where there are videos, pictures are what was made of them
+    return [path for path in found if path.is_file()] or found
+
+
+def _walk(
+    folder: Path,
+    suffixes: Collection[str],
+    with_pictures: bool,
+    passed_over: Counter[str],
+    above: frozenset[Path],
+) -> Iterator[Path]:
+    """Give what is wanted in a folder and below, and count the rest by its kind."""
+    place = folder.resolve()
+    # a link that leads back up would never end
+    if place in above:
+        passed_over['links to a folder above'] += 1
+        return
+    is_of_pictures = with_pictures and is_picture_folder(folder)
+    if is_of_pictures:
+        yield folder
+    for entry in os.scandir(folder):
+        path = folder / entry.name
+        suffix, is_hidden = path.suffix.lower(), path.name.startswith('.')
+        if entry.is_dir():
+            if is_hidden or path.name == '__MACOSX':
+                passed_over[f'folders {path.name}'] += 1
+            else:
+                yield from _walk(path, suffixes, with_pictures, passed_over, above | {place})
+        elif suffix in suffixes and (is_hidden or not entry.is_file()):
+            passed_over['hidden' if is_hidden else 'links to nothing'] += 1
+        elif suffix in suffixes and _is_drawn(path):
+            passed_over['drawn by mmotion'] += 1
+        elif suffix in suffixes:
+            yield path
+        elif not is_hidden and not (is_of_pictures and is_picture(path.name)):
+            passed_over[suffix or 'without suffix'] += 1
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a video is what a predictor has drawn, which has a plot beside it."""
+    match = DRAWN.fullmatch(path.name)
+    return match is not None and any(path.parent.glob(f'{glob.escape(match[1])}_*.png'))
 
 
 def _is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith('.')
 
 
 def _name_below(root: Path, path: Path) -> str:

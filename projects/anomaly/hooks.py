@@ -3,6 +3,7 @@
 Shape letters in this file: N clips, D numbers of an embedding.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -101,20 +102,27 @@ class CalibrationHook(Hook):
             return
         model: Any = runner.model
         model.eval()
-        errors: dict[str, float] = {}
+        errors: dict[str, tuple[float, str]] = {}
         with torch.no_grad():
             for batch in runner.val_dataloader:
                 for sample in model.val_step(batch):
                     if sample.get('subset') == NORMAL_SUBSET and not sample.get('excluded'):
-                        errors[_name_of(sample)] = float(sample.error)
-        values = torch.tensor([*_gather(errors).values()])
-        values = values[values.isfinite()]
-        if not len(values):
+                        name = _name_of(sample)
+                        errors[name] = float(sample.error), str(sample.get('video') or name)
+        usable = [pair for pair in _gather(errors).values() if math.isfinite(pair[0])]
+        if not usable:
             raise ValueError(
                 f'val_dataloader must have usable clips of subset={NORMAL_SUBSET!r} to calibrate '
                 'with, got none; name their subset in the data set'
             )
-        unwrap_model(runner.model).calibrate(values)
+        values, recordings = zip(*usable, strict=True)
+        detector = unwrap_model(runner.model)
+        detector.calibrate(torch.tensor(values), recordings)
+        number = len({*recordings})
+        runner.logger.info(
+            f'calibrated on {len(values)} clips of {number} normal recordings, which can promise a '
+            f'false-alarm rate of {1 / (number + 1):.2g} at best'
+        )
 
 
 @HOOKS.register_module()

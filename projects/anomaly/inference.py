@@ -62,11 +62,12 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         self.window_s = window_s
         self.hop_s = hop_s
         self._views = ViewMaker(self._pipeline.transforms, config.model.backbone.get('num_frames'))
-        num_clips, needed = len(model.calibration_errors), count_needed(model.false_alarm_rate)
-        if num_clips < needed:
+        number, needed = model.num_recordings, count_needed(model.false_alarm_rate)
+        if number < needed:
             print_log(
-                f'there will be no alarm: the detector was calibrated on {num_clips} normal clips, '
-                f'and a false-alarm rate of {model.false_alarm_rate:g} needs {needed}',
+                f'there will be no alarm: the detector was calibrated on {number} normal '
+                f'recordings, which can promise a false-alarm rate of {1 / (number + 1):.2g} at '
+                f'best, and {model.false_alarm_rate:g} needs {needed}',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -16,6 +16,7 @@ validation clips, N training clips.
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
 from .scorers import AnySizeBuffers
+
+# of sums of shares of recordings, such as three thirds
+SLACK = 1e-9
 
 
 @MODELS.register_module()
@@ -77,8 +81,9 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         ValueError: If `false_alarm_rate` is out of its range.
     """
 
-    any_size = ('calibration_errors',)
+    any_size = ('calibration_errors', 'calibration_weights')
     calibration_errors: Tensor
+    calibration_weights: Tensor
 
     def __init__(
         self,
@@ -97,6 +102,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         self.false_alarm_rate = false_alarm_rate
         self.stop_gradient = stop_gradient
         self.register_buffer('calibration_errors', torch.zeros(0))
+        self.register_buffer('calibration_weights', torch.zeros(0, dtype=torch.float64))
         if freeze_backbone:
             self.backbone.requires_grad_(False)
             self.backbone.eval()
@@ -108,8 +114,14 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
 
     @property
     def threshold(self) -> float:
-        """The error above which a clip is an alarm; infinite while there are too few clips."""
-        return find_threshold(self.calibration_errors, self.false_alarm_rate)
+        """The error above which a clip is an alarm; infinite while there are too few recordings."""
+        rate = self.false_alarm_rate
+        return find_threshold(self.calibration_errors, self.calibration_weights, rate)
+
+    @property
+    def num_recordings(self) -> int:
+        """How many normal recordings it was calibrated on."""
+        return count_recordings(self.calibration_weights)
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and testing; a frozen backbone is always as in testing."""
@@ -257,81 +269,104 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
             )
         self.scorer.fit(embeddings, labels)
 
-    def calibrate(self, errors: Tensor) -> None:
+    def calibrate(self, errors: Tensor, recordings: Sequence[str] | None = None) -> None:
         """Keep the errors of normal clips, which p-values and threshold follow from.
 
         Args:
             errors: Of normal clips that the scorer was not trained on (n,); those that are NaN,
                 of clips without an embedding, are left out.
+            recordings: What each clip is a part of (n,); None takes each for a recording.
 
         Raises:
-            ValueError: If `errors` has another shape.
+            ValueError: If `errors` has another shape, or `recordings` another length.
         """
-        if errors.ndim != 1:
-            raise ValueError(f'errors must have shape (n,), got {tuple(errors.shape)}')
+        names = [*map(str, range(len(errors)))] if recordings is None else [*recordings]
+        if errors.ndim != 1 or len(names) != len(errors):
+            raise ValueError(
+                f'errors must have shape (n,), got {tuple(errors.shape)} and {len(names)} '
+                'recordings'
+            )
         errors = errors.detach().to(self.calibration_errors)
-        self.calibration_errors = errors[~errors.isnan()].sort().values
+        usable = errors.isnan().logical_not()
+        names = [name for name, is_good in zip(names, usable.tolist(), strict=True) if is_good]
+        sizes = Counter(names)
+        shares = [1 / sizes[name] for name in names]
+        self.calibration_errors, order = errors[usable].sort()
+        self.calibration_weights = torch.tensor(shares).to(self.calibration_weights)[order]
         needed = count_needed(self.false_alarm_rate)
-        if len(self.calibration_errors) < needed:
+        if len(sizes) < needed:
             print_log(
-                f'calibration needs at least {needed} normal clips for a false-alarm rate of '
-                f'{self.false_alarm_rate:g}, got {len(self.calibration_errors)}: no clip will be '
-                'an alarm; add validation clips, or ask for a higher rate',
+                f'calibration needs at least {needed} normal recordings for a false-alarm rate of '
+                f'{self.false_alarm_rate:g}, got {len(sizes)}, which can promise '
+                f'{1 / (len(sizes) + 1):.2g} at best: no clip will be an alarm; add recordings to '
+                'val, or ask for a higher rate',
                 logger='current',
                 level=logging.WARNING,
             )
 
     def p_value(self, errors: Tensor) -> Tensor:
         """Share of normal clips with at least these errors (any shape), see `find_p_values`."""
-        return find_p_values(errors, self.calibration_errors)
+        return find_p_values(errors, self.calibration_errors, self.calibration_weights)
 
 
-def find_p_values(errors: Tensor, calibration_errors: Tensor) -> Tensor:
-    """Conformal p-values: (1 + number of normal clips with at least this error) / (n + 1).
+def find_p_values(errors: Tensor, calibration_errors: Tensor, weights: Tensor) -> Tensor:
+    """Conformal p-values: (1 + number of normal recordings with at least this error) / (G + 1).
 
-    For a clip that is exchangeable with the n normal ones, and these themselves are drawn at
-    random, the p-value is at most a with a probability of at most a, for any a.
+    Clips of one recording say one thing several times, so a recording counts by the share of its
+    clips that have at least this error. For a clip of a recording that is exchangeable with the G
+    normal ones, the p-value is at most a with a probability of at most a, for any a (Lee, Barber
+    and Willett, Distribution-free inference with hierarchical data, arXiv 2306.06342).
 
     Args:
         errors: Any shape.
         calibration_errors: Errors of normal clips (n,), ascending.
+        weights: 1 / the number of clips of its recording, for each clip (n,), float64.
 
     Returns:
-        The same shape, float64, from 1 / (n + 1) to 1; NaN where the error is.
+        The same shape, float64, from 1 / (G + 1) to 1; NaN where the error is.
 
     Example:
-        >>> find_p_values(torch.tensor([0.5, 2.0, 9.0]), torch.tensor([1.0, 2.0, 3.0])).tolist()
+        >>> normal, one_each = torch.tensor([1.0, 2.0, 3.0]), torch.ones(3).double()
+        >>> find_p_values(torch.tensor([0.5, 2.0, 9.0]), normal, one_each).tolist()
         [1.0, 0.75, 0.25]
     """
-    n = len(calibration_errors)
     errors = errors.to(calibration_errors).contiguous()
-    num_at_least = n - torch.searchsorted(calibration_errors, errors)
-    return ((1 + num_at_least).double() / (n + 1)).where(~errors.isnan(), math.nan)
+    # of the clips from each place on, the last place being behind the end
+    at_least = torch.cat([weights.flip(0).cumsum(0).flip(0), weights.new_zeros(1)])
+    shares = at_least[torch.searchsorted(calibration_errors, errors)]
+    return ((1 + shares) / (count_recordings(weights) + 1)).where(~errors.isnan(), math.nan)
 
 
-def find_threshold(calibration_errors: Tensor, false_alarm_rate: float) -> float:
+def find_threshold(calibration_errors: Tensor, weights: Tensor, false_alarm_rate: float) -> float:
     """The smallest of the errors of normal clips above which p-values are at most a rate.
 
     Args:
         calibration_errors: (n,), ascending.
+        weights: See `find_p_values`.
         false_alarm_rate: The rate, in (0, 1).
 
     Returns:
-        An error; infinity if n is below `count_needed(false_alarm_rate)`.
+        An error; infinity if there are fewer recordings than `count_needed(false_alarm_rate)`.
 
     Example:
-        >>> find_threshold(torch.arange(19.0), 0.05)
+        >>> find_threshold(torch.arange(19.0), torch.ones(19).double(), 0.05)
         18.0
     """
-    n = len(calibration_errors)
     # p-values of errors above the largest, the second largest, ... of the normal clips
-    p_values = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
-    num_allowed = int((p_values <= false_alarm_rate).sum())
-    return float(calibration_errors[n - num_allowed]) if num_allowed else math.inf
+    above = weights.flip(0).cumsum(0) - weights.flip(0)
+    p_values = (1 + above) / (count_recordings(weights) + 1)
+    num_allowed = int((p_values <= false_alarm_rate + SLACK).sum())
+    num_clips = len(calibration_errors)
+    return float(calibration_errors[num_clips - num_allowed]) if num_allowed else math.inf
+
+
+def count_recordings(weights: Tensor) -> int:
+    """How many recordings the clips of these weights are of."""
+    return round(float(weights.sum()))
 
 
 def count_needed(false_alarm_rate: float) -> int:
-    """How many normal clips it takes until a p-value can be at most this rate.
+    """How many normal recordings it takes until a p-value can be at most this rate.
 
     Example:
         >>> count_needed(0.05)

@@ -37,7 +37,7 @@ from mmotion.video.clips import BrokenVideos
 from mmotion.video.files import find_sources
 from mmotion.video.sources import VideoSource, open_source
 
-from .transforms import Box, Boxes, resize_by_area
+from .transforms import Box, Boxes, CropBox, clip_box, resize_by_area
 
 # motion is measured on grey pictures of this width and height
 SCAN_SIZE = (64, 48)
@@ -136,7 +136,8 @@ class FramePairs(Dataset):
         gap_s: The same in seconds, for video files.
         subset: Options of `Subset`: which videos are used, and which of their pairs.
         motion: Options of `Motion`: which pairs are still, and what becomes of them.
-        boxes: Part of the picture to look at, for `CropBox`: boxes by video or a file, see `Boxes`.
+        boxes: Part of the picture to look at: boxes by video or a file, see `Boxes`. Pairs are cut
+            to them first, unless `pipeline` has a `CropBox` elsewhere.
         keep_size: Decode each video once, at the start, and keep the frames in memory at this width
             and height, 3 * keep_size ** 2 bytes each: a pair then takes microseconds, and not a
             tenth of a second. None reads each pair from its video.
@@ -170,7 +171,10 @@ class FramePairs(Dataset):
                 raise ValueError(f'{option} must be at least 1, got {option}={value}')
         if gap_s is not None and not gap_s > 0:
             raise ValueError(f'gap_s must be above 0, got gap_s={gap_s}')
-        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+        transforms = [TRANSFORMS.build(step) for step in pipeline]
+        if boxes is not None and not any(isinstance(step, CropBox) for step in transforms):
+            transforms.insert(0, CropBox())
+        self.pipeline = Compose(transforms)
         self.metainfo: dict[str, Any] = {}
         self.subset, self.motion = Subset(**(subset or {})), Motion(**(motion or {}))
         found = find_sources(data_root, names=self.subset.names)
@@ -190,19 +194,19 @@ class FramePairs(Dataset):
                 pairs = self._judge(source, firsts, gap)
                 if pairs is None:
                     continue
-                if keep_size is not None:
-                    pairs = pairs._replace(kept=_keep_frames(pairs, keep_size))
             except (VideoError, OSError) as error:
                 self.broken.report(found[name], error)
                 continue
             if source.problem:
                 print_log(source.problem, logger='current', level=logging.WARNING)
             parts.append(pairs)
+        sources = [pairs.source for pairs in parts]
+        self._boxes = None if boxes is None else Boxes(boxes, sources)
+        if keep_size is not None:
+            parts = [kept for pairs in parts if (kept := self._keep(pairs, keep_size))]
         self._report(parts, num_videos=len(chosen), data_root=data_root)
         self._parts = parts
         self._ends = np.cumsum([len(pairs.firsts) for pairs in parts])
-        sources = [pairs.source for pairs in parts]
-        self._boxes = None if boxes is None else Boxes(boxes, sources)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -268,6 +272,15 @@ class FramePairs(Dataset):
             return pairs._replace(weights=np.minimum(motion / threshold, 1))
         return pairs
 
+    def _keep(self, pairs: '_Pairs', size: int) -> '_Pairs | None':
+        """Decode the frames of the pairs of a video, cut to its box; None if that fails."""
+        box = None if self._boxes is None else self._boxes.find_fixed(pairs.source.name)
+        try:
+            return pairs._replace(kept=_keep_frames(pairs, size, box))
+        except (VideoError, OSError) as error:
+            self.broken.report(pairs.source.path, error)
+            return None
+
     def _pass_over(self, reason: str) -> None:
         self._unused.append(reason)
         print_log(f'left out: {reason}', logger='current', level=logging.WARNING)
@@ -301,19 +314,20 @@ class FramePairs(Dataset):
 
 
 class _Kept(NamedTuple):
-    """Frames in memory, (N, S, S, 3), with their numbers, and how much smaller they are."""
+    """Frames in memory, (N, S, S, 3), with their numbers, their corner, and their scale."""
 
     images: NDArray[np.uint8]
     numbers: NDArray[np.int64]
+    corner: tuple[int, int]
     scale: tuple[float, float]
 
     def take(self, numbers: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
         return [*self.images[np.searchsorted(self.numbers, numbers)]]
 
     def scale_box(self, box: Box) -> Box:
-        across, down = self.scale
+        (x, y), (across, down) = self.corner, self.scale
         left, top, right, bottom = box
-        return left * across, top * down, right * across, bottom * down
+        return (left - x) * across, (top - y) * down, (right - x) * across, (bottom - y) * down
 
 
 class _Pairs(NamedTuple):
@@ -401,12 +415,16 @@ def _frames_of(gap_s: float, source: VideoSource) -> int:
     return max(round(gap_s * source.fps), 1)
 
 
-def _keep_frames(pairs: _Pairs, size: int) -> _Kept:
-    """Decode all frames of the pairs of a video, scaled to `size`."""
+def _keep_frames(pairs: _Pairs, size: int, box: Box | None) -> _Kept:
+    """Decode all frames of the pairs of a video, cut to a box and scaled to `size`."""
     numbers = np.union1d(pairs.firsts, pairs.firsts + pairs.gap)
     images = np.empty((len(numbers), size, size, 3), np.uint8)
     height = width = size
+    left = top = 0
     for place, image in enumerate(pairs.source.read(numbers)):
+        if box is not None:
+            left, top, right, bottom = clip_box(box, image, pairs.source.name)
+            image = image[top:bottom, left:right]
         height, width = image.shape[:2]
         images[place] = resize_by_area(image, size)
-    return _Kept(images, numbers, (size / width, size / height))
+    return _Kept(images, numbers, (left, top), (size / width, size / height))

@@ -47,7 +47,7 @@ SCORER = 'DLC_mmotion'
 HDF5_KEY = 'df_with_missing'
 COORDINATES = ('x', 'y', 'likelihood')
 # columns of our own table after x and y, by keypoint
-SPREAD = ('confidence', 'var_x', 'var_y', 'cov_xy')
+SPREAD = ('confidence', 'var_x', 'var_y', 'cov_xy', 'quality')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,10 +207,9 @@ def _write_csv(tracks: KeypointTracks, _source: str, path: Path) -> None:
 
 
 def _join_values(tracks: KeypointTracks) -> Iterator[list[list[float]]]:
-    """x, y, confidence and covariance of each keypoint (K, 6), frame by frame."""
-    for parts in zip(
-        tracks.keypoints, tracks.confidence[..., None], tracks.covariance, strict=True
-    ):
+    """x, y, confidence, covariance and quality of each keypoint (K, 7), frame by frame."""
+    confidence, quality = tracks.confidence[..., None], tracks.sharpness[..., None]
+    for parts in zip(tracks.keypoints, confidence, tracks.covariance, quality, strict=True):
         yield np.concatenate(parts, axis=1).tolist()
 
 

@@ -7,6 +7,7 @@ frame so far: 27 MB an hour for 10 keypoints at 30 frames a second.
 Shape letters in this file: B frames of a batch, K keypoints.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -112,6 +113,14 @@ class KeypointTracker(Predictor[KeypointTracks]):
                     confidence=confidence,
                     covariance=covariance,
                 )
+
+    def _place(
+        self, result: KeypointTracks, corners: NDArray[np.int64], size_wh: tuple[int, int]
+    ) -> KeypointTracks:
+        width, height = size_wh
+        keypoints = result.keypoints + corners[:, None]
+        # its quality stays what it was in the piece
+        return dataclasses.replace(result, keypoints=keypoints, width=width, height=height)
 
     def _batches(self, frames: Iterable[VideoFrame], fps: float) -> Iterator[list[_Prepared]]:
         """Frames in the size of the network, `batch_size` at a time."""

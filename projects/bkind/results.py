@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from mmotion.checks import TOLERANCE, check_fps, make_plain
+from mmotion.checks import TOLERANCE, check_fps, check_scores, make_plain
 from mmotion.structures.results import time_at
 from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
@@ -35,8 +35,10 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.visualization.drawing import WHITE, Color, Image
+from mmotion.visualization.drawing import GREY, WHITE, Color, Image
 
+# below it a heat map covers three quarters of the picture, and its mean says nothing
+MIN_QUALITY = 0.25
 # how much of the past a trail shows
 TRAIL_S = 0.5
 # decimals of positions (px), confidences and covariances (px^2) in files
@@ -91,6 +93,9 @@ class KeypointTracks:
         frame_times_s: When each of them appears (N,), None if they are evenly spaced; what is left
             out here of frames with gaps between them follows from their numbers.
         num_lost: Frames that should have been there and could not be read.
+        quality: How sharp each heat map is (N, K): 1 if it is a point, 0 if it is spread over all
+            that was looked at; None finds it by the covariance in a whole picture. A keypoint whose
+            middle quality is below `MIN_QUALITY` has found nothing.
 
     Raises:
         ValueError: If a value is out of its range, or shapes do not agree.
@@ -116,6 +121,7 @@ class KeypointTracks:
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
     num_lost: int = 0
+    quality: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         check_fps(self.fps)
@@ -142,6 +148,13 @@ class KeypointTracks:
             raise ValueError('confidence must lie in [0, 1], got values outside of it')
         if (self.covariance[..., :2] < 0).any():
             raise ValueError('covariance must have variances of at least 0, got lower ones')
+        if self.quality is None:
+            # beside the variances of a picture of one color
+            spread = self.covariance[..., :2] * 12 / np.square([self.width, self.height])
+            sharp = 1 - np.sqrt(spread.mean(axis=-1))
+            object.__setattr__(self, 'quality', np.clip(sharp, 0, 1))
+        self._freeze('quality', shape)
+        check_scores('quality', self.sharpness)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> 'KeypointTracks':
@@ -151,8 +164,8 @@ class KeypointTracks:
             ValueError: If an entry is missing, or has a value that is not allowed.
         """
         names = [field.name for field in dataclasses.fields(cls)]
-        # most videos have none of these
-        optional = ('frame_times_s', 'num_lost')
+        # most videos have none of these, and files of before no quality
+        optional = ('frame_times_s', 'num_lost', 'quality')
         names = [name for name in names if name not in optional or name in content]
         missing = [name for name in names if name not in content]
         if missing:
@@ -173,6 +186,16 @@ class KeypointTracks:
         return time_at(self, np.arange(self.num_frames))
 
     @property
+    def sharpness(self) -> NDArray[np.float32]:
+        """The quality (N, K), which is there once it is checked."""
+        return np.asarray(self.quality, dtype=np.float32)
+
+    @property
+    def is_found(self) -> NDArray[np.bool_]:
+        """Whether each keypoint has found something (K,), see `quality`."""
+        return np.median(self.sharpness, axis=0) >= MIN_QUALITY
+
+    @property
     def speed_px_s(self) -> NDArray[np.float64]:
         """How fast each keypoint moves from a frame to the next (N - 1, K), in pixels a second."""
         steps = np.diff(self.keypoints.astype(np.float64), axis=0)
@@ -184,6 +207,7 @@ class KeypointTracks:
             'keypoints': _round(self.keypoints, PIXEL_DECIMALS),
             'confidence': _round(self.confidence, SCORE_DECIMALS),
             'covariance': _round(self.covariance, COVARIANCE_DECIMALS),
+            'quality': _round(self.sharpness, SCORE_DECIMALS),
         }
         others = {
             field.name: make_plain(getattr(self, field.name))
@@ -195,10 +219,14 @@ class KeypointTracks:
     def describe(self) -> str:
         """The result in a line."""
         speed = float(self.speed_px_s.mean()) if self.num_frames > 1 else 0.0
-        return (
+        text = (
             f'{len(self.names)} keypoints in {self.num_frames} frames, moving {speed:.3g} px/s, '
             f'confidence {float(self.confidence.mean()):.2g}'
         )
+        num_lost = int((~self.is_found).sum())
+        if num_lost:
+            text += f'; {num_lost} found nothing: train longer, or with fewer num_keypoints'
+        return text
 
     def _check_frames(self) -> None:
         frames = np.array(self.frames, dtype=np.int64)
@@ -229,7 +257,8 @@ class KeypointTracks:
 def paint_tracks(result: KeypointTracks) -> Painter:
     """Keypoints with the ellipse of one standard deviation, and the trail of the last half second.
 
-    A point is as dark as its confidence is low beside the highest that it has in the video.
+    A point is as dark as its confidence is low beside the highest that it has in the video. Where
+    it has found nothing it is a thin ring.
     """
     colors = keypoint_colors(len(result.names))
     # in evenly spaced frames rounded to whole ones, and at least the one before
@@ -246,14 +275,17 @@ def paint_tracks(result: KeypointTracks) -> Painter:
         trails = (result.keypoints[firsts[index] : index + 1] + 0.5) * scale - 0.5
         for k, color in enumerate(colors):
             trail = _to_subpixels(trails[:, k])
+            radius = round(1.3 * unit * 2**SHIFT)
+            place = trail[-1].tolist()
+            if result.sharpness[index, k] < MIN_QUALITY:
+                cv2.circle(image, place, radius, GREY, 1, cv2.LINE_AA, SHIFT)
+                continue
             cv2.polylines(
                 image, [trail], False, color, max(round(0.4 * unit), 1), cv2.LINE_AA, SHIFT
             )
             _draw_ellipse(image, trail[-1], result.covariance[index, k], scale, color)
             share = 0.4 + 0.6 * float(certainty[index, k])
             shade = (round(share * color[0]), round(share * color[1]), round(share * color[2]))
-            radius = round(1.3 * unit * 2**SHIFT)
-            place = trail[-1].tolist()
             cv2.circle(image, place, radius, shade, cv2.FILLED, cv2.LINE_AA, SHIFT)
             cv2.circle(image, place, radius, WHITE, 1, cv2.LINE_AA, SHIFT)
         return image

@@ -66,15 +66,9 @@ class CropBox(BaseTransform):
                 f'a pair must have a box to be cut, got none for {results.get("name")!r}; give the '
                 'data set boxes, or leave CropBox out'
             )
-        height, width = results['imgs'][0].shape[:2]
-        edges = np.rint(results['box']).astype(int)
-        left, top, right, bottom = np.clip(edges, 0, [width, height, width, height]).tolist()
-        if right <= left or bottom <= top:
-            raise ValueError(
-                f'a box must lie in the frame of {width} x {height} pixels, got '
-                f'box={tuple(results["box"])} for {results.get("name")!r}'
-            )
-        results['imgs'] = [image[top:bottom, left:right] for image in results['imgs']]
+        images, name = results['imgs'], results.get('name')
+        left, top, right, bottom = clip_box(results['box'], images[0], name)
+        results['imgs'] = [image[top:bottom, left:right] for image in images]
         return results
 
 
@@ -257,6 +251,23 @@ class PackPair(BaseTransform):
         return {'inputs': inputs, 'data_samples': sample}
 
 
+def clip_box(box: Box, image: NDArray[np.uint8], name: str | None) -> tuple[int, int, int, int]:
+    """The whole pixels of a box that an image has.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    height, width = image.shape[:2]
+    edges = np.rint(box).astype(int)
+    left, top, right, bottom = np.clip(edges, 0, [width, height, width, height]).tolist()
+    if right <= left or bottom <= top:
+        raise ValueError(
+            f'a box must lie in the frame of {width} x {height} pixels, got '
+            f'box={tuple(box)} for {name!r}'
+        )
+    return left, top, right, bottom
+
+
 class Boxes:
     """Which part of each video, or of each of its frames, is looked at.
 
@@ -308,6 +319,11 @@ class Boxes:
                 f'{frame} of {video}'
             )
         return box
+
+    def find_fixed(self, video: str) -> Box | None:
+        """The box of a whole video, None if its frames have their own."""
+        has_more = any(name == video and frame is not None for name, frame in self._found)
+        return None if has_more else self._found.get((video, None))
 
     def _add(self, video: str, frame: int | None, edges: Sequence[float]) -> None:
         left, top, right, bottom = map(float, edges)

@@ -25,6 +25,7 @@ from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton
 from mmotion.tables import read_table
+from mmotion.video.files import list_files
 
 ARRAY_SUFFIX = '.npy'
 SUFFIXES = ('.json', ARRAY_SUFFIX)
@@ -177,11 +178,7 @@ def _read_folder(root: Path) -> list[SequenceFile]:
             f'data_root must be a folder of keypoint files, got data_root={root}, which is none; '
             'name root in root/class/*.json, or an ann_file'
         )
-    paths = [
-        path.relative_to(root)
-        for path in root.rglob('*')
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
-    ]
+    paths = [path.relative_to(root) for path in list_files(root, SUFFIXES)]
     return [
         SequenceFile(root / path, path.as_posix(), path.parts[0] if len(path.parts) > 1 else None)
         for path in paths

@@ -5,6 +5,7 @@ plain JSON types. Shape letters in this file: N frames of the video, R repetitio
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,10 @@ class RepetitionCount:
         confidence: Mean belief in [0, 1] at the stride that was chosen.
         stride: Every how many frames the video was looked at, >= 1.
         segments: The repeating stretches, in order, not overlapping.
-        repetition_times_s: When the count reaches 1, 2, 3, ... (R,), in order.
+        repetition_times_s: When repetition 1, 2, 3, ... is done, as a person counts them (R,), in
+            order: when the count reaches 1, 2, 3, ...; and at the end of a set, which mostly is cut
+            short, if more than half of the last one was done. So R is the count, rounded. All that
+            is shown counts these times.
         strides: All strides among which `stride` was chosen, for the record.
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
@@ -197,7 +201,7 @@ class RepetitionCount:
             confidence=confidence,
             stride=stride,
             segments=_find_segments(rate, clock),
-            repetition_times_s=time_at(clock, _crossings(count)),
+            repetition_times_s=time_at(clock, _completions(count, rate)),
             strides=strides,
             start_s=start_s,
             frame_times_s=frame_times_s,
@@ -208,9 +212,19 @@ class RepetitionCount:
         """Frames N that were watched."""
         return len(self.count_per_frame)
 
+    @property
+    def repetitions(self) -> int:
+        """How many there were, as a person counts them."""
+        return len(self.repetition_times_s)
+
+    def repetitions_at(self, index: int) -> int:
+        """How many were done when a frame disappears; `index` counts those that were watched."""
+        end_s = time_at(self, index + 1)
+        return int(np.searchsorted(self.repetition_times_s, end_s + COUNT_EPS, side='right'))
+
     def describe(self) -> str:
-        """The count and what belongs to it, in a line."""
-        return describe_numbers(self.to_dict())
+        """The count as a person counts, and what belongs to it, in a line."""
+        return describe_numbers(self.to_dict() | {'count': self.repetitions})
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
@@ -313,6 +327,18 @@ def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64
 
 def _find_segments(rate: NDArray[np.float64], clock: Timed) -> tuple[RepetitionSegment, ...]:
     """Runs of frames that repeat, see `RepetitionCount.from_rates`."""
+    return tuple(
+        RepetitionSegment(
+            start_s=time_at(clock, first),
+            end_s=time_at(clock, end),
+            count=float(rate[first:end].sum()),
+        )
+        for first, end in _find_sets(rate)
+    )
+
+
+def _find_sets(rate: NDArray[np.float64]) -> list[list[int]]:
+    """First frame, and frame after the last one, of each run of frames that repeat."""
     # first frames, and frames after the last ones, of the runs
     edges = np.flatnonzero(np.diff(rate > 0, prepend=False, append=False)).reshape(-1, 2)
     runs: list[list[int]] = []
@@ -321,14 +347,7 @@ def _find_segments(rate: NDArray[np.float64], clock: Timed) -> tuple[RepetitionS
             runs[-1][1] = end
         else:
             runs.append([first, end])
-    return tuple(
-        RepetitionSegment(
-            start_s=time_at(clock, first),
-            end_s=time_at(clock, end),
-            count=float(rate[first:end].sum()),
-        )
-        for first, end in runs
-    )
+    return runs
 
 
 def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -341,6 +360,19 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
 
 
+def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
+    times = [*_crossings(count).tolist()]
+    for _, end in _find_sets(rate):
+        done = math.ceil(count[end - 1] - 0.5 - COUNT_EPS)
+        if done > len(times):
+            times.append(end)
+        elif done:
+            # its rest came in a later set
+            times[done - 1] = min(times[done - 1], end)
+    return np.array(times, dtype=np.float64)
+
+
 @make_painter.register
 def paint_count(result: RepetitionCount) -> Painter:
     """Count and progress of the cycle in a dial, period and periodicity beside it, a timeline."""
@@ -350,6 +382,7 @@ def paint_count(result: RepetitionCount) -> Painter:
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
         unit = min(image.shape[:2]) / 100
+        whole = str(result.repetitions_at(index))
         count = float(result.count_per_frame[index]) + COUNT_EPS
         period_s = float(result.period_s_per_frame[index])
         periodicity = float(result.periodicity_per_frame[index])
@@ -359,7 +392,7 @@ def paint_count(result: RepetitionCount) -> Painter:
         center, radius = (15 * unit, 15 * unit), 10.5 * unit
         draw_arc(image, center, radius, 1.0, DARK, 2.2 * unit)
         draw_arc(image, center, radius, count % 1, color, 2.2 * unit)
-        write_text(image, str(int(count)), center, 9.5 * unit, WHITE, 15 * unit, centered=True)
+        write_text(image, whole, center, 9.5 * unit, WHITE, 15 * unit, centered=True)
         period = f'period {period_s:.2f} s' if period_s > 0 else 'no repetition'
         write_text(image, period, (30 * unit, 11 * unit), 5 * unit, WHITE, 34 * unit)
         write_text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
@@ -383,8 +416,8 @@ def paint_count(result: RepetitionCount) -> Painter:
 @make_caption.register
 def caption_count(result: RepetitionCount, index: int) -> Caption:
     """The count so far."""
-    count = int(result.count_per_frame[index] + COUNT_EPS)
-    return Caption(str(count), active=bool(result.period_s_per_frame[index] > 0))
+    count = str(result.repetitions_at(index))
+    return Caption(count, active=bool(result.period_s_per_frame[index] > 0))
 
 
 @plot_result.register
@@ -396,7 +429,7 @@ def plot_count(
     times = time_at(result, np.arange(1, result.num_frames + 1))
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.3])
-    headline = f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
+    headline = f'{result.repetitions} repetitions, confidence {result.confidence:.2f}'
     figure.suptitle(f'{title}: {headline}' if title else headline, fontsize=13)
 
     top.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2, label='counted')
@@ -439,7 +472,7 @@ def plot_count_row(result: RepetitionCount, axes: Axes) -> str:
     axes.set_ylim(-0.02 * highest, 1.08 * highest)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel('count')
-    return f'{result.count:.1f} repetitions, confidence {result.confidence:.2f}'
+    return f'{result.repetitions} repetitions, confidence {result.confidence:.2f}'
 
 
 def _shade_segments(axes: Axes, result: RepetitionCount) -> None:

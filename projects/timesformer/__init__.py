@@ -1,5 +1,5 @@
 """TimeSformer: which action is this?"""
 
-from . import attention, data, inference, layouts, models, shapes_data
+from . import attention, data, inference, layouts, models, recordings, shapes_data
 
-__all__ = ['attention', 'data', 'inference', 'layouts', 'models', 'shapes_data']
+__all__ = ['attention', 'data', 'inference', 'layouts', 'models', 'recordings', 'shapes_data']

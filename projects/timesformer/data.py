@@ -63,6 +63,8 @@ class ActionDataset(BaseDataset):
             list or CSV of one part may lack a class that another part has.
         split: 'train', 'val' or 'test', for a CSV or a folder that holds several parts.
         val_share: Share of a folder's videos that is not 'train', where it has no part folders.
+        group_pattern: What names the recording of a file, none of which is parted; None knows names
+            as in UCF101 and Kinetics, see `recordings.py`.
         test_mode: Keep every video, for testing.
 
     Raises:
@@ -80,6 +82,7 @@ class ActionDataset(BaseDataset):
         classes: Sequence[str] | str | None = None,
         split: str | None = None,
         val_share: float = 0.2,
+        group_pattern: str | None = None,
         test_mode: bool = False,
     ) -> None:
         collection = read_videos(
@@ -88,6 +91,7 @@ class ActionDataset(BaseDataset):
             classes=classes,
             split=split,
             val_share=val_share,
+            group_pattern=group_pattern,
         )
         missing = set(find_missing(collection))
         _report_missing(collection, missing, source=ann_file or data_root, test_mode=test_mode)

@@ -7,6 +7,8 @@ list: a line a video, `path label`, the label a number from 0 on; the path is be
 kinetics: the official CSV with a header, `label,youtube_id,time_start,time_end,split`, times in
     seconds; the file of a row is `<id>_<start>_<end>.mp4` with six digits a time, or `<id>.mp4`,
     anywhere below the root.
+
+A recording is not parted, see `recordings.py`; one that is in two parts already is warned of.
 """
 
 import re
@@ -16,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
+from mmengine.logging import print_log
+
 from mmotion.checks import check_range
 from mmotion.tables import read_table
-from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.files import list_classes, list_files
+
+from .recordings import describe_split, hold_out, make_group_finder, warn_of_leaks
 
 Layout: TypeAlias = Literal['folder', 'list', 'kinetics']
 
@@ -66,6 +72,7 @@ def read_videos(
     classes: Sequence[str] | str | Path | None = None,
     split: str | None = None,
     val_share: float = 0.2,
+    group_pattern: str | None = None,
 ) -> VideoList:
     """Read a collection of any layout.
 
@@ -76,13 +83,14 @@ def read_videos(
             folders or those in the column `label`, sorted; in a list, the folders of the videos if
             each label has one of its own, and the numbers otherwise.
         split: Part to read: 'train', 'val' or 'test'; None reads all. A list is one part already.
-        val_share: Share of each class that is not 'train' where a folder has no folders of parts:
-            the last videos by name, as clips of one source mostly have neighbouring names.
+        val_share: Share of each class, about, that is not 'train' where a folder has no folders of
+            parts: whole recordings, and where it can be chosen, the last by name.
+        group_pattern: What names the recording of a file, see `make_group_finder`.
 
     Raises:
         FileNotFoundError: If the file or the folder is not there, or holds no video.
         ValueError: If a line is not as described, a label is none of `classes`, or there is no such
-            part.
+            part; or `group_pattern` is none, or does not match.
     """
     if split is not None and split not in SPLIT_NAMES:
         raise ValueError(f'split must be one of {list(SPLIT_NAMES)} or None, got split={split!r}')
@@ -91,7 +99,7 @@ def read_videos(
     root = Path(data_root).expanduser()
     layout = detect_layout(ann_file)
     if layout == 'folder':
-        return _read_folder(root, names, split, val_share)
+        return _read_folder(root, names, split, val_share, group_pattern)
     if layout == 'kinetics':
         return _read_kinetics(Path(ann_file), root, names, split)
     if split is not None:
@@ -127,7 +135,11 @@ def name_kinetics(path: str) -> tuple[str, int, int] | None:
 
 
 def _read_folder(
-    root: Path, names: tuple[str, ...] | None, split: str | None, val_share: float
+    root: Path,
+    names: tuple[str, ...] | None,
+    split: str | None,
+    val_share: float,
+    group_pattern: str | None,
 ) -> VideoList:
     if not root.is_dir():
         raise FileNotFoundError(
@@ -141,13 +153,25 @@ def _read_folder(
         if (root / word).is_dir()
     }
     # of all parts, so that a class that one of them lacks does not renumber the others
-    found = {folder: _list_classes(folder) for folder in [*parts.values()] or [root]}
+    found = {folder: list_classes(folder) for folder in [*parts.values()] or [root]}
     by_name = sorted({name for files in found.values() for name in files})
     if not by_name:
         raise FileNotFoundError(
             f'data_root must hold videos in class folders, got none in data_root={root}; name root '
             'in root/class/*.mp4'
         )
+    find_group = make_group_finder(group_pattern)
+    held_out = set[Path]()
+    if parts:
+        groups = {
+            folder.name: [find_group(path) for paths in files.values() for path in paths]
+            for folder, files in found.items()
+        }
+        warn_of_leaks(groups, root)
+    elif split is not None:
+        held_out = hold_out(found[root], find_group, val_share)
+        text = describe_split(found[root], held_out, find_group)
+        print_log(f'{root}, {split}: {text}', logger='current')
     if parts and split is not None:
         if split not in parts:
             raise ValueError(
@@ -161,26 +185,9 @@ def _read_folder(
         for name, paths in files.items():
             label = labels.find(name, f'the class folders of {root}')
             if not parts and split is not None:
-                paths = _take_share(paths, split, val_share)
+                paths = [path for path in paths if (path in held_out) == (split != 'train')]
             videos += [(path.relative_to(root).as_posix(), label) for path in paths]
     return VideoList(root, classes, tuple(videos))
-
-
-def _list_classes(folder: Path) -> dict[str, list[Path]]:
-    """The videos in each class folder, sorted; folders without videos are no classes."""
-    files = {
-        entry.name: sorted(p for p in entry.rglob('*') if p.suffix.lower() in VIDEO_SUFFIXES)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith('.')
-    }
-    return {name: paths for name, paths in files.items() if paths}
-
-
-def _take_share(paths: list[Path], split: str, val_share: float) -> list[Path]:
-    # both parts have a video at least, if the class has two
-    num_train = round(len(paths) * (1 - val_share))
-    num_train = min(max(num_train, 1), max(len(paths) - 1, 1))
-    return paths[:num_train] if split == 'train' else paths[num_train:]
 
 
 def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> VideoList:
@@ -226,6 +233,10 @@ def _read_kinetics(
     rows = read_table(
         ann_file, KINETICS_COLUMNS[:4], what='a Kinetics CSV', remedy='take a file with labels'
     )
+    ids: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        ids[row.text('split') or 'no part'].append(row.text('youtube_id'))
+    warn_of_leaks(ids, ann_file)
     if split is not None:
         parts = sorted({row.text('split') for row in rows})
         rows = [row for row in rows if row.text('split') in SPLIT_NAMES[split]]
@@ -251,9 +262,8 @@ def _read_kinetics(
 
 def _find_by_stem(root: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(root.rglob('*')):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            files[path.stem].append(path)
+    for path in list_files(root) if root.is_dir() else ():
+        files[path.stem].append(path)
     return files
 
 

@@ -1,13 +1,15 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mmotion.atomic import check_not_kept, write_atomically
 from mmotion.cli import main
 from mmotion.cli.discovery import find_commands
-from mmotion.cli.parser import NOBODY_READS, build_parser
+from mmotion.cli.parser import NOBODY_READS, OUTPUTS, build_parser
 from mmotion.keypoints.detectors import DETECTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -89,3 +91,53 @@ def test_arguments_may_depend_on_others(monkeypatch):
     monkeypatch.setattr(module, 'add_more_arguments', add_more, raising=False)
     parser = build_parser(command, module, ['hooks'])
     assert parser.parse_args(['hooks', '--hooks-too', '1']).hooks_too == '1'
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['publish', 'in.file', 'in.file'],
+        ['convert', 'repnet', 'in.file', './in.file'],
+        ['print-config', 'in.py', '--out', 'in.py'],
+        ['analyze-logs', 'in.file', '--out', 'in.file'],
+        ['test', 'in.py', 'in.file', '--dump', 'in.file'],
+        ['predict', 'in.py', 'clip.mp4', '--json-lines', 'in.py'],
+        ['group-sequences', 'in.file', 'in.file'],
+        ['convert-keypoints', '--to', 'coco', 'in.file', 'in.file'],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_a_command_reads_it_cannot_write(folder, words, monkeypatch):
+    """The files that are named to be read are kept while a command runs, and no others."""
+    for name in ('in.file', 'in.py', 'old.txt'):
+        (folder / name).write_text('kept')
+    command = find_commands()[words[0]]
+    module = command.load()
+
+    def write(args):
+        with write_atomically('old.txt') as temporary:
+            temporary.write_text('new')
+        with write_atomically(words[-1]) as temporary:
+            temporary.write_text('lost')
+
+    monkeypatch.setattr(module, 'run', write)
+    monkeypatch.setattr(type(command), 'load', lambda self: module)
+    assert main(words) == 2
+    assert [(folder / name).read_text() for name in ('in.file', 'in.py', 'old.txt')] == [
+        'kept',
+        'kept',
+        'new',
+    ]
+    # nothing is kept once it has ended
+    check_not_kept(words[-1])
+
+
+def test_every_command_calls_what_it_writes_by_the_same_words():
+    known = OUTPUTS | {'model_path'}
+    for name, command in find_commands().items():
+        module = command.load()
+        parser = build_parser(command, module, [])
+        for action in parser._actions:
+            writes = re.match('(write|draw|file or folder to write)', action.help or '')
+            if writes and action.metavar in ('FILE', 'DIR', 'OUT', 'DST', 'TARGET'):
+                assert action.dest in known, (name, action.dest)

@@ -90,6 +90,8 @@ def test_ucf_sports_needs_one_command(
     assert {row['CLASS'] for row in rows['train']} == {'Golf-Swing', 'Run-Side'}
     labels = {(row['CLASS'], row['LABEL']) for part in rows.values() for row in part}
     assert labels == {('Golf-Swing', '0'), ('Run-Side', '1'), ('Lifting', '2'), ('Walk-Front', '3')}
+    # what is measured is as it is, and what sets the threshold
+    assert {row['AUGMENT'] for part in ('val', 'test') for row in rows[part]} == {''}
     # both parts of the recording are on one side
     golf = {row['VIDEO'] for part in ('train', 'val', 'test') for row in rows[part]}
     assert golf == {'3283-8', '7608-12', '7616-7', '5238-17'}

@@ -250,6 +250,7 @@ def test_mixed_precision_on_a_cpu_is_bfloat16(tmp_path, monkeypatch, by_config):
             seen.append(output.dtype) if isinstance(module, torch.nn.Linear) else None
         )
     )
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: 'AVX512')
     config = toy(train_cfg__max_epochs=1)
     if by_config:
         config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
@@ -260,6 +261,15 @@ def test_mixed_precision_on_a_cpu_is_bfloat16(tmp_path, monkeypatch, by_config):
     assert set(seen) == {torch.bfloat16}
     weights = load_checkpoint_file(tmp_path / 'epoch_1.pth')['state_dict']
     assert weights['head.weight'].dtype == torch.float32
+
+
+@pytest.mark.parametrize('kind', ['AmpOptimWrapper', 'BFloat16OptimWrapper', 'OptimWrapper'])
+def test_float32_where_mixed_precision_is_slower(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: 'AVX2')
+    config = toy(optim_wrapper__type=kind)
+    wrapper = build_runner(config, work_dir=tmp_path, amp=kind == 'OptimWrapper').optim_wrapper
+    assert wrapper['type'] == 'OptimWrapper'
 
 
 @pytest.mark.gpu

@@ -1,9 +1,21 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from mmotion.video.files import find_sources, find_videos, name_outputs, name_video
+from mmotion.video import inspect_video
+from mmotion.video.files import (
+    VIDEO_SUFFIXES,
+    check_origin,
+    find_sources,
+    find_videos,
+    list_classes,
+    list_files,
+    name_outputs,
+    name_video,
+)
 from tests.moving_boxes import write_pictures, write_video
+from tests.video_files import encode
 
 
 @pytest.fixture
@@ -99,3 +111,105 @@ def test_name_of_a_video(tmp_path: Path, monkeypatch, video, name) -> None:
     monkeypatch.chdir(tmp_path)
     Path('cage.1').mkdir()
     assert name_video(video) == name
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A folder of two videos and of much else."""
+    for name in (
+        'good/a.mp4',
+        'good/._a.mp4',
+        'good/.a.partial.mp4',
+        'good/notes.txt',
+        '.cache/b.mp4',
+        '__MACOSX/good/b.mp4',
+        # what predict draws of a.mp4; an overlay without a plot is somebody's video
+        'good/a_overlay.mp4',
+        'good/a_attention.mp4',
+        'good/a_counts.png',
+        'good/map_overlay.mp4',
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b'x')
+    return tmp_path
+
+
+def test_a_folder_of_videos_holds_the_same_for_all_readers(mixed: Path) -> None:
+    wanted = [mixed / 'good' / 'a.mp4', mixed / 'good' / 'map_overlay.mp4']
+    told = (
+        f'passed over in {mixed}: 1 .png, 1 .txt, 2 drawn by mmotion, 1 folders .cache, '
+        '1 folders __MACOSX, 2 hidden'
+    )
+    for read in (
+        lambda: find_videos([str(mixed)]),
+        lambda: find_videos([str(mixed)], with_pictures=True),
+        lambda: [*find_sources(mixed).values()],
+        lambda: list_classes(mixed)['good'],
+    ):
+        with pytest.warns(UserWarning, match=re.escape(told)):
+            assert read() == wanted
+    # a pattern names no file either, but a name does
+    assert find_videos([f'{mixed}/good/*.mp4']) == wanted
+    overlay = mixed / 'good' / 'a_overlay.mp4'
+    assert find_videos([str(overlay)]) == [overlay]
+
+
+def test_links_are_followed_once(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp('links')
+    (root / 'one').symlink_to(mixed / 'good')
+    (root / 'two').mkdir()
+    (root / 'two' / 'c.mp4').symlink_to(mixed / 'good' / 'a.mp4')
+    (root / 'two' / 'gone.mp4').symlink_to(mixed / 'none.mp4')
+    (root / 'two' / 'up').symlink_to(root)
+    (root / 'loose.mp4').write_bytes(b'x')
+    with pytest.warns(UserWarning, match='1 links to a folder above, 1 links to nothing'):
+        classes = list_classes(root)
+    assert {name: [path.name for path in paths] for name, paths in classes.items()} == {
+        'one': ['a.mp4', 'map_overlay.mp4'],
+        'two': ['c.mp4'],
+    }
+    with pytest.warns(UserWarning, match='passed over in .*: 1 in no class folder'):
+        list_classes(root)
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'codec'),
+    [
+        ('.3gp', 'mpeg4'),
+        ('.asf', 'mpeg4'),
+        ('.flv', 'flv'),
+        ('.h264', 'libx264'),
+        ('.m2ts', 'libx264'),
+        ('.mxf', 'mpeg2video'),
+        ('.vob', 'mpeg2video'),
+        ('.y4m', 'wrapped_avframe'),
+    ],
+)
+def test_what_the_decoder_reads_is_found(tmp_path: Path, suffix: str, codec: str) -> None:
+    file = encode(tmp_path / f'a{suffix}', codec=codec, bf='0')
+    assert list_files(tmp_path) == [file]
+    assert inspect_video(file).num_frames
+
+
+def test_suffixes_are_plain() -> None:
+    assert all(re.fullmatch(r'\.[0-9a-z]{2,5}', suffix) for suffix in VIDEO_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ('content', 'origin'),
+    [
+        pytest.param('{"video": "b/clip.mp4"}', r'b/clip\.mp4', id='another video'),
+        pytest.param('{"regions": []}', 'something else', id='no result'),
+        pytest.param('[1, 2]', 'something else', id='a list'),
+        pytest.param('frame,x', 'something else', id='no JSON'),
+        pytest.param('{"video": 3}', 'something else', id='a number'),
+    ],
+)
+def test_only_a_result_of_the_same_video_is_written_over(tmp_path: Path, content, origin) -> None:
+    file = tmp_path / 'clip.json'
+    check_origin(file, Path('a/clip.mp4'), 'video')
+    file.write_text('{"video": "a/../a/clip.mp4"}')
+    check_origin(file, Path('a/clip.mp4'), 'video')
+    file.write_text(content)
+    with pytest.raises(ValueError, match=f'got a/clip.mp4 for it, and it is of {origin}; choose'):
+        check_origin(file, Path('a/clip.mp4'), 'video')

@@ -17,6 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mmotion.atomic import write_atomically
+
 # of a logged line: where training was, what it took, and the settings of the optimizer
 PLACES = ('step', 'iter', 'epoch')
 NOT_CURVES = (*PLACES, 'time', 'data_time', 'memory', 'lr', 'base_lr', 'momentum')
@@ -193,8 +195,8 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
         axes.locator_params('x', integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=120)
+    with write_atomically(file) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def _read_lines(file: Path) -> Iterable[dict[str, object]]:

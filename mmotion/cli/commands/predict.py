@@ -15,6 +15,7 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from mmotion.atomic import check_not_kept
 from mmotion.cli.part_options import add_part_options, pop_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -148,9 +149,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     for option in ('draw', 'attention', 'regions', 'export'):
         if args.json_lines and getattr(args, option):
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
-    for option in ('attention', 'export'):
-        if args.regions and getattr(args, option):
-            raise ValueError(f'--{option} must come without --regions, got both; leave out one')
+    if args.regions and args.attention:
+        raise ValueError('--attention must come without --regions, got both; leave out one')
     if args.model_path and not args.detector:
         raise ValueError(
             '--model-path must come with --detector, got --model-path alone; add --detector NAME'
@@ -158,6 +158,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     videos = find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
+    check_not_kept(args.json_lines or '')
     regions = []
     if args.regions:
         from mmotion.regions.files import read_regions

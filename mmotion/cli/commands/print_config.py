@@ -9,6 +9,7 @@ Example:
 import argparse
 from pathlib import Path
 
+from mmotion.atomic import write_atomically
 from mmotion.cli.shared_arguments import add_config_arguments, read_config
 
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.out.suffix != '.py':
         raise ValueError(f'--out must end in .py, as a config does, got --out {args.out}')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(config.pretty_text, encoding='utf-8')
+    with write_atomically(args.out) as temporary:
+        temporary.write_text(config.pretty_text, encoding='utf-8')
     print(f'config written to {args.out}')
     return 0

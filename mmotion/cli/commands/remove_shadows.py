@@ -25,6 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmotion.atomic import keep_files
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion remove-shadows`."""
@@ -64,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
         try:
             source = open_source(path, name=name)
-            if args.preview:
-                written = write_preview(source, args.out, chosen, num_frames=num_frames)
-            else:
-                ((method, its_options),) = chosen.items()
-                remover = build_remover(method, **its_options)
-                written = clean_video(source, args.out, remover, num_frames=num_frames)
+            with keep_files(found.values()):
+                if args.preview:
+                    written = write_preview(source, args.out, chosen, num_frames=num_frames)
+                else:
+                    ((method, its_options),) = chosen.items()
+                    remover = build_remover(method, **its_options)
+                    written = clean_video(source, args.out, remover, num_frames=num_frames)
         except (ValueError, OSError) as error:
             num_failed += 1
             print(f'mmotion: {name}: {error}', file=sys.stderr)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mmotion.atomic import check_not_kept
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
     add_run_arguments,
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f'--dump must end in one of {", ".join(DUMP_SUFFIXES)}, got --dump {args.dump}'
         )
+    check_not_kept(args.dump or '')
     needed = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     config = read_config(args.config, args.cfg_options, *needed)
     from mmotion.checkpoint import find_weights

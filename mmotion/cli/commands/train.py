@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CKPT',
         help='go on from a checkpoint, by default from the last one in the work dir',
     )
+    parser.add_argument(
+        '--stretch-schedule',
+        action='store_true',
+        help='with --resume: follow the schedule of the config, for instance of more epochs, not '
+        'that of the checkpoint',
+    )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--compile', action='store_true', help='compile the training step')
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
@@ -59,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         launcher=args.launcher,
         auto_scale_lr=args.auto_scale_lr,
         validate=not args.no_validate,
+        stretch_schedule=args.stretch_schedule,
     )
     try:
         runner.train()

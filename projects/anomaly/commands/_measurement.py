@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mmotion.registry import DATASETS, MODELS, OPTIMIZERS
 from mmotion.tables import write_table
-from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.files import list_classes
 
 AUTOENCODER = 'autoencoder'
 # 'autoencoder' is that of the config
@@ -77,12 +77,14 @@ def find_videos(root: Path, group_pattern: str | None) -> Videos:
         raise ValueError(
             f'--group-pattern must be a regular expression, got {group_pattern!r}: {error}'
         ) from error
-    paths = sorted(p for p in root.glob('*/*') if p.suffix.lower() in VIDEO_SUFFIXES)
-    if len({path.parent for path in paths}) < 3:
+    by_class = list_classes(root) if root.is_dir() else {}
+    if len(by_class) < 3:
         raise ValueError(
             f'ROOT must hold videos of at least three classes, ROOT/class/*.mp4, got {root} with '
-            f'{len({path.parent for path in paths})}'
+            f'{len(by_class)}'
         )
+    paths = [path for files in by_class.values() for path in files]
+    classes = [name for name, files in by_class.items() for _ in files]
     names = [path.relative_to(root).as_posix() for path in paths]
     groups = names
     if group_pattern is not None:
@@ -94,7 +96,7 @@ def find_videos(root: Path, group_pattern: str | None) -> Videos:
                 f'{len(strangers)} do not match, such as {strangers[0]}'
             )
         groups = [match[min(match.re.groups, 1)] for match in matches if match]
-    return Videos(names, np.array([path.parent.name for path in paths]), np.array(groups))
+    return Videos(names, np.array(classes), np.array(groups))
 
 
 def make_splits(

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sys
 
 import pytest
@@ -58,10 +59,6 @@ WRONG_USE = {
     'attention of a model without': (
         ['predict', TOY, 'clip.mp4', '--attention'],
         'attention must be drawn by a predictor of a model that has it, got ToyPredictor',
-    ),
-    'export of regions': (
-        ['predict', TOY, 'clip.mp4', '--export', 'csv', '--regions', '0,0,20,20'],
-        '--export must come without --regions, got both',
     ),
     'export of a model without': (
         ['predict', TOY, 'clip.mp4', '--export', 'csv'],
@@ -236,6 +233,48 @@ def test_options_of_the_predictor_are_set(folder, capsys, checkpoint, slow_predi
     assert slow_predictor == {'pause_s': 4.0}
     assert run(capsys, *command)[0] == 0
     assert slow_predictor == {'pause_s': 0.5}
+
+
+@pytest.mark.parametrize(
+    ('source', 'name', 'option'),
+    [
+        pytest.param('boxes.json', 'clip.json', '--regions', id='regions'),
+        pytest.param('weights.pth', 'clip.json', '--checkpoint', id='checkpoint'),
+        pytest.param('clip.mp4', 'clip.json', '', id='video called like a result'),
+        pytest.param('clip.mp4', 'clip_overlay.mp4', '', id='video called like an overlay'),
+        pytest.param('boxes.json', 'clip.json', None, id='annotation that is not read'),
+        pytest.param('result.json', 'clip.json', None, id='result of another video'),
+    ],
+)
+def test_no_input_is_written_over(folder, capsys, checkpoint, source, name, option):
+    (folder / 'boxes.json').write_text('{"regions": [{"name": "p", "box_xyxy": [8, 8, 32, 32]}]}')
+    (folder / 'result.json').write_text('{"count": 3, "video": "other/clip.mp4"}')
+    shutil.copy(checkpoint, folder / 'weights.pth')
+    (folder / 'd').mkdir()
+    shutil.copy(folder / source, folder / 'd' / name)
+    before = (folder / 'd' / name).read_bytes()
+    weights = [] if option == '--checkpoint' else ['--checkpoint', checkpoint]
+    named = [] if option is None else [*([option] if option else []), f'd/{name}']
+    code, _, error = run(
+        capsys, 'predict', TOY, 'clip.mp4', *named, *weights, '--out', 'd', '--draw'
+    )
+    assert code == 1
+    assert 'videos failed: clip.mp4' in error
+    assert (folder / 'd' / name).read_bytes() == before
+
+
+def test_a_video_is_predicted_again(folder, capsys, checkpoint):
+    command = ['predict', TOY, '--checkpoint', checkpoint, '--out', 'd', '--draw']
+    assert run(capsys, *command, 'clip.mp4')[0] == 0
+    # from a folder, what was drawn is no video
+    shutil.copytree('d', 'e')
+    shutil.copy('clip.mp4', 'e/clip.mp4')
+    assert run(capsys, *command, './clip.mp4', '--end', '0.5')[0] == 0
+    assert json.loads((folder / 'd' / 'clip.json').read_text())['count'] == 5
+    # a clip of another folder is another video
+    code, _, error = run(capsys, *command, 'e/clip.mp4')
+    assert (code, 'videos failed: e/clip.mp4' in error) == (1, True)
+    assert json.loads((folder / 'd' / 'clip.json').read_text())['count'] == 5
 
 
 def test_lines_of_before_stay_if_every_video_fails(folder, checkpoint, capsys):

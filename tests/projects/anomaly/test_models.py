@@ -226,6 +226,11 @@ class TestPredict:
             make_detector()(torch.randn(3, D), mode='test')
 
 
+def one_each(errors: torch.Tensor) -> torch.Tensor:
+    """Weights of clips each of which is a recording."""
+    return torch.ones(len(errors), dtype=torch.float64)
+
+
 class TestCalibration:
     def test_errors_are_sorted_and_kept_without_nan(self) -> None:
         model = make_detector(false_alarm_rate=0.5)
@@ -240,11 +245,53 @@ class TestCalibration:
         monkeypatch.setattr(f'{module}.print_log', lambda text, **_: logged.append(text))
         model = make_detector()
         model.calibrate(torch.rand(18))
-        assert 'at least 19 normal clips for a false-alarm rate of 0.05, got 18' in logged.pop()
+        assert (
+            'at least 19 normal recordings for a false-alarm rate of 0.05, got 18' in logged.pop()
+        )
         assert model.threshold == math.inf
         model.calibrate(torch.rand(19))
         assert not logged
         assert model.threshold == float(model.calibration_errors[-1])
+
+    def test_recordings_are_counted_and_not_clips(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Thirty clips of three recordings promised a rate of 0.05, which takes 19 recordings."""
+        logged: list[str] = []
+        monkeypatch.setattr(
+            'projects.anomaly.models.print_log', lambda text, **_: logged.append(text)
+        )
+        model = make_detector()
+        names = [f'recording {n % 3}' for n in range(30)]
+        model.calibrate(torch.rand(30), names)
+        assert model.num_recordings == 3 and model.threshold == math.inf
+        assert 'got 3, which can promise 0.25 at best' in logged.pop()
+        assert float(model.p_value(torch.tensor(9.0))) == 0.25
+        # by hand: of a's clips half have 2 or more, b's one has not
+        model.calibrate(torch.tensor([3.0, 1.0, math.nan, 1.5]), ['a', 'a', 'a', 'b'])
+        p_values = model.p_value(torch.tensor([0.5, 1.2, 2.0, 3.0, 4.0]))
+        expected = torch.tensor([3.0, 2.5, 1.5, 1.5, 1.0]) / 3
+        torch.testing.assert_close(p_values, expected.double(), rtol=0, atol=1e-7)
+        model.false_alarm_rate = 0.5
+        assert model.threshold == 1.5
+        with pytest.raises(ValueError, match=r'got \(3,\) and 2 recordings'):
+            model.calibrate(torch.rand(3), ['a', 'b'])
+
+    @pytest.mark.parametrize(('num_recordings', 'rate'), [(9, 0.05), (19, 0.1)])
+    def test_the_rate_is_kept_for_new_recordings(self, num_recordings: int, rate: float) -> None:
+        """Clips of a recording are alike: 90 clips of 9 recordings cannot promise 0.05."""
+        torch.manual_seed(0)
+        rounds, by_recording, by_clip = 1500, 0.0, 0.0
+        shares = torch.full((num_recordings * 10,), 0.1, dtype=torch.float64)
+        for _ in range(rounds):
+            errors = torch.randn(num_recordings + 1, 1) + 0.1 * torch.randn(num_recordings + 1, 10)
+            known, new = errors[:-1].flatten().sort().values, errors[-1]
+            threshold = find_threshold(known, shares, rate)
+            by_recording += float((new > threshold).float().mean()) / rounds
+            threshold = find_threshold(known, one_each(known), rate)
+            by_clip += float((new > threshold).float().mean()) / rounds
+        sigma = math.sqrt(rate * (1 - rate) / rounds)
+        assert by_recording <= rate + 3 * sigma
+        assert by_recording <= by_clip
+        assert (by_clip > rate + 3 * sigma) == (num_recordings < count_needed(rate))
 
     @pytest.mark.parametrize('loader', ['mmotion', 'torch', 'mmengine'])
     def test_it_is_in_the_checkpoint(self, loader: str, tmp_path: Path) -> None:
@@ -259,6 +306,7 @@ class TestCalibration:
         else:
             mmengine_load_state_dict(loaded, model.state_dict(), strict=True)
         assert torch.equal(loaded.calibration_errors, model.calibration_errors)
+        assert torch.equal(loaded.calibration_weights, model.calibration_weights)
         assert loaded.threshold == model.threshold
 
     def test_rates_out_of_range_are_refused(self) -> None:
@@ -272,9 +320,10 @@ class TestPValues:
         errors = torch.tensor([[0.0, 1.0, 2.0], [2.1, 5.0, math.inf]])
         wanted = [[1.0, 1.0, 0.8], [0.4, 0.4, 0.2]]
         torch.testing.assert_close(
-            find_p_values(errors, calibration), torch.tensor(wanted, dtype=torch.float64)
+            find_p_values(errors, calibration, one_each(calibration)),
+            torch.tensor(wanted, dtype=torch.float64),
         )
-        assert find_p_values(torch.tensor(math.nan), calibration).isnan()
+        assert find_p_values(torch.tensor(math.nan), calibration, one_each(calibration)).isnan()
 
     def test_threshold_and_p_values_agree(self) -> None:
         # rates that are multiples of 1 / (n + 1), and errors with ties, are where they could not
@@ -282,11 +331,13 @@ class TestPValues:
             calibration = torch.randint(0, 12, (n,)).float().sort().values
             errors = torch.arange(-1, 14) / 1.0
             for rate in (0.01, 0.05, 0.07, 0.1, 0.29, 0.5, 0.9):
-                alarms = errors > find_threshold(calibration, rate)
-                below = find_p_values(errors, calibration) <= rate
+                alarms = errors > find_threshold(calibration, one_each(calibration), rate)
+                below = find_p_values(errors, calibration, one_each(calibration)) <= rate
                 # an infinite error could be an alarm still, but never without enough clips
                 assert torch.equal(alarms, below), (n, rate)
-                assert math.isinf(find_threshold(calibration, rate)) == (n < count_needed(rate))
+                assert math.isinf(find_threshold(calibration, one_each(calibration), rate)) == (
+                    n < count_needed(rate)
+                )
 
     @pytest.mark.parametrize(
         ('rate', 'needed'), [(0.05, 19), (0.01, 99), (0.3, 3), (0.5, 1), (1 / 49, 48), (1 / 3, 2)]
@@ -301,7 +352,10 @@ class TestPValues:
         # and clip the rate is floor(rate * (n + 1)) / (n + 1), just below what was asked for
         n, num_draws = 60, 4000
         draws = torch.rand(num_draws, n + 1) ** -0.9
-        alarms = [bool(draw[-1] > find_threshold(draw[:-1].sort().values, rate)) for draw in draws]
+        alarms = [
+            bool(draw[-1] > find_threshold(draw[:-1].sort().values, one_each(draw[:-1]), rate))
+            for draw in draws
+        ]
         expected = math.floor(rate * (n + 1)) / (n + 1)
         sigma = math.sqrt(expected * (1 - expected) / num_draws)
         assert abs(np.mean(alarms) - expected) < 4 * sigma

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -237,7 +238,21 @@ def test_kept_frames_are_those_that_would_be_read(tmp_path: Path, monkeypatch) -
         np.testing.assert_array_equal(kept['imgs'], pair['imgs'])
         assert kept['name'] == pair['name']
         assert pair['box'] == (12, 8, 60, 40)
-        assert kept['box'] == pytest.approx((4, 4, 20, 20))
+        # what is kept is the box
+        assert kept['box'] == (0, 0, 32, 32)
+
+
+def test_boxes_cut_the_pairs(tmp_path: Path) -> None:
+    """Without a `CropBox` in the pipeline they did nothing, and no config for own videos has it."""
+    write_video(tmp_path / 'a.mp4', 12)
+    resize = [{'type': 'ResizePair', 'size': 32}]
+    whole = make(tmp_path)[0]['imgs']
+    wanted = [cv2.resize(i[8:40, 12:44], (32, 32), interpolation=cv2.INTER_AREA) for i in whole]
+    for pipeline in (resize, [{'type': 'CropBox'}, *resize]):
+        for keep_size in (None, 32):
+            options = {'boxes': {'a.mp4': [12, 8, 44, 40]}, 'keep_size': keep_size}
+            pairs = make(tmp_path, pipeline=pipeline, **options)
+            np.testing.assert_array_equal(pairs[0]['imgs'], wanted)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 import csv
 import json
-import pickle
 import sys
 
 import cv2
@@ -10,6 +9,7 @@ import pytest
 from mmotion.keypoints.arrays import read_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import PoseFileError
+from mmotion.registry import DATASETS
 from projects.bkind.export import FORMATS, check_formats, export_tracks, read_annotations, to_poses
 from projects.bkind.results import KeypointTracks
 
@@ -75,11 +75,13 @@ def test_csv_has_a_row_a_frame(tracks, tmp_path):
         'frame', 'time_s', 'nose_x', 'nose_y', 'nose_confidence', 'nose_var_x', 'nose_var_y',
         'nose_cov_xy',
     ]  # fmt: skip
+    assert rows[0][8:10] == ['nose_quality', rows[0][2].replace('nose', tracks.names[1])]
     assert rows[2][:2] == ['6', '0.240000']
-    values = np.array(rows[1:], dtype=float)[:, 2:].reshape(3, 2, 6)
+    values = np.array(rows[1:], dtype=float)[:, 2:].reshape(3, 2, 7)
     np.testing.assert_allclose(values[..., :2], tracks.keypoints, rtol=1e-5)
     np.testing.assert_allclose(values[..., 2], tracks.confidence, rtol=1e-5)
-    np.testing.assert_allclose(values[..., 3:], tracks.covariance, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 3:6], tracks.covariance, rtol=1e-5)
+    np.testing.assert_allclose(values[..., 6], tracks.sharpness, rtol=1e-5)
     # and is a table of annotations
     again = read_annotations(path)
     assert again.names == tracks.names
@@ -106,9 +108,16 @@ def test_coco_and_mmaction_come_back(tracks, tmp_path):
         keypoints, scores = poses.main_track()
         np.testing.assert_allclose(keypoints, tracks.keypoints, atol=1e-3)
         np.testing.assert_allclose(scores, tracks.confidence, atol=1e-5)
-    content = pickle.loads(pickled.read_bytes())
-    assert content['annotations'][0]['keypoint'].shape == (1, 3, 2, 2)
     assert read_annotations(coco).frames == (5, 6, 9)
+
+
+def test_mmaction_reads_its_pickle(tracks, tmp_path):
+    (path,) = export_tracks(tracks, 'clip.mp4', tmp_path, ['mmaction'])
+    data = DATASETS.build({'type': 'PoseDataset', 'ann_file': str(path), 'pipeline': []})
+    assert len(data) == 1
+    found = data.get_data_info(0)
+    np.testing.assert_array_equal(found['keypoint'][0], tracks.keypoints)
+    np.testing.assert_array_equal(found['keypoint_score'][0], tracks.confidence)
 
 
 def test_deeplabcut_csv(tracks, tmp_path):

@@ -227,8 +227,30 @@ def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypat
 
     assert main([*command, '--export', 'sleap']) == 2
     assert re.search("formats must be among csv, .*, got 'sleap'", capsys.readouterr().err)
-    assert main([*command, '--export', 'csv', '--regions', '0,0,40,40']) == 2
-    assert '--export must come without --regions' in capsys.readouterr().err
+
+
+def test_regions_are_exported_in_pixels_of_the_picture(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config.dump(tmp_path / 'spot.py')
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for frame in make_frames(6):
+            writer.write(frame)
+    command = ['predict', 'spot.py', 'clip.mp4', '--checkpoint', 'random', '--region-margin', '0']
+    box = 'a/../b=4,24,68,56'
+    assert main([*command, '--regions', box, '0,0,96,64', '--export', 'csv', '--draw']) == 0
+    part, whole = json.loads((tmp_path / 'results' / 'clip.json').read_text())['regions']
+    assert (part['width'], part['height'], part['frames']) == (96, 64, [*range(6)])
+    for region in (part, whole):
+        first = np.array(region['keypoints'])[:, 0]
+        np.testing.assert_allclose(first[:, 0], 10 + 2 * np.arange(6), atol=1.5)
+        np.testing.assert_allclose(first[:, 1], 40, atol=1.5)
+    folder = tmp_path / 'results' / 'clip_regions'
+    for name, region in (('1_a_b', part), ('2_2', whole)):
+        rows = list(csv.reader((folder / name / 'clip_tracks.csv').open()))
+        assert len(rows) == 7
+        x = rows[0].index('keypoint_0_x')
+        points = np.array(region['keypoints'])[:, 0, 0]
+        np.testing.assert_allclose([float(row[x]) for row in rows[1:]], points, atol=1e-3)
 
 
 def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
@@ -267,6 +289,6 @@ def test_regions_are_drawn_too(config, tmp_path, monkeypatch):
     with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
         for frame in make_frames(6):
             writer.write(frame)
-    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--device', 'cpu']
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', 'out', '--draw', '--checkpoint', 'random']
     assert main([*command, '--regions', 'left=0,0,48,64', 'right=48,0,96,64']) == 0
     assert (tmp_path / 'out' / 'clip_regions.png').is_file()

@@ -136,6 +136,36 @@ def test_less_certain_points_are_darker():
     assert brightness(4) < 0.5 * brightness(3)
 
 
+def spread(*shares):
+    """Covariances of heat maps that cover shares of 64 x 48 pixels, evenly."""
+    return [[(64 * share) ** 2 / 12, (48 * share) ** 2 / 12, 0.0] for share in shares]
+
+
+def test_a_keypoint_that_found_nothing_is_said_and_drawn_faintly():
+    """Four or five of ten were drawn and exported like the others after a short training."""
+    tracks = make_tracks(num_keypoints=3, covariance=[spread(0.1, 0.9, 1.02)] * 5)
+    np.testing.assert_allclose(tracks.sharpness[0], [0.9, 0.1, 0.0], atol=1e-6)
+    assert tracks.is_found.tolist() == [True, False, False]
+    assert tracks.describe().endswith(
+        '; 2 found nothing: train longer, or with fewer num_keypoints'
+    )
+    assert 'nothing' not in make_tracks().describe()
+    painted = make_painter(tracks)(np.zeros((480, 640, 3), np.uint8), 0)
+    for k, is_filled in enumerate((True, False, False)):
+        x, y = ((tracks.keypoints[0, k] + 0.5) * 10 - 0.5).round().astype(int)
+        assert painted[y, x].any() == is_filled
+    # a piece of the picture keeps its own
+    moved = dataclasses.replace(tracks, width=640, height=480)
+    np.testing.assert_array_equal(moved.sharpness, tracks.sharpness)
+    content = json.loads(json.dumps(tracks.to_dict()))
+    again = KeypointTracks.from_dict(content)
+    np.testing.assert_allclose(again.sharpness, tracks.sharpness, atol=1e-6)
+    del content['quality']
+    assert KeypointTracks.from_dict(content).is_found.tolist() == tracks.is_found.tolist()
+    with pytest.raises(ValueError, match=r'quality must lie in \[0, 1\]'):
+        make_tracks(quality=np.full((5, 2), 1.5))
+
+
 def test_plots_and_captions(tmp_path):
     tracks = make_tracks()
     plot_result(tracks, tmp_path / 'plot.png', title='clip')

@@ -120,7 +120,8 @@ def test_count(make_oracle, make_tensor, parts, expected, stride):
     assert result.stride == stride
     assert result.strides == STRIDES
     assert result.num_frames == sum(length for length, _ in parts)
-    assert len(result.repetition_times_s) == int(expected)
+    # half a cycle's tolerance at the end
+    assert len(result.repetition_times_s) == round(expected)
 
 
 def test_result_of_a_video_with_pauses(make_oracle, make_tensor):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from mmotion.visualization import make_caption, make_painter, plot_result, plot_row
 from projects.repnet.results import RepetitionCount, RepetitionSegment, RunningCount
 
 VALID = {
@@ -138,6 +139,44 @@ def test_times_are_interpolated_within_a_frame():
 
 def test_more_than_one_repetition_in_a_frame():
     np.testing.assert_allclose(from_rates([0, 2.5]).repetition_times_s, [0.14, 0.18])
+
+
+@pytest.mark.parametrize(
+    ('rate', 'times_s'),
+    [
+        pytest.param([0.5] * 15 + [0.411], [0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6], id='7.911'),
+        pytest.param([0.0, 0.6, 0.6, 0.0], [(2 + 0.4 / 0.6) / 10], id='1.2'),
+        pytest.param([0.4, 0.0], [], id='less than half'),
+        pytest.param([0.5, 0.0], [], id='half'),
+        pytest.param([0.6, 0.0], [0.1], id='more than half'),
+        # 0.7 counts as one when its set ends, and what the next one adds to it does not again
+        pytest.param([0.7, 0, 0, 0.7, 0, 0, 0.7], [0.1, 0.6 + 0.06 / 0.7], id='parts'),
+    ],
+)
+def test_repetitions_are_counted_as_a_person_does(rate, times_s):
+    result = from_rates(rate)
+    np.testing.assert_allclose(result.repetition_times_s, times_s, atol=1e-6)
+    assert result.repetitions == len(times_s) == math.ceil(result.count - 0.5 - 1e-6)
+
+
+@pytest.mark.parametrize(('count', 'shown'), [(7.911, 8), (1.949, 2), (5.0, 5), (3.45, 3)])
+def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
+    """Eight jumping jacks of 7.911 ended on screen as 7, two squats of 1.949 as 1."""
+    written, module = [], 'projects.repnet.results'
+    monkeypatch.setattr(f'{module}.write_text', lambda *args, **_: written.append(args[1]))
+    result = from_rates(np.r_[np.full(50, count / 50), np.zeros(10)])
+    make_painter(result)(np.zeros((256, 256, 3), np.uint8), 59)
+    assert written[0] == make_caption(result, 59).text == str(shown)
+    assert result.describe().startswith(f'count {shown}, fps 10,')
+    figures = []
+    monkeypatch.setattr(f'{module}.save_figure', lambda *args: figures.append(args))
+    plot_result(result, tmp_path / 'plot.png', title='clip')
+    figure = figures[0][0]
+    assert figure.get_suptitle().startswith(f'clip: {shown} repetitions')
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == 'o']
+    assert len(dots[0].get_xdata()) == shown
+    assert plot_row(result, figure.axes[1]).startswith(f'{shown} repetitions')
+    assert result.to_dict()['count'] == pytest.approx(count)
 
 
 def test_a_whole_count_missed_by_rounding_errors_is_reached():

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import keep_files, write_atomically
 from mmotion.tables import read_table, write_table
 from mmotion.video import VideoError, inspect_video
 from projects.timesformer.layouts import (
@@ -50,12 +50,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if getattr(args, option) and args.to != layout:
             parser.error(f'--{option} goes with --to {layout}, got --to {args.to}')
     videos = leave_out(read_source(args), args.without)
-    if args.to == 'list':
-        write_list(videos, args.target, absolute=args.absolute)
-    elif args.to == 'kinetics':
-        write_kinetics(videos, args.target, split=args.split)
-    else:
-        write_folder(videos, args.target, copy=args.copy)
+    files = [path for path in (args.source, args.without) if path and path.is_file()]
+    with keep_files(files):
+        if args.to == 'list':
+            write_list(videos, args.target, absolute=args.absolute)
+        elif args.to == 'kinetics':
+            write_kinetics(videos, args.target, split=args.split)
+        else:
+            write_folder(videos, args.target, copy=args.copy)
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from mmotion.structures.times import list_irregular
 from mmotion.tables import write_table
 from mmotion.video import VideoError, VideoWriter, read_frames
 from mmotion.video.decode import choose_decoder
-from mmotion.video.files import VIDEO_SUFFIXES
+from mmotion.video.files import list_files
 from mmotion.video.scan import scan_video
 from projects.anomaly.data import COLUMNS, SUBSETS
 from projects.anomaly.transforms import KINDS
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add('--val-share', type=float, default=0.2, help='share of each class in val, 0.2')
     add('--test-share', type=float, default=0.2, help='share of each class in test, 0.2')
     add('--train-clips', type=int, default=200, help='clips of a class in train; 0: as there are')
-    add('--val-clips', type=int, default=10, help='clips of a class in val; 0: as there are')
+    add('--val-clips', type=int, default=0, help='clips of a class in val; 0: as there are')
     add('--augment', nargs='+', choices=KINDS, default=KINDS, help='how clips may be multiplied')
     add('--seed', type=int, default=0, help='of the split and the augmentations')
     add('--workers', metavar='N', type=int, default=os.cpu_count() or 1, help='threads')
@@ -120,7 +120,7 @@ def prepare(args: argparse.Namespace) -> None:
         print("UCF Sports: a recording stays in one part; --group-pattern '' splits by file")
 
     chosen = {name: merged[name] for name in folders if merged[name] in {*normal, *anomalies}}
-    videos = {p: chosen[name] for name in chosen for p in list_videos(folders[name])}
+    videos = {p: chosen[name] for name in chosen for p in list_files(folders[name])}
     dropped = [
         (str(folder), chosen[name], 'no video is in this folder')
         for name in chosen
@@ -221,20 +221,11 @@ def choose_classes(
     return normal_names, anomaly_names
 
 
-def list_videos(folder: Path) -> list[Path]:
-    """The videos at any depth below a folder, sorted."""
-    return sorted(
-        path
-        for path in folder.rglob('*')
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and path.name[0] != '.'
-    )
-
-
 def find_empty(folder: Path) -> list[Path]:
     """The folder itself if no video is below it, or else those of its folders where none is."""
-    if not list_videos(folder):
+    if not list_files(folder):
         return [folder]
-    return [p for p in sorted(folder.iterdir()) if p.is_dir() and not list_videos(p)]
+    return [p for p in sorted(folder.iterdir()) if p.is_dir() and not list_files(p)]
 
 
 def convert_all(
