@@ -79,7 +79,7 @@ class Tiny(BaseModel):
     """Finds the square, and tells whether the background is light; learns nothing."""
 
     threshold, false_alarm_rate = 0.5, 0.05
-    calibration_errors = torch.zeros(100)
+    calibration_errors, num_recordings = torch.zeros(100), 100
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = 'tensor') -> Any:
         samples = []
