@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -m venv .venv
 	@$(PIP) uninstall --yes -qq $(OPENCVS)
 	@$(PIP_INSTALL) --no-warn-conflicts -r requirements/runtime.txt -r requirements/headless.txt \
-	    -r requirements/dev.txt
+	    -r requirements/dev.txt -r requirements/clients.txt
 	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
