@@ -5,7 +5,8 @@
 # Seen: sleap-io 0.9.5 with pynwb 4.2.0 (Python 3.11): it makes as many times as there are frames with
 #   predictions, and looks them up by the number of the frame. Predictions from frame 1 on, or with a
 #   frame left out, end in IndexError: index 3 is out of bounds for axis 0 with size 3.
-# Here: no NWB export; whoever converts tracks by sleap-io pads them from frame 0 first.
+# Here: --export nwb writes by pynwb itself, with a row for every frame from 0; whoever converts tracks by
+#   sleap-io pads them from frame 0 first.
 set -euo pipefail
 unset PYTHONPATH
 work=$(mktemp -d)

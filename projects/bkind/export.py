@@ -9,6 +9,7 @@
         none was watched, as readers count rows; the files are named <stem><scorer>, by which
         DeepLabCut finds them
     mmaction: MMAction2's pose pickle, see `mmotion.keypoints.arrays`
+    sleap, nwb: SLEAP's .slp, and NWB with the time of each frame, see `mmotion.keypoints.sleap`
 
 `read_annotations` reads DeepLabCut's CollectedData_*.csv and .h5 (rows of image paths or frame
 numbers, in one column or several), COCO keypoints (.json), and CSV tables with a column `frame` or
@@ -38,6 +39,7 @@ from mmotion.keypoints.coco import read_coco, sort_images, write_coco
 from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
+from mmotion.keypoints.sleap import import_sleap, write_nwb, write_sleap
 from mmotion.structures.times import list_irregular
 
 from .results import KeypointTracks
@@ -111,7 +113,7 @@ def export_tracks(
 
     Raises:
         ValueError: If a format is unknown.
-        ImportError: If h5py is needed and not installed.
+        ImportError: If h5py or sleap-io is needed and not installed.
     """
     formats = list(dict.fromkeys(formats))
     check_formats(formats)
@@ -129,7 +131,7 @@ def check_formats(formats: Iterable[str]) -> None:
 
     Raises:
         ValueError: If a format is not a key of `FORMATS`.
-        ImportError: If h5py is needed and not installed.
+        ImportError: If h5py or sleap-io is needed and not installed.
     """
     formats = list(formats)
     unknown = [name for name in formats if name not in FORMATS]
@@ -139,6 +141,9 @@ def check_formats(formats: Iterable[str]) -> None:
         )
     if 'deeplabcut-h5' in formats:
         _import_h5py('deeplabcut-h5')
+    for name in ('sleap', 'nwb'):
+        if name in formats:
+            import_sleap(name)
 
 
 def to_poses(tracks: KeypointTracks, source: str) -> PoseVideo:
@@ -219,6 +224,14 @@ def _write_coco(tracks: KeypointTracks, source: str, path: Path) -> None:
 
 def _write_mmaction(tracks: KeypointTracks, source: str, path: Path) -> None:
     write_mmaction_pickle([to_poses(tracks, source)], path)
+
+
+def _write_sleap(tracks: KeypointTracks, source: str, path: Path) -> None:
+    write_sleap(to_poses(tracks, source), path)
+
+
+def _write_nwb(tracks: KeypointTracks, source: str, path: Path) -> None:
+    write_nwb(to_poses(tracks, source), path)
 
 
 def _write_deeplabcut(tracks: KeypointTracks, _source: str, path: Path) -> None:
@@ -470,4 +483,6 @@ FORMATS: dict[str, tuple[str, Callable[[KeypointTracks, str, Path], None]]] = {
     'deeplabcut': (f'{SCORER}.csv', _write_deeplabcut),
     'deeplabcut-h5': (f'{SCORER}.h5', _write_hdf5),
     'mmaction': ('_mmaction.pkl', _write_mmaction),
+    'sleap': ('.slp', _write_sleap),
+    'nwb': ('.nwb', _write_nwb),
 }

@@ -198,6 +198,20 @@ def test_sleap_reads_coco_beside_the_images(tracks, tmp_path):
     np.testing.assert_allclose(found, tracks.keypoints, atol=1e-3)
 
 
+@pytest.mark.parametrize('name', ['sleap', 'nwb'])
+def test_sleap_io_reads_what_the_json_says(tracks, tmp_path, name):
+    sleap_io = pytest.importorskip('sleap_io')
+    (path,) = export_tracks(tracks, 'videos/clip.mp4', tmp_path, [name])
+    assert path == tmp_path / f'clip.{"slp" if name == "sleap" else name}'
+    said = json.loads(json.dumps(tracks.to_dict()))
+    labels = getattr(sleap_io, f'load_{path.suffix[1:]}')(str(path))
+    assert labels.skeleton.node_names == said['names']
+    assert [frame.frame_idx for frame in labels] == said['frames']
+    found = np.array([frame.predicted_instances[0].numpy(scores=True) for frame in labels])
+    np.testing.assert_allclose(found[..., :2], said['keypoints'], atol=1e-3)
+    np.testing.assert_allclose(found[..., 2], said['confidence'], atol=1e-5)
+
+
 @pytest.mark.parametrize('layout', ['fixed', 'table'])
 @pytest.mark.parametrize('text', [DEEPLABCUT, DEEPLABCUT_THREE_COLUMNS], ids=['path', 'parts'])
 def test_hdf5_of_pandas_is_read_as_its_csv(tmp_path, layout, text):
@@ -365,13 +379,17 @@ def test_hdf5_that_could_run_code_is_refused(tmp_path):
 
 
 def test_formats_are_checked_before_anything_is_written(tracks, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=f"among {', '.join(FORMATS)}, got 'sleap'"):
-        export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'sleap'])
+    with pytest.raises(ValueError, match=f"among {', '.join(FORMATS)}, got 'lightning'"):
+        export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'lightning'])
     monkeypatch.setitem(sys.modules, 'h5py', None)
     with pytest.raises(
         ImportError, match=r'must have the package h5py.*pip install "mmotion\[deeplabcut\]"'
     ):
         export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', 'deeplabcut-h5'])
+    monkeypatch.setitem(sys.modules, 'sleap_io', None)
+    for name in ('sleap', 'nwb'):
+        with pytest.raises(ImportError, match=rf'{name} must have .*install "mmotion\[sleap\]"'):
+            export_tracks(tracks, 'clip.mp4', tmp_path, ['csv', name])
     assert not list(tmp_path.iterdir())
     check_formats(['csv', 'deeplabcut'])
 

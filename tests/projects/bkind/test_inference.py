@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import sys
 import tracemalloc
 
 import cv2
@@ -225,8 +226,29 @@ def test_predict_exports_on_the_command_line(config, tmp_path, capsys, monkeypat
         assert (tmp_path / 'out' / name).is_file()
         assert name in printed
 
-    assert main([*command, '--export', 'sleap']) == 2
-    assert re.search("formats must be among csv, .*, got 'sleap'", capsys.readouterr().err)
+    assert main([*command, '--export', 'lightning']) == 2
+    assert re.search("formats must be among csv, .*, got 'lightning'", capsys.readouterr().err)
+    monkeypatch.setitem(sys.modules, 'sleap_io', None)
+    assert main([*command, '--export', 'nwb']) != 0
+    assert 'nwb must have the package sleap-io' in capsys.readouterr().err
+
+
+def test_sleap_io_reads_the_frames_after_a_start(config, tmp_path, monkeypatch):
+    sleap_io = pytest.importorskip('sleap_io')
+    monkeypatch.chdir(tmp_path)
+    config.dump(tmp_path / 'spot.py')
+    with VideoWriter(tmp_path / 'clip.mp4', fps=10.0) as writer:
+        for frame in make_frames(6):
+            writer.write(frame)
+    command = ['predict', 'spot.py', 'clip.mp4', '--out', '.', '--checkpoint', 'random']
+    assert main([*command, '--start', '0.2', '--export', 'sleap', 'nwb']) == 0
+    content = json.loads((tmp_path / 'clip.json').read_text())
+    assert content['frames'] == [2, 3, 4, 5]
+    for labels in (sleap_io.load_slp('clip.slp'), sleap_io.load_nwb('clip.nwb')):
+        assert [frame.frame_idx for frame in labels] == content['frames']
+        found = np.array([frame.instances[0].numpy(scores=True) for frame in labels])
+        np.testing.assert_allclose(found[..., :2], content['keypoints'], atol=1e-3)
+        np.testing.assert_allclose(found[..., 2], content['confidence'], atol=1e-5)
 
 
 def test_regions_are_exported_in_pixels_of_the_picture(config, tmp_path, monkeypatch):
