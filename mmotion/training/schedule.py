@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.optim import _ParamScheduler
 from mmengine.runner import Runner
 
 # of a scheduler's state: where it is, not what it is
@@ -97,13 +96,13 @@ def follow_schedule(runner: Runner, schedule: Schedule, *, stretch: bool) -> Non
     )
 
 
-def _list_schedulers(runner: Runner) -> list[_ParamScheduler]:
+def _list_schedulers(runner: Runner) -> list[Any]:
     # those of several optimizers are in a dictionary, and are left as they are
     schedulers: Any = runner.param_schedulers
     return list(schedulers) if isinstance(schedulers, list) else []
 
 
-def _describe(scheduler: _ParamScheduler) -> dict[str, Any]:
+def _describe(scheduler: Any) -> dict[str, Any]:
     return {key: value for key, value in scheduler.state_dict().items() if key not in _POSITION}
 
 

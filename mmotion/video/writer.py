@@ -111,11 +111,11 @@ class VideoWriter:
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range='MPEG',
             )
-            frame.pts = self._timestamp()
+            frame.pts = self._next_pts()
             container.mux(container.streams.video[0].encode(frame))
         self.num_frames += 1
 
-    def _timestamp(self) -> int:
+    def _next_pts(self) -> int:
         """When the next frame is shown, in units of the stream."""
         if self._times_s is None:
             return self.num_frames

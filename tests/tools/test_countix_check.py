@@ -149,7 +149,7 @@ def test_a_folder_is_used_by_one_download_at_a_time(tmp_path, monkeypatch):
     path = tmp_path / 'countix.csv'
     path.write_text(f'{HEADER}\n{ROW}\n')
     monkeypatch.setattr(download, 'find_downloader', lambda: ['false'])
-    message = 'OUT must not be in use by another download'
+    message = 'must not be in use by another process, got process .*; wait for that download'
     with download._hold(tmp_path), pytest.raises(ValueError, match=message):
         download.main([str(path), str(tmp_path)])
 

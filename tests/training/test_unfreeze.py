@@ -1,5 +1,6 @@
 """Staged unfreezing: what trains when, which norms stand still, and what a resumed run does."""
 
+import copy
 import multiprocessing
 import os
 import shutil
@@ -72,8 +73,10 @@ def unbroken(tmp_path_factory):
     """A run of four epochs, and its folder."""
     work_dir = tmp_path_factory.mktemp('unbroken')
     runner = build_runner(toy(), work_dir=work_dir)
-    torch.save({'state_dict': runner.model.state_dict()}, work_dir / 'epoch_0.pth')
+    start = copy.deepcopy(runner.model.state_dict())
     runner.train()
+    # a training moves what lies in its folder before
+    torch.save({'state_dict': start}, work_dir / 'epoch_0.pth')
     return runner, work_dir
 
 

@@ -29,6 +29,7 @@ def make_index(num_frames: int, fps: float = 10.0) -> FrameIndex:
         orientation=None,  # pyright: ignore[reportArgumentType]
         is_plain=True,
         damage=None,
+        num_lost=0,
     )
 
 

@@ -9,9 +9,9 @@ from mmotion.cli import main
 def test_reliability_of_a_config(tmp_path, monkeypatch, capsys):
     real = inference.load_model
     monkeypatch.setattr(
-        inference, 'load_model', lambda config, _, device: real(config, device='cpu')
+        inference, 'load_model', lambda config, weights, device: real(config, weights, device='cpu')
     )
-    options = ['--split', 'test', '--bins', '2', '--out', str(tmp_path)]
+    options = ['--checkpoint', 'random', '--split', 'test', '--bins', '2', '--out', str(tmp_path)]
     changes = ['--cfg-options', 'test_dataloader.dataset.num_videos=3']
     assert main(['reliability', 'repnet_shapes', *options, *changes]) == 0
     assert '3 videos, OBO ' in capsys.readouterr().out
