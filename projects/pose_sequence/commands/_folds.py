@@ -129,7 +129,9 @@ def oversample(
     # typed as a str there, though it may be a dictionary
     wanted: Any = {label: max(int(count), minimum) for label, count in counts.items()}
     sampler = RandomOverSampler(sampling_strategy=wanted, random_state=seed)
-    return sampler.fit_resample(indices[:, None], labels[indices])[0][:, 0]
+    # typed as what pandas has too, where that is installed
+    taken: Any = sampler.fit_resample(indices[:, None], labels[indices])[0]
+    return taken[:, 0]
 
 
 def make_fold_config(
