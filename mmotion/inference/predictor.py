@@ -84,8 +84,9 @@ class Predictor(ABC, Generic[R]):
 
         Args:
             video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
-                (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
-            fps: Frames per second of pictures and frames; a file carries its own.
+                (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another, or
+                `VideoFrame`s, which keep their numbers and times.
+            fps: Frames per second of pictures and frames, on average; a file carries its own.
             start_s: Leave out what comes before.
             end_s: Leave out what comes from here on; None keeps all.
 

@@ -92,8 +92,8 @@ class KeypointFileSource(VideoSource):
         if self._video is not None:
             return self._video.frames(start_s, end_s)
         black = np.zeros((self.poses.height, self.poses.width, 3), np.uint8)
-        frames = number_frames(itertools.repeat(black, self.poses.num_frames), self.times)
-        return itertools.islice(frames, *self.times.span(start_s, end_s))
+        frames = itertools.repeat(black, self.poses.num_frames)
+        return number_frames(frames, self.times, start_s, end_s)
 
 
 @PREDICTORS.register_module()

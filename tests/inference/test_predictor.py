@@ -28,7 +28,10 @@ def frames():
         pytest.param(list, id='list'),
         pytest.param(iter, id='iterator'),
         pytest.param(
-            lambda frames: (VideoFrame(index=7, time_s=9.0, image=frame) for frame in frames),
+            lambda frames: (
+                VideoFrame(index=7 + n, time_s=9 + n / 10, image=frame)
+                for n, frame in enumerate(frames)
+            ),
             id='VideoFrames',
         ),
     ],
