@@ -8,7 +8,7 @@ a GPU.
 import copy
 import os
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,12 @@ class Runner(MMEngineRunner):
         """
         if get_rank():
             return super().train()
-        remedy = 'wait for it or end it, or choose another work dir'
-        with hold_folder(self.work_dir, remedy=remedy):
+        with hold_work_dir(self.work_dir):
+            super().dump_config()
             return super().train()
+
+    def dump_config(self) -> None:
+        """Leave the config in the work dir to `train`: until then, that of another run is there."""
 
     def setup_env(self, env_cfg: dict) -> None:
         """Prepare processes and threads, and give the run a name of its own.
@@ -246,8 +249,7 @@ def build_runner(
         >>> runner.train()  # doctest: +SKIP
     """
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-    name = Path(config.filename).stem if config.filename else 'run'
-    config.work_dir = str(work_dir or config.get('work_dir') or Path('work_dirs') / name)
+    config.work_dir = str(find_work_dir(config, work_dir))
     config.launcher = launcher or config.get('launcher') or 'none'
     config.randomness = {'seed': 0, **(config.get('randomness') or {})}
     if seed is not None:
@@ -266,6 +268,17 @@ def build_runner(
     _choose_checkpoint(config, load_from, resume)
     start_processes(config)
     return Runner.from_cfg(config)
+
+
+def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:
+    """The folder for logs and checkpoints, see `build_runner`."""
+    name = Path(config.filename).stem if config.filename else 'run'
+    return Path(work_dir or config.get('work_dir') or Path('work_dirs') / name)
+
+
+def hold_work_dir(work_dir: str | Path) -> AbstractContextManager[None]:
+    """Keep a work dir for the training of this process, see `mmotion.atomic.hold_folder`."""
+    return hold_folder(work_dir, remedy='wait for it or end it, or choose another work dir')
 
 
 def _enable_auto_scale_lr(config: Config) -> None:
