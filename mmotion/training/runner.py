@@ -38,7 +38,7 @@ from mmotion.checkpoint.files import (
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
-from mmotion.training import divergence, hooks  # noqa: F401
+from mmotion.training import divergence, hooks, leaks  # noqa: F401
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import start_processes
 from mmotion.training.schedule import Schedule, follow_schedule
@@ -92,7 +92,7 @@ class Runner(MMEngineRunner):
         _timestamps.add(self.timestamp)
 
     def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None):
-        """Register the hooks of the config, those that resuming needs, and two guards."""
+        """Register the hooks of the config, those that resuming needs, and guards."""
         default_hooks = {'divergence': {'type': 'DivergenceHook'}, **(default_hooks or {})}
         if default_hooks['divergence'] is None:
             default_hooks['divergence'] = {'type': 'DivergenceHook', 'patience': None}
@@ -100,6 +100,7 @@ class Runner(MMEngineRunner):
         self.register_hook({'type': 'EpochSeedHook'})
         self.register_hook({'type': 'SetAsideHook'})
         self.register_hook({'type': 'PlainCheckpointHook'})
+        self.register_hook({'type': 'LeakHook'})
 
     @staticmethod
     def build_dataloader(
