@@ -278,15 +278,26 @@ class Predictor(ABC, Generic[R]):
             source.fps = result.fps
         return itertools.islice(source.frames(result.start_s), result.num_frames)
 
+    @staticmethod
+    def _name_drawings(video: Video, out_dir: str | Path, *names: str) -> list[Path]:
+        """Name files `<stem>_<name>` in a folder, which must not be that of the pictures.
+
+        Raises:
+            ValueError: If it is, as plots would be its next frames.
+        """
+        if isinstance(video, str | Path) and Path(video).resolve() == Path(out_dir).resolve():
+            raise ValueError(
+                'out_dir must not be the folder of pictures that is drawn on, got '
+                f'out_dir={str(out_dir)!r}; choose another one'
+            )
+        return [Path(out_dir) / f'{name_video(video)}_{name}' for name in names]
+
     def _draw(
         self, video: Video, result: Result, out_dir: str | Path, plot_name: str
     ) -> list[Path]:
-        stem = name_video(video)
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', f'{plot_name}.png')
-        )
+        overlay, plot = self._name_drawings(video, out_dir, 'overlay.mp4', f'{plot_name}.png')
         draw_result(self._open_again(video, result), result, overlay)
-        plot_result(result, plot, title=stem)
+        plot_result(result, plot, title=name_video(video))
         return [overlay, plot]
 
     def _predict_source(self, source: VideoSource, start_s: float, end_s: float | None) -> R:

@@ -339,6 +339,19 @@ def test_what_cannot_be_read_again_cannot_be_drawn_on(watcher, frames, tmp_path)
         watcher.draw((frame for frame in frames), result, tmp_path)
 
 
+@pytest.mark.parametrize('regions', [False, True], ids=['whole', 'regions'])
+def test_plots_do_not_become_frames_of_the_pictures(watcher, tmp_path, regions):
+    folder, fps = hold_video(tmp_path, 'pictures')
+    there = sorted(folder.iterdir())
+    if regions:
+        draw, result = watcher.draw_regions, watcher.predict_regions(folder, REGIONS[:1], fps=fps)
+    else:
+        draw, result = watcher.draw, watcher.predict(folder, fps=fps)
+    with pytest.raises(ValueError, match='out_dir must not be the folder of pictures that is dra'):
+        draw(folder, result, folder / '..' / folder.name)
+    assert sorted(folder.iterdir()) == there
+
+
 def test_pictures_are_predicted_like_the_array_of_them(predictor, tmp_path):
     folder, fps = hold_video(tmp_path, 'pictures')
     images, _ = hold_video(tmp_path, 'array')
