@@ -413,7 +413,7 @@ def _shrink(image: NDArray[np.uint8], box: Box | None, name: str) -> NDArray[np.
         left, top, right, bottom = clip_box(box, image, name)
         image = image[top:bottom, left:right]
     small = cv2.resize(image, SCAN_SIZE, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _frames_of(gap_s: float, source: VideoSource) -> int:
