@@ -28,4 +28,4 @@ def test_no_number_is_made_of_nan(config, weights, message):
     with pytest.raises(ValueError, match=message):
         predictor.predict(frames, fps=30.0)
     with pytest.raises(ValueError, match=message):
-        [*predictor.stream(frames, fps=30.0)]
+        list(predictor.stream(frames, fps=30.0))

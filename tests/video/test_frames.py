@@ -55,4 +55,4 @@ def test_a_part_of_arrays_leaves_the_next_one_to_others():
 )
 def test_frames_must_be_of_one_video(frames, message):
     with pytest.raises(ValueError, match=message):
-        [*number_frames(frames, FrameTimes(10.0))]
+        list(number_frames(frames, FrameTimes(10.0)))
