@@ -59,8 +59,9 @@ def check_not_kept(path: str | Path) -> None:
     Raises:
         ValueError: If it is one.
     """
-    place = Path(path).resolve()
-    if any(place in kept or place.parent in kept for kept in _kept):
+    # one file may have several names: links, and upper and lower case where they are the same
+    places = {_identify(Path(path).resolve()), _identify(Path(path).resolve().parent)}
+    if any(places & {_identify(one) for one in kept} for kept in _kept):
         raise ValueError(
             f'the result must not take the place of its input, got {path}; write elsewhere'
         )
@@ -166,6 +167,15 @@ def lock_file(descriptor: int) -> None:
             f'this file system keeps no locks ({error}): see to it that one process alone writes',
             stacklevel=3,
         )
+
+
+def _identify(path: Path) -> Path | tuple[int, int]:
+    """What is the same for all names of a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 @functools.cache

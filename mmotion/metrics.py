@@ -67,7 +67,8 @@ class ActionMetric(BaseMetric):
                 of the clips, and `excluded`, true where a video could not be decoded.
 
         Raises:
-            ValueError: If a video does not have one class, or its class is none of the C.
+            ValueError: If a video does not have one class, or its class is none of the C, or a
+                score is not finite.
         """
         for clip, sample in zip(data_batch['inputs'], data_samples, strict=True):
             name = str(sample.get('name') or sample.get('filename') or len(self.results))
@@ -78,6 +79,11 @@ class ActionMetric(BaseMetric):
                     f'gt_label of a video must be one class of {len(scores)}, got '
                     f'gt_label={label.tolist()} for video {name!r}; check the list of videos and '
                     "the head's num_classes"
+                )
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    f'pred_score must be finite, got {scores} for video {name!r}; look at the '
+                    'weights of the model'
                 )
             self.results.append(
                 {

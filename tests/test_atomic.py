@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mmotion.atomic import hold_folder, write_atomically
+from mmotion.atomic import check_not_kept, hold_folder, keep_files, write_atomically
 
 FORK = multiprocessing.get_context('fork')
 
@@ -155,3 +155,16 @@ def test_a_folder_is_refused(tmp_path):
     context = write_atomically(tmp_path)
     with pytest.raises(IsADirectoryError, match='must not be a folder'), context:
         pass
+
+
+def test_an_input_is_kept_under_all_of_its_names(tmp_path):
+    (tmp_path / 'clip.mp4').write_text('precious')
+    os.link(tmp_path / 'clip.mp4', tmp_path / 'hard.jsonl')
+    (tmp_path / 'soft.jsonl').symlink_to('clip.mp4')
+    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'other').symlink_to('pictures')
+    with keep_files([tmp_path / 'clip.mp4', tmp_path / 'pictures']):
+        for name in ('clip.mp4', 'hard.jsonl', 'soft.jsonl', 'pictures/a.png', 'other/a.png'):
+            with pytest.raises(ValueError, match='must not take the place of its input'):
+                check_not_kept(tmp_path / name)
+        check_not_kept(tmp_path / 'clip.json')

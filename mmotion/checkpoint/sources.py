@@ -20,8 +20,8 @@ from mmengine.runner.checkpoint import get_external_models, get_torchvision_mode
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.checkpoint.weights import load_checkpoint_file
 
-# as torch.hub knows it, with eight digits at least
-_HASHED_NAME = re.compile(r'.*-([0-9a-f]{8,64})\.[^.]+')
+# as torch.hub knows it, with eight digits at least; a date such as 20230101 is none
+_HASHED_NAME = re.compile(r'.*-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]+')
 # tables of mmengine and torchvision: name of a model to the URL of its weights
 _MODEL_TABLES: dict[str, Callable[[], dict[str, str]]] = {
     'torchvision://': get_torchvision_models,

@@ -28,6 +28,8 @@ from mmotion.structures.windows import WindowedResult, check_windows
 
 # classes that are named in summaries
 TOP = 5
+# for scores that are none
+REMEDY = "average the views by average_clips='prob', and look at the weights of the model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +124,7 @@ class ActionScores(WindowedResult):
         check_range('min_score', self.min_score, 0, 1)
         self._check_windows()
         for name in ('scores', 'window_scores'):
-            check_scores(name, getattr(self, name), "average the views by average_clips='prob'")
+            check_scores(name, getattr(self, name), REMEDY)
 
     @property
     def label(self) -> str:
@@ -222,6 +224,9 @@ class RunningScores:
         scores: Score of each class in that window (C,), in [0, 1]: a row of
             `ActionScores.window_scores`.
         mean_scores: Score of each class in all windows so far (C,).
+
+    Raises:
+        ValueError: If a score lies outside of [0, 1].
     """
 
     classes: tuple[str, ...]
@@ -230,6 +235,10 @@ class RunningScores:
     end_s: float
     scores: NDArray[np.float32]
     mean_scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ('scores', 'mean_scores'):
+            check_scores(name, getattr(self, name), REMEDY)
 
     @property
     def label(self) -> str:

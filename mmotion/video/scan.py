@@ -85,7 +85,7 @@ class FrameIndex:
         is_plain: Whether it is a progressive 8-bit video in MP4 or Matroska with reliable times and
             without mirroring, which all decoders give alike.
         damage: What is missing from the file, None if nothing is known to be.
-        num_lost: Frames that the file declares and does not hold.
+        num_lost: Frames that should be in the file, as far as it tells, and are not.
     """
 
     info: VideoInfo
@@ -218,12 +218,12 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
                 'it is damaged or cut off: copy or encode it again'
             )
         index = _build_index(path, stream, first_frame, packets, is_cut)
-        num_lost = _count_lost(stream, num_stored - is_cut, len(packets))
+        num_lost = max(_count_lost(stream, num_stored - is_cut, len(packets)), index.num_lost)
         if not num_lost:
             return index
         damage = index.damage or (
-            f'{path} holds {len(packets)} frames and declares {num_lost} more; it is damaged, copy '
-            'or encode it again'
+            f'{path} holds {len(packets)} frames, and {num_lost} more are lost; it is damaged, '
+            'copy or encode it again'
         )
         return dataclasses.replace(index, num_lost=num_lost, damage=damage)
 
@@ -259,6 +259,7 @@ def _build_index(
     """Order what the packets say by the time of showing (see the head of this file)."""
     tick_s = float(stream.time_base or 0)
     rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    num_gone = 0
     if not _are_times_reliable(stream, packets):
         fps = rates[-1] if rates else _DEFAULT_FPS
         timestamps, keyframes = None, np.zeros(1, np.int64)
@@ -271,10 +272,19 @@ def _build_index(
         times_s = (timestamps - timestamps[0]) * tick_s
         last_s = packets[-1].duration * tick_s or _mean_gap_s(times_s, rates)
         duration_s = float(times_s[-1]) + last_s
+        if rates and any(packet.is_cut for packet in packets):
+            num_gone = _count_gone(times_s, rates[0])
         # a header is believed if it explains the times to within a frame
-        believed = [rate for rate in rates if abs(len(packets) / rate - duration_s) <= 1 / rate]
-        fps = believed[0] if believed else len(packets) / duration_s
+        num_sent = len(packets) + num_gone
+        believed = [rate for rate in rates if abs(num_sent / rate - duration_s) <= 1 / rate]
+        fps = believed[0] if believed else num_sent / duration_s
 
+    damage = None
+    if (lack_s := _find_lack_s(stream, duration_s)) or is_cut:
+        damage = (
+            f'{path} is cut off: it holds {len(packets)} whole frames, {duration_s:.2f} s, of '
+            f'{duration_s + lack_s:.2f} s that it announces; copy it again to have the rest'
+        )
     orientation = _read_orientation(first_frame)
     size = (first_frame.width, first_frame.height)
     width, height = reversed(size) if orientation.transposed else size
@@ -292,8 +302,8 @@ def _build_index(
         keyframes=keyframes,
         orientation=orientation,
         is_plain=is_plain,
-        damage=_describe_damage(path, stream, len(packets), duration_s, is_cut),
-        num_lost=0,
+        damage=damage,
+        num_lost=max(round(lack_s * fps), num_gone),
     )
 
 
@@ -307,6 +317,13 @@ def _are_times_reliable(stream: av.VideoStream, packets: list[_PacketFacts]) -> 
         and decoding == sorted(decoding)
         and not numbered_as_stored
     )
+
+
+def _count_gone(times_s: np.ndarray, rate: float) -> int:
+    """Count the frames that are missing from a recording of a broadcast, by the gaps they leave."""
+    frames = np.rint(np.diff(times_s) * rate).astype(int)
+    # a rate that frames do not keep to tells nothing
+    return int(np.maximum(frames - 1, 0).sum()) if np.median(frames) == 1 else 0
 
 
 def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
@@ -326,18 +343,15 @@ def _read_orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation(transposed=False, down=-1 if d < 0 else 1, across=-1 if a < 0 else 1)
 
 
-def _describe_damage(
-    path: Path, stream: av.VideoStream, num_frames: int, duration_s: float, is_cut: bool
-) -> str | None:
+def _find_lack_s(stream: av.VideoStream, duration_s: float) -> float:
+    """How much less than it announces a file holds, in seconds; 0 if that may be rounding."""
     announced_s = 0.0
-    if stream.duration:
+    if stream.container.format.name == 'avi' and stream.average_rate:
+        # its duration is that of what is there
+        announced_s = stream.frames / float(stream.average_rate)
+    elif stream.duration:
         announced_s = stream.duration * float(stream.time_base or 0)
     elif stream.container.duration and len(stream.container.streams) == 1:
         announced_s = stream.container.duration / av.time_base
     tolerated_s = max(_TOLERATED_LACK_S, _TOLERATED_LACK_PART * announced_s)
-    if not is_cut and announced_s - duration_s <= tolerated_s:
-        return None
-    return (
-        f'{path} is cut off: it holds {num_frames} whole frames, {duration_s:.2f} s, of '
-        f'{announced_s:.2f} s that it announces; copy it again to have the rest'
-    )
+    return announced_s - duration_s if announced_s - duration_s > tolerated_s else 0.0

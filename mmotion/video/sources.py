@@ -7,7 +7,6 @@ trained on. Frames are numbered from 0 in the order in which they are shown. Ima
 Shape letters in this file: N frames of a video, H and W height and width in pixels.
 """
 
-import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -148,8 +147,9 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
 
     Args:
         video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
-            (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
-        fps: Frames per second if `video` is not a file, which has its own.
+            (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another, or
+            `VideoFrame`s, which keep their numbers and times.
+        fps: Frames per second, on average, if `video` is not a file, which has its own.
         name: What to call it; None for the name of the file without ending, or of the folder.
 
     Raises:
@@ -268,7 +268,7 @@ class FrameArray(VideoSource):
         self.numbers = self.labels = np.arange(self.num_frames)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return _take_span(self._images, self.times, start_s, end_s)
+        return number_frames(self._images, self.times, start_s, end_s)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         return [*self._images[numbers]]
@@ -284,7 +284,7 @@ class FrameStream(VideoSource):
         self._frames = frames
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return _take_span(self._frames, self.times, start_s, end_s)
+        return number_frames(self._frames, self.times, start_s, end_s)
 
 
 class _LazyPictures(Sequence[NDArray[np.uint8]]):
@@ -300,9 +300,3 @@ class _LazyPictures(Sequence[NDArray[np.uint8]]):
         if isinstance(item, slice):
             return [read_picture(page, self.bits) for page in self.pages[item]]
         return read_picture(self.pages[item], self.bits)
-
-
-def _take_span(
-    frames: Frames, times: FrameTimes, start_s: float, end_s: float | None
-) -> Iterator[VideoFrame]:
-    return itertools.islice(number_frames(frames, times), *times.span(start_s, end_s))

@@ -57,6 +57,9 @@ class FrameKeypoints:
         keypoints: x and y in pixels (K, 2).
         confidence: Height of the peak of each heat map (K,), in [0, 1].
         covariance: Spread of each heat map (K, 3): var x, var y and cov xy, in square pixels.
+
+    Raises:
+        ValueError: If a value is not finite.
     """
 
     frame: int
@@ -64,6 +67,10 @@ class FrameKeypoints:
     keypoints: NDArray[np.float32]
     confidence: NDArray[np.float32]
     covariance: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ('keypoints', 'confidence', 'covariance'):
+            _check_finite(name, getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types."""
@@ -247,10 +254,16 @@ class KeypointTracks:
                 f'{name} must have the shape {shape} for {shape[0]} frames and {shape[1]} names, '
                 f'got shape={array.shape}'
             )
-        if not np.isfinite(array).all():
-            raise ValueError(f'{name} must be finite, got NaN or infinite values')
+        _check_finite(name, array)
         array.setflags(write=False)
         object.__setattr__(self, name, array)
+
+
+def _check_finite(name: str, values: NDArray[np.floating]) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f'{name} must be finite, got NaN or infinite values; look at the weights of the model'
+        )
 
 
 @make_painter.register

@@ -84,16 +84,18 @@ class KeypointFileSource(VideoSource):
         poses = self.poses
         if poses.frame_times_s is None:
             return super().times
-        return FrameTimes(
-            poses.fps, fill_times(poses.frame_indices, poses.times_s, poses.num_frames)
-        )
+        known, at = poses.frame_indices, poses.times_s
+        if known[0]:
+            # the first of all frames is shown at 0
+            known, at = np.r_[0, known], np.r_[0.0, at]
+        return FrameTimes(poses.fps, fill_times(known, at, poses.num_frames))
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         if self._video is not None:
             return self._video.frames(start_s, end_s)
         black = np.zeros((self.poses.height, self.poses.width, 3), np.uint8)
-        frames = number_frames(itertools.repeat(black, self.poses.num_frames), self.times)
-        return itertools.islice(frames, *self.times.span(start_s, end_s))
+        frames = itertools.repeat(black, self.poses.num_frames)
+        return number_frames(frames, self.times, start_s, end_s)
 
 
 @PREDICTORS.register_module()

@@ -28,7 +28,10 @@ def frames():
         pytest.param(list, id='list'),
         pytest.param(iter, id='iterator'),
         pytest.param(
-            lambda frames: (VideoFrame(index=7, time_s=9.0, image=frame) for frame in frames),
+            lambda frames: (
+                VideoFrame(index=7 + n, time_s=9 + n / 10, image=frame)
+                for n, frame in enumerate(frames)
+            ),
             id='VideoFrames',
         ),
     ],
@@ -334,6 +337,19 @@ def test_what_cannot_be_read_again_cannot_be_drawn_on(watcher, frames, tmp_path)
     result = watcher.predict(iter(frames), fps=10.0)
     with pytest.raises(TypeError, match='as it is read again, got generator'):
         watcher.draw((frame for frame in frames), result, tmp_path)
+
+
+@pytest.mark.parametrize('regions', [False, True], ids=['whole', 'regions'])
+def test_plots_do_not_become_frames_of_the_pictures(watcher, tmp_path, regions):
+    folder, fps = hold_video(tmp_path, 'pictures')
+    there = sorted(folder.iterdir())
+    if regions:
+        draw, result = watcher.draw_regions, watcher.predict_regions(folder, REGIONS[:1], fps=fps)
+    else:
+        draw, result = watcher.draw, watcher.predict(folder, fps=fps)
+    with pytest.raises(ValueError, match='out_dir must not be the folder of pictures that is dra'):
+        draw(folder, result, folder / '..' / folder.name)
+    assert sorted(folder.iterdir()) == there
 
 
 def test_pictures_are_predicted_like_the_array_of_them(predictor, tmp_path):

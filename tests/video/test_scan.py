@@ -1,6 +1,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -155,6 +156,31 @@ def test_cut_file_holds_what_is_there(tmp_path: Path, name: str, kwargs: dict) -
 
     assert 4 < index.info.num_frames < 20
     assert f'cut off: it holds {index.info.num_frames} whole frames' in index.damage
+    assert index.num_lost == 24 - index.info.num_frames
+
+
+def test_avi_that_ends_between_two_frames_is_cut_off(tmp_path: Path) -> None:
+    """Its duration is that of what is there, and nothing was said."""
+    whole = encode(tmp_path / 'whole.avi', codec='mpeg4', bf='0')
+    with av.open(str(whole)) as container:
+        positions = [packet.pos for packet in container.demux(video=0) if packet.size]
+    part = positions[14] / whole.stat().st_size
+    index = scan_video(truncate(whole, tmp_path / 'cut.avi', part=part + 1e-9))
+    assert (index.info.num_frames, index.num_lost, index.info.fps) == (14, 10, 30)
+    assert 'cut.avi is cut off: it holds 14 whole frames, 0.47 s, of 0.80 s' in str(index.damage)
+
+
+def test_gap_in_a_broadcast_is_counted(tmp_path: Path) -> None:
+    """Its frames were fewer, and the rate was taken for a lower one."""
+    images = list(np.random.default_rng(0).integers(0, 256, (24, 48, 64, 3), np.uint8))
+    content = encode(tmp_path / 'whole.ts', images, g='1', bf='0').read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    (tmp_path / 'gap.ts').write_bytes(b''.join(packets[: len(packets) // 3] + packets[-50:]))
+    index = scan_video(tmp_path / 'gap.ts')
+    assert index.info.num_frames < 20
+    assert (index.info.num_frames + index.num_lost, index.info.fps) == (24, 30)
+    assert f'and {index.num_lost} more are lost' in str(index.damage)
+    assert scan_video(tmp_path / 'whole.ts').num_lost == 0
 
 
 def _make_nothing(path: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-from mmotion.atomic import check_not_kept
+from mmotion.atomic import check_not_kept, keep_files
 from mmotion.cli.part_options import add_part_options, pop_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -158,7 +158,9 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     videos = find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
-    check_not_kept(args.json_lines or '')
+    if args.json_lines not in (None, '-'):
+        with keep_files(videos):
+            check_not_kept(args.json_lines)
     regions = []
     if args.regions:
         from mmotion.regions.files import read_regions
