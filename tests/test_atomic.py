@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import re
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 
-from mmotion.atomic import hold_folder, write_atomically
+from mmotion.atomic import check_writable, hold_folder, write_atomically
 
 FORK = multiprocessing.get_context('fork')
 
@@ -155,3 +156,17 @@ def test_a_folder_is_refused(tmp_path):
     context = write_atomically(tmp_path)
     with pytest.raises(IsADirectoryError, match='must not be a folder'), context:
         pass
+
+
+@pytest.mark.parametrize('code', [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_folder_is_tried_before_anything_is_computed_for_it(tmp_path, monkeypatch, code):
+    def refuse(dir):
+        assert dir == tmp_path
+        raise OSError(code, os.strerror(code))
+
+    check_writable(tmp_path / 'new')
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr('tempfile.TemporaryFile', refuse)
+    message = f'new must be a folder that can be written to, got "{os.strerror(code)}" in .*; name'
+    with pytest.raises(OSError, match=message):
+        check_writable(tmp_path / 'new')
