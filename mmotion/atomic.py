@@ -130,6 +130,11 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # that of a full disk does not say which
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

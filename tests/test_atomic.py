@@ -170,3 +170,11 @@ def test_a_folder_is_tried_before_anything_is_computed_for_it(tmp_path, monkeypa
     message = f'new must be a folder that can be written to, got "{os.strerror(code)}" in .*; name'
     with pytest.raises(OSError, match=message):
         check_writable(tmp_path / 'new')
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r'No space .*result\.json'),
+        write_atomically(tmp_path / 'result.json'),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
