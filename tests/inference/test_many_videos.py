@@ -54,6 +54,25 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
     ]
 
 
+def test_the_work_for_a_video_does_not_grow_with_their_number(tmp_path, monkeypatch):
+    """Resolving the names of all for each of 10,000 would take 50 minutes."""
+    resolved = []
+    resolve = Path.resolve
+
+    def count(path, *args):
+        resolved.append(path)
+        return resolve(path, *args)
+
+    monkeypatch.setattr(Path, 'resolve', count)
+    numbers = []
+    for size in (10, 100):
+        resolved.clear()
+        videos = [Path(f'{number}.mp4') for number in range(size)]
+        assert predict_videos(Failing(), videos, Outputs(out_dir=tmp_path)) == videos
+        numbers.append(len(resolved))
+    assert numbers[1] == 10 * numbers[0]
+
+
 class Failing:
     def predict(self, video, **times):
         raise RuntimeError('a defect')
