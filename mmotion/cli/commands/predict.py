@@ -175,7 +175,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     )
     if not args.json_lines:
         outputs.check(kind)
-    unknown = [v for v in videos if args.fps is None and kind.needs_fps(v, config)]
+    # a class that nobody knows is refused, with the names near it, when it is to be built
+    unknown = [v for v in videos if args.fps is None and kind and kind.needs_fps(v, config)]
     if unknown:
         raise ValueError(
             '--fps must be given for pictures, and for keypoints that do not tell it, got none for '

@@ -78,6 +78,10 @@ WRONG_USE = {
         ['predict', 'no_test.py', 'clip.mp4'],
         'got no_test.py without predictor',
     ),
+    'unknown predictor': (
+        ['predict', TOY, 'clip.mp4', '--checkpoint', 'random', '--cfg-options', 'predictor.type=X'],
+        "type must be a name in the registry PREDICTORS, got type='X'",
+    ),
     'no rate': (['predict', TOY, 'clip.mp4', '--fps', '0'], 'above 0 and finite, got --fps 0'),
     'rate that is no number': (
         ['predict', TOY, 'clip.mp4', '--fps', 'nan'],
