@@ -12,6 +12,7 @@ import itertools
 import os
 import platform
 import re
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ except ImportError:  # not on Windows
 LOCK_NAME = '.lock'
 # longest name that file systems take, in bytes
 _MAX_NAME = 255
+# what a disk must at least have room for
+_PROBE_BYTES = 1 << 16
 _PARTIAL = re.compile(r'\..*\.([0-9a-f]{8})-(\d+)-\d+\.partial(\.[^.]*)?')
 _numbers = itertools.count()
 # what must not be written over, by process and not by thread, as some readers write in threads
@@ -65,6 +68,27 @@ def check_not_kept(path: str | Path) -> None:
         raise ValueError(
             f'the result must not take the place of its input, got {path}; write elsewhere'
         )
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that cannot be made or written to, before anything is computed for it.
+
+    Nothing is left behind, not even the folder.
+
+    Raises:
+        OSError: If it cannot be, or its disk is full.
+    """
+    folder = Path(folder).absolute()
+    place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        raise type(error)(
+            f'{folder} must be a folder that can be written to, got "{error.strerror}"'
+            f'{"" if place == folder else f" in {place}"}; name another one, or make room'
+        ) from error
 
 
 @contextmanager
@@ -107,6 +131,11 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # that of a full disk does not say which
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ A value that does not pass is a `ValueError` that names it.
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -119,14 +119,14 @@ def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArra
 
 
 def make_plain(value: Any) -> Any:
-    """Lists, dictionaries, str, int, float and None instead of arrays, dataclasses and NaN."""
+    """Lists, dictionaries and plain values instead of arrays, iterators, dataclasses and NaN."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, dict):
         return {key: make_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Iterator):
         return [make_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -34,6 +34,7 @@ from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video
+from mmotion.video.pictures import list_pages
 from mmotion.video.sources import VideoSource, open_source
 from mmotion.visualization import draw_result, plot_result
 
@@ -246,6 +247,16 @@ class Predictor(ABC, Generic[R]):
             The files, named after the video.
         """
         return self._draw(video, result, out_dir, 'regions')
+
+    @classmethod
+    def needs_fps(cls, video: Path, config: Config) -> bool:
+        """Whether the rate of a video must be told, which is asked before a model is loaded.
+
+        Args:
+            video: A file or folder.
+            config: That of the predictor, which may know it.
+        """
+        return video.is_dir() or len(list_pages(video)) > 1
 
     def preprocess(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Run the test pipeline and the model's data preprocessor.

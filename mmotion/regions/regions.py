@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from mmotion.checks import check_at_least
-from mmotion.structures.results import Result
+from mmotion.structures.results import Result, list_entries
 from mmotion.structures.times import freeze_frame_times
 
 # share of a box's width and height that is added on each side
@@ -184,6 +184,12 @@ class RegionResults:
         """`regions`: for each the name, the box or boxes, and what its result says of itself."""
         pairs = zip(self.regions, self.results, strict=True)
         regions = [region.to_dict() | result.to_dict() for region, result in pairs]
+        return self.to_arrays() | {'regions': regions}
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same, a region after the other, see `list_entries`."""
+        pairs = zip(self.regions, self.results, strict=True)
+        regions = (region.to_dict() | list_entries(result) for region, result in pairs)
         return {'regions': regions} | ({'num_lost': self.num_lost} if self.num_lost else {})
 
 

@@ -170,30 +170,33 @@ class ActionScores(WindowedResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; of each window the best classes alone, as C may be some hundreds."""
-        windows = zip(self.window_start_s, self.window_end_s, self.window_scores, strict=True)
-        return make_plain(
+        return make_plain(self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same, a window after the other, see `mmotion.structures.results.list_entries`."""
+        times_s = zip(self.window_start_s.tolist(), self.window_end_s.tolist(), strict=True)
+        timeline = (
             {
-                'label': self.label,
-                'score': self.score,
-                'top': _as_entries(self.top()),
-                'scores': dict(zip(self.classes, self.scores.tolist(), strict=True)),
-                'views': self.views,
-                'fps': self.fps,
-                'num_frames': self.num_frames,
-                'start_s': self.start_s,
-                **describe_frames(self),
-                'min_score': self.min_score,
-                'segments': [dataclasses.asdict(segment) for segment in self.segments],
-                'timeline': [
-                    {
-                        'start_s': start_s,
-                        'end_s': end_s,
-                        'top': _as_entries(rank_classes(self.classes, scores, TOP)),
-                    }
-                    for start_s, end_s, scores in windows
-                ],
+                'start_s': start_s,
+                'end_s': end_s,
+                'top': _as_entries(rank_classes(self.classes, scores, TOP)),
             }
+            for (start_s, end_s), scores in zip(times_s, self.window_scores, strict=True)
         )
+        return {
+            'label': self.label,
+            'score': self.score,
+            'top': _as_entries(self.top()),
+            'scores': dict(zip(self.classes, self.scores.tolist(), strict=True)),
+            'views': self.views,
+            'fps': self.fps,
+            'num_frames': self.num_frames,
+            'start_s': self.start_s,
+            **describe_frames(self),
+            'min_score': self.min_score,
+            'segments': [dataclasses.asdict(segment) for segment in self.segments],
+            'timeline': timeline,
+        }
 
     def _check_windows(self) -> None:
         num_classes = len(self.classes)

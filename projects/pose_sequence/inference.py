@@ -155,6 +155,13 @@ class PosePredictor(Predictor[PoseScores]):
                 detector, model_path, 'cpu' if device == 'cpu' else None
             )
 
+    @classmethod
+    def needs_fps(cls, video: Path, config: Config) -> bool:
+        """An array of keypoints does not tell its rate either; that of the test data is taken."""
+        if video.suffix.lower() == ARRAY_SUFFIX:
+            return not config.get('test_dataloader', {}).get('dataset', {}).get('fps')
+        return super().needs_fps(video, config)
+
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
         """A keypoint file is a video too; what an array does not tell is that of the test data."""
         if not _is_keypoint_file(video):

@@ -224,14 +224,22 @@ class RepetitionCount:
 
     def describe(self) -> str:
         """The count as a person counts, and what belongs to it, in a line."""
-        return describe_numbers(self.to_dict() | {'count': self.repetitions})
+        return describe_numbers(self.to_arrays() | {'count': self.repetitions})
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
-        content = {
-            field.name: make_plain(getattr(self, field.name))
+        return make_plain(self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same with arrays, see `mmotion.structures.results.list_entries`."""
+        values = {
+            field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in ('frame_times_s', 'num_lost')
+        }
+        content = {
+            name: value if isinstance(value, np.ndarray) else make_plain(value)
+            for name, value in values.items()
         }
         return content | describe_frames(self)
 

@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
             raise
         print(f'mmotion: error: {error}', file=sys.stderr)
         return FAILED
+    except BrokenPipeError:
+        raise
     except EXPECTED_ERRORS as error:
         # once it runs, it is no wrong use, and the traceback is wanted
         if runner.iter:
