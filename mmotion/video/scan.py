@@ -23,7 +23,7 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from mmotion.compat import accept_any_tags
+from mmotion.compat import accept_any_tags, read_display_matrix
 
 # frames per second of a stream that names no rate; FFmpeg assumes the same
 _DEFAULT_FPS = 25.0
@@ -317,7 +317,7 @@ def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
 
 def _read_orientation(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix: pixel (x, y) is shown at (a x + c y, b x + d y)."""
-    matrix = frame.side_data.get('DISPLAYMATRIX')
+    matrix = read_display_matrix(frame)
     if matrix is None:
         return Orientation(transposed=False, down=1, across=1)
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
