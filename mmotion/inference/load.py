@@ -1,6 +1,7 @@
 """From a config and a checkpoint to a predictor."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,14 @@ def load_model(
     device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
-    meta: dict[str, Any] = {}
+    meta: Any = {}
     if checkpoint is None:
         print_log('the weights are random, as was asked for', 'current', logging.WARNING)
     else:
-        meta = load_weights(model, checkpoint).get('meta') or {}
-    model.dataset_meta = meta.get('dataset_meta') or {}
+        meta = load_weights(model, checkpoint).get('meta')
+    # other programs may mean something else by these names
+    dataset_meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    model.dataset_meta = dataset_meta if isinstance(dataset_meta, Mapping) else {}
     model.to(device).eval()
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}
@@ -78,6 +81,6 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
             file = Path(names)
             names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
             names = [name.strip() for name in names if name.strip()]
-        if len(names) == num_classes:
+        if isinstance(names, list | tuple) and len(names) == num_classes:
             return tuple(map(str, names))
     return tuple(map(str, range(num_classes)))
