@@ -234,9 +234,10 @@ def check_finite(tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
             )
     broken = [name for name, values in tensors.items() if not _is_finite(values)]
     if broken:
+        named = ', '.join(map(str, broken[:3])) + ', ...' * (len(broken) > 3)
         raise CheckpointError(
             f'checkpoint must hold finite weights, got NaN or infinity in {len(broken)} of '
-            f'{len(tensors)} tensors ({", ".join(map(str, broken[:3]))}{", ..." * (len(broken) > 3)}) of '
+            f'{len(tensors)} tensors ({named}) of '
             f'{source}; take an earlier one, from before the training diverged'
         )
 
