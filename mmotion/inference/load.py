@@ -14,6 +14,7 @@ from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
 from mmotion.registry import MODELS, PREDICTORS
+from mmotion.tables import read_text
 
 
 def load_model(
@@ -79,7 +80,8 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
         if isinstance(names, str):
             # a file with a name a line, which need not be where videos are predicted
             file = Path(names)
-            names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+            text = read_text(file, what='classes must be text in UTF-8') if file.is_file() else ''
+            names = text.split('\n')
             names = [name.strip() for name in names if name.strip()]
         if isinstance(names, list | tuple) and len(names) == num_classes:
             return tuple(map(str, names))
