@@ -21,7 +21,7 @@ from rich.progress import track
 from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
 from mmotion.structures.results import Result, time_at
-from mmotion.video import VideoFrame, VideoWriter, iterate_frames
+from mmotion.video import VideoFrame, VideoWriter, inspect_video, iterate_frames
 from mmotion.visualization.drawing import (
     ACTIVE,
     GREY,
@@ -56,7 +56,10 @@ def draw_result(
     """
     paint = make_painter(result)
     if isinstance(video, str | Path):
-        video = iterate_frames(video, start_s=result.start_s)
+        own_fps = inspect_video(video).fps
+        # another one was given to `predict`
+        fps = None if result.fps == own_fps else result.fps
+        video = iterate_frames(video, start_s=result.start_s, fps=fps)
     num_drawn = 0
     with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')

@@ -175,7 +175,7 @@ def test_a_class_of_one_sequence_is_named_where_a_part_lacks_it(
     write_poses(make_video(10), pose_folder / 'sit' / 'zoe_0.json')
     load(pose_folder, subset={'split': 'val'})
     (line,) = (text for level, text in log if 'none of' in text and level == logging.WARNING)
-    assert line == 'val has 4 of these sequences, none of sit'
+    assert line == 'val has 5 of these sequences, none of sit'
     assert 2 in infos(load(pose_folder, subset={'split': 'train'}), 'label')
 
 
