@@ -9,11 +9,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -245,10 +246,12 @@ def style_axes(axes: Axes) -> None:
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure, whole or not at all."""
+def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
+    """Write a figure, whole or not at all; a name with `$` in it is no formula."""
+    for text in figure.findobj(Text):
+        cast('Text', text).set_parse_math(False)
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=dpi)
 
 
 def _show_progress(frames: Iterable[Any], total: int, description: str) -> Iterator[Any]:
