@@ -70,7 +70,7 @@ class SequenceSubset:
         text = f'{self.split} has {len(chosen)} of these sequences'
         absent = sorted({*labels} - {labels[i] for i in chosen})
         if absent:
-            text += f', none of {", ".join(names[label] for label in absent)}'
+            text += f', none of {", ".join(names[int(label)] for label in absent)}'
         level = logging.WARNING if absent else logging.INFO
         print_log(text, logger='current', level=level)
         return [sequences[i] for i in chosen]
