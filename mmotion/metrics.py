@@ -12,10 +12,11 @@ Files written, for one row or one picture a test set:
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
@@ -222,6 +223,9 @@ def plot_confusion(
             color = 'white' if shares[row, column] > 0.5 else 'black'
             text = str(confusion[row, column])
             axes.text(column, row, text, ha='center', va='center', fontsize=7, color=color)
+    for text in figure.findobj(Text):
+        # a name with `$` in it is no formula
+        cast('Text', text).set_parse_math(False)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

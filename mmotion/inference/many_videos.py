@@ -50,7 +50,7 @@ def predict_videos(
         predictor: From `mmotion.inference.load_model`.
         videos: The files and folders of pictures, see `find_videos`.
         outputs: What to write, and where.
-        fps: Frames per second of folders of pictures; None for files, which have their own.
+        fps: Frames per second of folders of pictures, and of files whose own are wrong.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
         regions: Parts of the picture to look at, each by itself; without any, all of it.
@@ -132,6 +132,8 @@ def stream_videos(
         try:
             for result in predictor.stream(video, fps=fps, start_s=start_s, end_s=end_s):
                 content = {'video': str(video), **result.to_dict()}
+                if fps is not None:
+                    content['fps_given'] = fps
                 lines.write(simplejson.dumps(content, ignore_nan=True) + '\n')
                 lines.flush()
         except BrokenPipeError:

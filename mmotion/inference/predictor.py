@@ -87,7 +87,9 @@ class Predictor(ABC, Generic[R]):
             video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
                 (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another, or
                 `VideoFrame`s, which keep their numbers and times.
-            fps: Frames per second of pictures and frames, on average; a file carries its own.
+            fps: Frames per second of pictures and frames, on average; a file carries its own, and
+                its frames' times, which are passed over where `fps` is given: frame n is then at
+                n / fps.
             start_s: Leave out what comes before.
             end_s: Leave out what comes from here on; None keeps all.
 
@@ -285,8 +287,9 @@ class Predictor(ABC, Generic[R]):
                 'video must be a path or an array (N, H, W, 3), as it is read again, got '
                 f'{type(video).__name__}'
             )
-        if source.fps is None:
-            source.fps = result.fps
+        if source.fps != result.fps:
+            # it was given to `predict`
+            source = self._open(video, result.fps)
         return itertools.islice(source.frames(result.start_s), result.num_frames)
 
     @staticmethod

@@ -29,6 +29,7 @@ from scipy.ndimage import gaussian_filter1d
 from mmotion.checks import check_at_least
 from mmotion.structures.results import Result, list_entries
 from mmotion.structures.times import freeze_frame_times
+from mmotion.tables import unify
 
 # share of a box's width and height that is added on each side
 MARGIN = 0.1
@@ -201,7 +202,7 @@ def check_regions(regions: Sequence[Region]) -> None:
     """
     if not regions:
         raise ValueError('there must be at least one region, got none')
-    name, times = Counter(region.name for region in regions).most_common(1)[0]
+    name, times = Counter(unify(region.name) for region in regions).most_common(1)[0]
     if times > 1:
         raise ValueError(
             f'the names of regions must differ, got {times} with name={name!r}; rename them'

@@ -7,7 +7,7 @@ a GPU.
 
 import copy
 import os
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,10 +154,15 @@ class Runner(MMEngineRunner):
             CheckpointError: If it cannot be read or does not fit the model.
         """
         checkpoint = CheckpointLoader.load_checkpoint(str(filename), map_location)
-        if is_resumed(self) and not all(key in checkpoint for key in _RESUMED):
+        if is_resumed(self) and not all(
+            isinstance(checkpoint.get(key), Mapping) for key in _RESUMED
+        ):
+            found = ', '.join(
+                f'{key} ({type(value).__name__})' for key, value in checkpoint.items()
+            )
             raise CheckpointError(
-                f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, got {filename} with '
-                f'{", ".join(map(str, checkpoint))}; start from its weights by load_from instead'
+                f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, each a dict, '
+                f'got {filename} with {found}; start from its weights by load_from instead'
             )
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = unwrap_model(self.model)

@@ -23,7 +23,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from mmotion.compat import accept_any_tags
+from mmotion.checks import check_fps
+from mmotion.compat import accept_any_tags, read_display_matrix
 
 # frames per second of a stream that names no rate; FFmpeg assumes the same
 _DEFAULT_FPS = 25.0
@@ -98,12 +99,18 @@ class FrameIndex:
     num_lost: int
 
 
-def scan_video(path: str | Path) -> FrameIndex:
+def scan_video(path: str | Path, fps: float | None = None) -> FrameIndex:
     """Read all packets of a video and decode its first frame.
 
     The results for the last 16 files are kept, each for as long as its file does not change.
 
+    Args:
+        path: The file.
+        fps: Frames per second, where the times in the file are wrong: frame n is shown at n / fps.
+            None believes the file.
+
     Raises:
+        ValueError: If `fps` is not above 0 and finite.
         FileNotFoundError: If there is no such file.
         VideoError: If it is not a file, or holds no video that can be read.
     """
@@ -117,7 +124,8 @@ def scan_video(path: str | Path) -> FrameIndex:
     status = path.stat()
     if not status.st_size:
         raise VideoError(f'a video must not be empty, got path={path} of 0 bytes; copy it again')
-    return _scan(path, status.st_size, status.st_mtime_ns)
+    index = _scan(path, status.st_size, status.st_mtime_ns)
+    return index if fps is None else _set_rate(index, fps)
 
 
 @contextmanager
@@ -228,6 +236,19 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
         return dataclasses.replace(index, num_lost=num_lost, damage=damage)
 
 
+def _set_rate(index: FrameIndex, fps: float) -> FrameIndex:
+    """The same frames, evenly spaced; they are still found by the timestamps of the file."""
+    check_fps(fps)
+    num_frames = index.info.num_frames
+    return dataclasses.replace(
+        index,
+        info=dataclasses.replace(index.info, fps=fps, duration_s=num_frames / fps),
+        times_s=np.arange(num_frames) / fps,
+        # torchcodec's times are compared with these
+        is_plain=False,
+    )
+
+
 def _is_webp(path: Path) -> bool:
     with path.open('rb') as file:
         return file.read(12)[8:] == b'WEBP'
@@ -334,7 +355,7 @@ def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
 
 def _read_orientation(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix: pixel (x, y) is shown at (a x + c y, b x + d y)."""
-    matrix = frame.side_data.get('DISPLAYMATRIX')
+    matrix = read_display_matrix(frame)
     if matrix is None:
         return Orientation(transposed=False, down=1, across=1)
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()

@@ -12,6 +12,7 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 
 import dataclasses
 import itertools
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,6 +76,11 @@ class KeypointFileSource(VideoSource):
         super().__init__(name_video(path), poses.fps)
         self.path, self.num_frames = path, poses.num_frames
         self._video = open_source(poses.source) if _is_video(poses.source) else None
+        if self._video is not None and not math.isclose(
+            self._video.fps or 0, poses.fps, rel_tol=1e-3
+        ):
+            # another one was given when the keypoints were found
+            self._video = open_source(poses.source, fps=poses.fps)
 
     @property
     def times(self) -> FrameTimes:

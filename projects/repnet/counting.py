@@ -342,8 +342,8 @@ class RepetitionCounter:
         scores = [total.mean_square if squares else total.mean_score for total in totals]
         if not np.isfinite(scores).all():
             raise ValueError(
-                f'scores must be finite, got {scores} for strides={self.options.strides}; look at '
-                'the weights of the model'
+                f'scores of the strides must be finite, got {scores}; the weights of the model may '
+                'not be'
             )
         enough = max(scores) * (1 - self.options.stride_tolerance)
         good = [i for i, score in enumerate(scores) if score >= enough]

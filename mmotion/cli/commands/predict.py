@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--fps',
         type=float,
         metavar='F',
-        help='frames per second of folders of pictures, and of keypoints in .npy',
+        help='frames per second of folders of pictures and of keypoints in .npy, and of videos '
+        'whose own are wrong',
     )
     parser.add_argument(
         '--checkpoint',
@@ -173,6 +174,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         provenance={
             'config': str(config.filename),
             'checkpoint': args.checkpoint or config.get('shipped_weights'),
+            **({} if args.fps is None else {'fps_given': args.fps}),
         },
     )
     if not args.json_lines:

@@ -44,7 +44,7 @@ WRONG_USE = {
     ),
     'broken file of regions': (
         ['predict', TOY, 'clip.mp4', '--regions', 'text.pth'],
-        'a file of regions must be JSON, got text.pth',
+        'a file of regions must be JSON, got Expecting value: line 1 column 1 (char 0) in text.pth',
     ),
     'margin without regions': (
         ['predict', TOY, 'clip.mp4', '--region-margin', '0.2'],
