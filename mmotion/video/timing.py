@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.structures.times import find_end
+from mmotion.structures.times import find_end, list_irregular
 
 # Matroska rounds times to milliseconds: a number over the rate still finds its frame
 SLACK_S = 0.000501
@@ -35,6 +35,11 @@ class FrameTimes:
 
     fps: float
     listed_s: NDArray[np.float64] | None = None
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the frames are evenly spaced, whatever tells their times."""
+        return self.listed_s is None or list_irregular(self.listed_s, self.fps) is None
 
     def time_at(self, number: int) -> float:
         """When a frame is shown; the number of frames gives the end of the last one."""

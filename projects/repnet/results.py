@@ -302,11 +302,15 @@ class RunningCount:
     confidence: float
     stride: int
 
+    @property
+    def repetitions(self) -> int:
+        """As a person counts them: `RepetitionCount.repetitions`, if the video ended here."""
+        return _round_count(self.count)
+
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON types; NaN becomes None."""
-        return {
-            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
-        }
+        """All fields and `repetitions` as plain JSON types; NaN becomes None."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: make_plain(getattr(self, name)) for name in [*names, 'repetitions']}
 
 
 def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64]:
@@ -360,11 +364,16 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
 
 
+def _round_count(count: float) -> int:
+    """Repetitions at the end of a set, of which the last may lack up to half of a cycle."""
+    return max(math.ceil(count - 0.5 - COUNT_EPS), 0)
+
+
 def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
     for _, end in _find_sets(rate):
-        done = math.ceil(count[end - 1] - 0.5 - COUNT_EPS)
+        done = _round_count(count[end - 1])
         if done > len(times):
             times.append(end)
         elif done:
