@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Which suffixes does a video have? FFmpeg's readers of .ts, .mxf, .asf and .vob say none.
+# Which suffixes does a video have? FFmpeg's readers of .mpg, .ts, .wmv and four more do not say.
 #
 # Expected: the suffixes of all readers, which PyAV gives as `ContainerFormat(name, 'r').extensions`, hold
 #   those of the usual video files.
+# Seen: PyAV 18.1.0 (Python 3.11) reads all of these, by what is in them, but its readers of seven name no
+#   suffix; the writers name them all. Guessed before: the same, but .avi for .wmv.
+#     no reader names asf m2ts mpg mxf ts vob wmv
+#     no writer names
+# Here: the suffixes of videos are a list of our own, in mmotion/video/files.py.
 set -euo pipefail
 unset PYTHONPATH
 work=$(mktemp -d)
@@ -28,7 +33,6 @@ def suffixes(mode):
 readers, writers = suffixes('r'), suffixes('w')
 print('no reader names', *sorted(USUAL - readers))
 print('no writer names', *sorted(USUAL - writers))
-assert {'ts', 'm2ts', 'mxf', 'asf', 'vob', 'avi', 'mpg'} <= USUAL - readers
-assert {'mp4', 'mkv', 'mov'} <= readers
+assert USUAL - readers == {'asf', 'm2ts', 'mpg', 'mxf', 'ts', 'vob', 'wmv'}
 assert USUAL <= writers
 PY
