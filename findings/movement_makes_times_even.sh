@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Does movement read back the times that it wrote? Not those of frames that are not evenly spaced.
+# movement does not read back the times that it wrote: it makes them even.
 #
 # Expected: tracks of a phone's video, 30 frames a second and then 10, that movement saves as NWB with a time
 #   for each frame, have these times when movement loads them.
+# Seen: movement 0.17.0 with pynwb 4.2.0 (Python 3.12): the file has the times; loading takes the median of
+#   their rates and spaces all frames evenly by it. Two seconds later the times are 1.3 s off. As guessed.
+#     last frame: 3.90 s, written as 3.90 s, read as 2.63 s
+# Here: --export writes <stem>_timestamps.csv where frames are not evenly spaced, for `assign_coords`.
+# It needs Python 3.12 or later, by the name python3.12 or in $PYTHON.
 set -euo pipefail
 unset PYTHONPATH
 work=$(mktemp -d)
