@@ -206,6 +206,19 @@ def test_avi_declares_its_frames(tmp_path: Path) -> None:
     assert 0 < index.num_lost == 24 - index.info.num_frames
 
 
+def test_frames_that_are_not_whole_are_said(tmp_path: Path) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (24, 48, 64, 3), np.uint8))
+    path = encode(tmp_path / 'video.ts', images)
+    content = bytearray(path.read_bytes())
+    # packets of 188 bytes, which are counted; nobody knows how many frames there should be
+    place = len(content) // 188 // 2 * 188
+    path.write_bytes(content[:place] + content[place + 3 * 188 :])
+
+    index = scan_video(path)
+
+    assert 'damaged: 1 of its' in (index.damage or '')
+
+
 @pytest.mark.parametrize('start_ms', [50, 333, 700, 1250])
 @pytest.mark.parametrize('end_ms', [1800, 2400, 9999])
 def test_a_trimmed_file_has_lost_nothing(tmp_path: Path, start_ms: int, end_ms: int) -> None:
