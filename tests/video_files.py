@@ -143,6 +143,20 @@ def cut_start(source: Path, target: Path, *, frames: int) -> Path:
     return target
 
 
+def trim(source: Path, target: Path, *, start_ms: int, end_ms: int) -> Path:
+    """Copy packets of a file that begins with its only keyframe, so that an edit list trims it."""
+    with av.open(str(source)) as reader, av.open(str(target), 'w') as writer:
+        stream = reader.streams.video[0]
+        copy = writer.add_stream_from_template(stream)
+        for packet in reader.demux(stream):
+            if packet.size and packet.dts < round(end_ms / 1000 / packet.time_base):
+                shift = round(start_ms / 1000 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                writer.mux(packet)
+    return target
+
+
 def truncate(source: Path, target: Path, *, part: float) -> Path:
     """Copy the first part of a file's bytes."""
     content = source.read_bytes()
