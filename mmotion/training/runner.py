@@ -37,7 +37,7 @@ from mmotion.checkpoint.files import (
 )
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
-from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
+from mmotion.registry import OPTIM_WRAPPERS, RUNNERS, explain_building
 from mmotion.training import divergence, hooks  # noqa: F401
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
@@ -71,10 +71,16 @@ class Runner(MMEngineRunner):
             ValueError: If another one does.
         """
         if get_rank():
-            return super().train()
+            with explain_building():
+                return super().train()
         remedy = 'wait for it or end it, or choose another work dir'
-        with hold_folder(self.work_dir, remedy=remedy):
+        with hold_folder(self.work_dir, remedy=remedy), explain_building():
             return super().train()
+
+    def test(self) -> dict[str, float]:
+        """Test; an error of what is built for it says what it was given."""
+        with explain_building():
+            return super().test()
 
     def setup_env(self, env_cfg: dict) -> None:
         """Prepare processes and threads, and give the run a name of its own.
@@ -309,7 +315,8 @@ def build_runner(
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
     start_processes(config)
-    return Runner.from_cfg(config)
+    with explain_building():
+        return Runner.from_cfg(config)
 
 
 def _enable_auto_scale_lr(config: Config) -> None:
