@@ -155,7 +155,7 @@ def explain_building() -> Iterator[None]:
         kind = ValueError if isinstance(error, AssertionError) else TypeError
         raise kind(
             f'{target.__name__} must be given arguments that it can work with, got '
-            f'{text if len(text) <= 300 else f"{text[:297]}..."}: {error or place.line} in '
+            f'{text if len(text) <= 300 else f"{text[:297]}..."}: {str(error) or place.line} in '
             f'{place.filename}, line {place.lineno}; correct them in the config'
         ) from error
 
