@@ -6,6 +6,7 @@ a GPU.
 """
 
 import copy
+import importlib.util
 import os
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmaction.models.heads.base import BaseHead
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
@@ -37,7 +39,7 @@ from mmotion.checkpoint.files import (
 )
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
-from mmotion.registry import OPTIM_WRAPPERS, RUNNERS, explain_building
+from mmotion.registry import MODELS, OPTIM_WRAPPERS, RUNNERS, explain_building
 from mmotion.training import divergence, hooks  # noqa: F401
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
@@ -48,6 +50,16 @@ from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, l
 _timestamps: set[str] = set()
 # what training writes beside the weights
 _RESUMED = ('meta', 'optimizer', 'message_hub')
+# backend of mmengine: its package, and what to install
+_TRACKERS = {
+    'TensorboardVisBackend': ('tensorboard', 'mmotion[track]'),
+    'WandbVisBackend': ('wandb', 'wandb'),
+    'MLflowVisBackend': ('mlflow', 'mlflow'),
+    'ClearMLVisBackend': ('clearml', 'clearml'),
+    'NeptuneVisBackend': ('neptune', 'neptune'),
+    'DVCLiveVisBackend': ('dvclive', 'dvclive'),
+    'AimVisBackend': ('aim', 'aim'),
+}
 
 
 @RUNNERS.register_module()
@@ -311,6 +323,8 @@ def build_runner(
     if auto_scale_lr:
         _enable_auto_scale_lr(config)
     _check_schedule(config)
+    _check_trackers(config)
+    _check_views(config)
     _share_cores(config)
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
@@ -348,6 +362,37 @@ def _check_schedule(config: Config) -> None:
             f'begin={min(begins)} and train_cfg.max_epochs={epochs}; train longer, or set '
             'param_scheduler=[]'
         )
+
+
+def _check_views(config: Config) -> None:
+    """Refuse a head of MMAction2 that gives a score a view where videos are measured."""
+    evaluators = config.get('val_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    head = (config.get('model') or {}).get('cls_head') or {}
+    kind = head.get('type')
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    if (
+        isinstance(found, type)
+        and issubclass(found, BaseHead)
+        and head.get('average_clips') is None
+        and any(evaluator.get('type') == 'ActionMetric' for evaluator in evaluators)
+    ):
+        raise ValueError(
+            "model.cls_head.average_clips must be 'prob' or 'score' for ActionMetric, got "
+            f"average_clips=None of {kind}; set average_clips='prob', so that the views of a "
+            'video are averaged'
+        )
+
+
+def _check_trackers(config: Config) -> None:
+    """Refuse a tracker of experiments that is not installed."""
+    for number, backend in enumerate((config.get('visualizer') or {}).get('vis_backends') or ()):
+        package, extra = _TRACKERS.get(backend.get('type'), ('', ''))
+        if package and importlib.util.find_spec(package) is None:
+            raise ValueError(
+                f'a tracker must be installed, got visualizer.vis_backends.{number}.type='
+                f'{backend.type} and no package {package}; pip install "{extra}"'
+            )
 
 
 def _share_cores(config: Config) -> None:
