@@ -81,7 +81,7 @@ def test_the_rates_of_an_epoch_of_two_steps(schedule, expected):
 @pytest.mark.parametrize(
     'name',
     [
-        'anomaly_ucf_sports_r2plus1d',
+        pytest.param('anomaly_ucf_sports_r2plus1d', marks=pytest.mark.slow),
         'example_project_dots',
         'pose_convlstm_json',
         'repnet_shapes',
@@ -102,7 +102,7 @@ def test_one_epoch_and_a_second_one(name, tmp_path, monkeypatch):
             shutil.rmtree(tmp_path / 'data', ignore_errors=True)
             preparation.prepare(config, tmp_path)
         for loader in (config.train_dataloader, config.val_dataloader):
-            loader.update(num_workers=0, batch_size=2)
+            loader.update(num_workers=0, batch_size=min(loader.batch_size, 2))
             for key in {'num_videos', 'num_clips'} & {*loader.dataset}:
                 loader.dataset[key] = 4
         if config.train_dataloader.sampler.type == 'EpochSliceSampler':
