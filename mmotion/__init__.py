@@ -91,9 +91,9 @@ class _BeforeMMAction:
         """Apply the remedies of `mmotion.compat` at the first search for MMAction2."""
         if fullname == 'mmaction':
             sys.meta_path.remove(cls)
-            from mmotion.compat import apply_compat
+            from importlib import import_module
 
-            apply_compat()
+            import_module('mmotion.compat').apply_compat()
 
 
 sys.meta_path.insert(0, _BeforeMMAction)

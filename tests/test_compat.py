@@ -334,3 +334,10 @@ def test_the_private_names_that_compat_uses_are_listed():
     source = inspect.getsource(compat)
     used = {name for _, name, _ in private_uses(ast.parse(source))} - {'_newer', '_ylib2to3'}
     assert used == set().union(*PRIVATE_NAMES.values())
+
+
+@pytest.mark.parametrize('first', ['import mmotion', 'import mmotion.registry'])
+def test_mmaction2_is_importable_after_mmotion(first):
+    code = f'{first}; from mmaction.models import ResNet3d; print(ResNet3d.__name__)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.split()[-1:] == ['ResNet3d'], done.stderr[-500:]
