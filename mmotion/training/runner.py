@@ -167,8 +167,9 @@ class Runner(MMEngineRunner):
         Raises:
             ValueError: If a part of it is not as mmengine wants it.
         """
-        scheduler = copy.deepcopy(scheduler)
-        if has_train_loop(self):
+        # on resuming, mmengine gives the schedulers themselves
+        if has_train_loop(self) and any(list_parts(scheduler)):
+            scheduler = copy.deepcopy(scheduler)
             fit_schedule(
                 scheduler,
                 max_epochs=self.max_epochs,
