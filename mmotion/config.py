@@ -214,6 +214,10 @@ def _locate(error: Exception, file: Path) -> tuple[Path, int | None]:
 def _set_option(config: Config, parts: list[str], value: Any) -> None:
     """Set one value by the keys that lead to it; missing dicts on the way are created."""
     key = '.'.join(parts)
+    if isinstance(value, Mapping) and value.get('_delete_'):
+        # the whole of what was there is replaced
+        value = {name: nested for name, nested in value.items() if name != '_delete_'}
+        _set_option(config, parts, ConfigDict())
     if isinstance(value, Mapping) and value:
         for name, nested in value.items():
             if not isinstance(name, str):

@@ -2,6 +2,7 @@
 
 from mmotion.checkpoint import sources
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
+from mmotion.checkpoint.hub import fetch_from_hub
 from mmotion.checkpoint.weights import (
     RANDOM_WEIGHTS,
     check_finite,
@@ -19,6 +20,7 @@ __all__ = [
     'CheckpointError',
     'check_checkpoint_file',
     'check_finite',
+    'fetch_from_hub',
     'find_last_checkpoint',
     'find_state_dict',
     'find_weights',

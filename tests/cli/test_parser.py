@@ -11,7 +11,7 @@ import pytest
 from mmotion.atomic import check_not_kept, write_atomically
 from mmotion.cli import main
 from mmotion.cli.discovery import find_commands
-from mmotion.cli.parser import NOBODY_READS, OUTPUTS, build_parser
+from mmotion.cli.parser import NOBODY_READS, OUTPUTS, build_parser, shorten_worker_error
 from mmotion.keypoints.detectors import DETECTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -237,3 +237,13 @@ def test_every_command_calls_what_it_writes_by_the_same_words():
             writes = re.match('(write|draw|file or folder to write)', action.help or '')
             if writes and action.metavar in ('FILE', 'DIR', 'OUT', 'DST', 'TARGET'):
                 assert action.dest in known, (name, action.dest)
+
+
+def test_an_error_of_a_data_worker_is_told_without_its_traceback():
+    text = (
+        'Caught VideoError in DataLoader worker process 0.\nOriginal Traceback (most recent call '
+        'last):\n  File "clips.py", line 45\n    raise VideoError(x)\n'
+        'mmotion.video.scan.VideoError: a video at least must be readable, got 8 of 8: x\n'
+    )
+    assert shorten_worker_error(text) == 'a video at least must be readable, got 8 of 8: x'
+    assert shorten_worker_error('size: 3 must be 4') == 'size: 3 must be 4'
