@@ -235,10 +235,13 @@ def _is_webp(path: Path) -> bool:
 
 def _count_lost(stream: av.VideoStream, num_stored: int, num_shown: int) -> int:
     """Count the frames that a file declares and does not hold, of `num_shown` that it shows."""
-    # MP4 has a table of all frames; others guess, or say nothing
-    if stream.container.format.name != _PLAIN_FORMATS[0]:
+    # MP4 and AVI have a table of all frames; others guess, or say nothing
+    container = stream.container.format.name
+    if container not in (_PLAIN_FORMATS[0], 'avi'):
         return 0
     num_lost = len(stream.index_entries) - num_stored
+    if container == 'avi':
+        return max(num_lost, 0)
     # a table that is broken itself has fewer than the header announces, and one of which an edit
     # list cuts off the beginning has too, but then lasts shorter
     rate = float(stream.average_rate or 0)

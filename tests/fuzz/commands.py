@@ -60,7 +60,8 @@ def config_door(rng: Random, folder: Path) -> Case:
 
 def config_file_door(rng: Random, folder: Path) -> Case:
     """The text of a config, broken; nothing of it is run but assignments."""
-    content, words = break_bytes(Path(TOY).read_bytes(), rng)
+    text = Path(TOY).read_text().replace('toy_motion', 'projects.example_project')
+    content, words = break_bytes(text.encode(), rng)
     path = folder / f'x{rng.choice((".py", ".json", ".yaml", ".py"))}'
     path.write_bytes(content)
     return Case(f'{path.suffix} {words}', lambda: load_config(path), names=(path.name,))

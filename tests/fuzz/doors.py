@@ -3,10 +3,12 @@
 A door is `door(rng, folder)`: it writes into the empty folder what its case reads.
 """
 
+import contextlib
 import functools
 import io
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -211,7 +213,8 @@ def checkpoint_door(rng: Random, folder: Path) -> Case:
         place = rng.choice(('state_dict', 'meta'))
         content = {**content, place: {**content[place], 'x': Marker(marker)}}
     file = io.BytesIO()
-    torch.save(content, file, _use_new_zipfile_serialization=rng.random() < 0.7)
+    with _deep_recursion():
+        torch.save(content, file, _use_new_zipfile_serialization=rng.random() < 0.7)
     broken = file.getvalue()
     if how in ('bytes', 'marker') and rng.random() < 0.9:
         broken, said = break_bytes(broken, rng)
@@ -225,6 +228,15 @@ def checkpoint_door(rng: Random, folder: Path) -> Case:
         return 'unpickled: a class was run' if marker.exists() else None
 
     return Case(words, call, check, (path.name,))
+
+
+@contextlib.contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Let lists in one another be written."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
 
 
 def _odd_tensors() -> list[tuple[Any, str]]:
@@ -279,7 +291,8 @@ def json_door(rng: Random, folder: Path) -> Case:
         broken, words = break_bytes(text.encode(), rng)
     else:
         value, words = break_value(json.loads(text), rng)
-        broken = simplejson.dumps(value, allow_nan=True, for_json=False).encode('utf-8', 'replace')
+        with _deep_recursion():
+            broken = json.dumps(value, skipkeys=True).encode('utf-8', 'replace')
     good.unlink()
     path.write_bytes(broken)
     return Case(f'{name}: {words}', read, names=(path.name,))
