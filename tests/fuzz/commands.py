@@ -117,7 +117,7 @@ def _write_inputs(folder: Path, rng: Random) -> None:
 def _list_actions(name: str) -> list[argparse.Action]:
     command = find_commands()[name]
     actions = build_parser(command, command.load(), [])._actions
-    return [action for action in actions if action.dest not in ('help', 'debug')]
+    return [action for action in actions if action.dest not in ('help', 'debug', 'compile')]
 
 
 def _choose_words(name: str, folder: Path, rng: Random) -> Iterator[str]:

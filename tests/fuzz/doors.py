@@ -31,6 +31,7 @@ FORMATS = {
     'ts': 'mpeg2video', 'mpg': 'mpeg2video', 'flv': 'flv1', 'wmv': 'wmv2', 'gif': 'gif',
     'mjpeg.avi': 'mjpeg', 'h264': 'libx264',
 }  # fmt: skip
+EXPORTS = ('csv', 'coco', 'deeplabcut', 'mmaction')
 PIXEL_FORMATS = {'gif': 'rgb8', 'mjpeg': 'yuvj420p'}
 TABLES = {
     'counts': 'file,start_s,end_s,count\na.mp4,0,4,7\nb.mp4,,,3',
@@ -125,6 +126,8 @@ def video_door(rng: Random, folder: Path) -> Case:
         result = predictor.predict(path)
         if how == 'draw':
             predictor.draw(path, result, Path.cwd() / 'out')
+            if system == 'bkind':
+                predictor.export(path, result, Path.cwd() / 'out', EXPORTS)
         return result
 
     def check(result: Any, warned: list[str]) -> str | None:

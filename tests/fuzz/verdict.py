@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = (str(ROOT / 'mmotion') + os.sep, str(ROOT / 'projects') + os.sep)
 LIMIT_S = 30
 # nobody reads a message that is longer
-MAX_MESSAGE = 2000
+MAX_MESSAGE = 10_000
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {
     'os.remove', 'os.rename', 'os.rmdir', 'os.mkdir', 'os.truncate', 'os.chmod', 'os.link',
@@ -164,6 +164,8 @@ def find_fault(error: Exception, names: tuple[str, ...] = ()) -> tuple[str, str]
     last = traceback.extract_tb(error.__traceback__)[-1]
     if not last.filename.startswith(OURS):
         return f"a dependency's {type(error).__name__}", where
+    if last.filename.endswith('results.py') or '/mmotion/structures/' in last.filename:
+        return 'a result that refuses itself', where
     text = str(error)
     if not ('got' in text or any(name in text for name in names)):
         return 'says neither value nor path', where
