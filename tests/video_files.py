@@ -54,7 +54,10 @@ def encode(
         options = {'g': '6', 'bf': '2'} | options
     if codec == 'mpeg4':
         options['qmax'] = '2'
-    container_options = {'movflags': options.pop('movflags')} if 'movflags' in options else {}
+    # the same bytes again: without random numbers and dates
+    container_options = {'fflags': '+bitexact'}
+    if 'movflags' in options:
+        container_options['movflags'] = options.pop('movflags')
     with av.open(str(path), 'w', options=container_options) as container:
         stream = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = images[0].shape[:2]

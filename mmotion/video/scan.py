@@ -282,7 +282,8 @@ def _count_lost(
     """Count the frames that the tables of a file declare and that it does not hold or hides."""
     num_stored, name = len(stored) + num_repeats, stream.container.format.name
     if name == 'avi':
-        return max(stream.frames - num_stored, 0)
+        # the header and the index may each be broken by itself
+        return max(stream.frames, len(stream.index_entries), num_stored) - num_stored
     # MP4 has a table of all frames; others guess, or say nothing
     if name != _PLAIN_FORMATS[0]:
         return 0

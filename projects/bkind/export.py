@@ -326,7 +326,10 @@ def _read_hdf5(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[list[
             if 'table' in group:
                 return _read_pandas_table(group)
             return _read_pandas_fixed(group)
-    except (OSError, pickle.UnpicklingError, AttributeError, EOFError) as error:
+    except PoseFileError:
+        raise
+    except Exception as error:
+        # h5py has an error of its own for each kind of broken bytes
         raise PoseFileError(
             f'{path}: the file must be HDF5 as DeepLabCut writes it, got {error}; read the .csv '
             'beside it'

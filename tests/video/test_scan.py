@@ -1,3 +1,4 @@
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -360,3 +361,50 @@ def test_video_without_a_decodable_frame(tmp_path: Path) -> None:
 
     with pytest.raises(VideoError, match='must have a frame that can be decoded'):
         scan_video(path)
+
+
+def _list_chunks(content: bytes) -> list[tuple[int, int]]:
+    """Where each frame of an AVI begins and ends, with its header of 8 bytes."""
+    place, chunks = content.index(b'movi') + 4, []
+    while content[place : place + 4] == b'00dc':
+        (size,) = struct.unpack('<I', content[place + 4 : place + 8])
+        chunks.append((place, place + 8 + size))
+        place += 8 + size + size % 2
+    return chunks
+
+
+def test_a_frame_that_an_avi_lists_and_does_not_hold_is_lost(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
+    content = bytearray(path.read_bytes())
+    start, end = _list_chunks(content)[5]
+    content[start:end] = bytes(end - start)
+    path.write_bytes(content)
+
+    index = scan_video(path)
+
+    assert (index.info.num_frames, index.num_lost) == (23, 1)
+    assert 'holds 23 frames, and 1 more are lost' in str(index.damage)
+
+
+def test_an_empty_frame_of_an_avi_is_not_lost(tmp_path: Path) -> None:
+    # recorders write one for a frame that is like the one before
+    path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
+    content = bytearray(path.read_bytes())
+    movi, index = content.index(b'movi'), content.index(b'idx1')
+    start, _ = _list_chunks(content)[5]
+    rows = [list(struct.unpack('<4sIII', content[index + 8 + 16 * i :][:16])) for i in range(24)]
+    for row in rows[5:]:
+        row[2] += 8
+    rows.insert(5, [b'00dc', 0, start - movi, 0])
+    content[index:] = b'idx1' + struct.pack('<I', 25 * 16)
+    content += b''.join(struct.pack('<4sIII', *row) for row in rows)
+    content[start:start] = b'00dc' + bytes(4)
+    (size,) = struct.unpack('<I', content[movi - 4 : movi])
+    content[movi - 4 : movi] = struct.pack('<I', size + 8)
+    content[4:8] = struct.pack('<I', len(content) - 8)
+    path.write_bytes(content)
+
+    found = scan_video(path)
+
+    assert (found.info.num_frames, found.num_lost, found.damage) == (24, 0, None)
+    assert found.times_s[4:7] == pytest.approx([4 / 30, 6 / 30, 7 / 30])

@@ -406,6 +406,16 @@ def test_broken_files_are_named(tmp_path, name, text, message):
     assert 'h5py' not in str(error.value)
 
 
+def test_broken_hdf5_is_named(tmp_path):
+    pytest.importorskip('h5py')
+    (path,) = export_tracks(make_tracks(), 'clip.mp4', tmp_path, ['deeplabcut-h5'])
+    content = path.read_bytes()
+    for mark in (b'HEAP', b'TREE', b'SNOD'):
+        path.write_bytes(content.replace(mark, bytes(4)))
+        with pytest.raises(PoseFileError, match=r'clip\w*\.h5: the file must be HDF5'):
+            read_annotations(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'no\.csv, which is none'):
         read_annotations(tmp_path / 'no.csv')
