@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
-    from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
+    # torch comes later: a video that is not there is answered at once
     from mmotion.video.files import find_videos
 
     if args.start < 0 or (args.end is not None and args.end <= args.start):
@@ -166,6 +166,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         regions = read_regions(args.regions)
     config = read_config(args.config, args.cfg_options, 'model', 'predictor')
     from mmotion.inference import load_model
+    from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
     from mmotion.registry import PREDICTORS
 
     kind = PREDICTORS.get(config.predictor.type)
