@@ -45,7 +45,7 @@ video:
 	    "VIDEO must be a video file or a folder, got %r, which is not there" % v)'
 
 demo: video $(INSTALLED)
-	@$(BIN)/mmotion tool demo $(if $(VIDEO),--video="$$VIDEO") $(if $(TRAIN),--train)
+	@$(BIN)/mmotion tool demo $(if $(VIDEO),--video="$$VIDEO") $(if $(filter-out 0,$(TRAIN)),--train)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

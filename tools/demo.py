@@ -32,7 +32,7 @@ PROGRESS = re.compile(
 )
 METRICS = re.compile(r'Epoch\((?:test|val)\).*count/OBO: (?P<obo>\S+)')
 # where lines stay, as in a file, one is enough in this time, in seconds
-INTERVAL_S = 20.0
+INTERVAL_S = 60.0
 # on a terminal, a line of progress is written over the one before
 IS_TERMINAL = sys.stdout.isatty()
 CLEAR = '\x1b[K' if IS_TERMINAL else ''
@@ -69,7 +69,7 @@ def count(work_dir: Path, video: Path | None) -> None:
     print('\nNext:')
     if truth:
         print('  make demo VIDEO=workout.mp4   count in a video of yours')
-    print('  make demo TRAIN=1             train such a model, test it, count; about five minutes')
+    print('  make demo TRAIN=1             train such a model, test it, count: about eight minutes')
     print('  source .venv/bin/activate     then mmotion --help; README.md goes on from here')
 
 
