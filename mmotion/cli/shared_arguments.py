@@ -4,6 +4,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from mmotion.paths import find_config
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -66,6 +68,8 @@ def read_config(config: str, cfg_options: list[str] | None, *required: str) -> '
         FileNotFoundError: If there is no such config.
         ValueError: If it cannot be read, or lacks one of those keys.
     """
+    # a wrong name is answered at once, before torch is imported
+    find_config(config)
     from mmotion.config import load_config, read_options
 
     loaded = load_config(config, read_options(cfg_options or ()))

@@ -247,3 +247,34 @@ def test_an_error_of_a_data_worker_is_told_without_its_traceback():
     )
     assert shorten_worker_error(text) == 'a video at least must be readable, got 8 of 8: x'
     assert shorten_worker_error('size: 3 must be 4') == 'size: 3 must be 4'
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        pytest.param('--version', '', id='version'),
+        pytest.param('--help', '', id='help'),
+        pytest.param('list', '', id='list'),
+        pytest.param('list systems', '', id='systems'),
+        pytest.param('list modles', "did you mean 'models'?", id='unknown kind'),
+        pytest.param('prdict c v.mp4', "did you mean 'predict'?", id='unknown command'),
+        pytest.param('predict toyy clip.mp4', 'config must be a file', id='unknown config'),
+        pytest.param('predict toyy no.mp4', "got 'no.mp4', which is not there", id='no video'),
+        pytest.param('train toyy', 'config must be a file', id='unknown config of train'),
+        pytest.param('flops toyy', 'config must be a file', id='unknown config of flops'),
+        pytest.param(
+            'evaluate-counts toyy counts.csv',
+            'config must be a file or the name',
+            id='unknown config of counts',
+        ),
+    ],
+)
+def test_what_needs_no_model_does_not_import_torch(folder, words, message):
+    code = (
+        'import sys; from mmotion.cli import main; code = main(sys.argv[1:]); '
+        "print('torch' in sys.modules, code)"
+    )
+    line = [sys.executable, '-c', code, *words.split()]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f'False {2 if message else 0}'
+    assert message in done.stderr
