@@ -34,7 +34,8 @@ MODEL_KEYS = frozenset(
 PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
 # what mmotion reads
 OWN_KEYS = frozenset(
-    {'custom_imports', 'predictor', 'shipped_weights', 'stretch_schedule', 'test_pipeline'}
+    {'custom_imports', 'predictor', 'released_weights', 'shipped_weights', 'stretch_schedule'}
+    | {'test_pipeline'}
 )
 KNOWN_KEYS = RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | OWN_KEYS
 
