@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -12,6 +12,7 @@ from mmotion.checkpoint import find_weights, load_weights
 from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
+from mmotion.inference.published import is_published, read_published
 from mmotion.registry import MODELS, PREDICTORS
 
 
@@ -27,9 +28,11 @@ def load_model(
     is in `model.dataset_meta`, a dictionary.
 
     Args:
-        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
-        checkpoint: File with the weights; None takes those that ship with the config, and
-            'random' none at all, for a model that knows nothing.
+        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config;
+            or what "mmotion publish" wrote, a folder, or 'hf:OWNER/NAME' on the Hugging Face Hub.
+        checkpoint: File with the weights, or a name of "mmotion models"; None takes those of the
+            config, which ship with it or are fetched, and 'random' none at all, for a model that
+            knows nothing.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
 
     Raises:
@@ -37,6 +40,9 @@ def load_model(
         ValueError: If the config names no predictor, or the device is not there.
         CheckpointError: If there are no weights, or they cannot be read or do not fit.
     """
+    if is_published(config):
+        config, published = read_published(cast('str | Path', config))
+        checkpoint = published if checkpoint is None else checkpoint
     config = config if isinstance(config, Config) else load_config(config)
     if not config.get('predictor'):
         raise ValueError(
