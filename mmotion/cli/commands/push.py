@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> int:
             f'FOLDER must be one that "mmotion publish" wrote, got {args.folder}; publish first'
         )
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi()
     try:
@@ -40,10 +39,12 @@ def run(args: argparse.Namespace) -> int:
             allow_patterns=names,
             commit_message=args.message,
         )
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError) as error:
+    except Exception as error:
+        # beside its own errors come those of what it uploads with, which depends on its version
         raise ValueError(
             f'OWNER/NAME must be a repository that you may write to, got {args.repo} '
-            f'({str(error).strip().splitlines()[0]}); log in with "hf auth login"'
+            f'({type(error).__name__}: {next(iter(str(error).splitlines()), "")}); log in with '
+            '"hf auth login", and check the network'
         ) from error
     print(f"{url}\nload_model('hf:{args.repo}')")
     return 0
