@@ -82,7 +82,7 @@ class ReleasedWeights:
 
     def find(self) -> Path | None:
         """Find the file, ready for use, without a network; None if it is not here."""
-        if self.path.is_file():
+        if self.path.is_file() and _read_sum(self.path):
             return self.path
         if self.convert:
             return None
@@ -195,13 +195,11 @@ def find_weights(
         )
     path = find_root() / config['shipped_weights']
     check_checkpoint_file(path)
-    record = Path(f'{path}.sha256')
-    expected = record.read_text(encoding='utf-8').split()[:1] if record.is_file() else []
     found = hash_file(path)
-    if [found] != expected:
+    if found != _read_sum(path):
         raise CheckpointError(
             f'checkpoint must be the one that ships with mmotion, got {path} with the SHA-256 '
-            f'{found}, which {record.name} does not name; install mmotion again'
+            f'{found}, which {path.name}.sha256 does not name; install mmotion again'
         )
     return path
 
@@ -245,12 +243,17 @@ def _keep(released: ReleasedWeights, file: Path) -> Path:
 
 def _check(released: ReleasedWeights, file: Path) -> Path:
     """Check that a file is still what it was, and say what its licence does not allow."""
-    record = Path(f'{file}.sha256')
-    expected = record.read_text(encoding='utf-8').split() if file == released.path else []
-    check_hash(file, expected[0] if expected else released.sha256)
+    check_hash(file, _read_sum(file) if file == released.path else released.sha256)
     if not released.commercial:
         _warn_of_licence(released.name, released.licence)
     return file
+
+
+def _read_sum(path: Path) -> str:
+    """The SHA-256 that the file beside a file records, or nothing."""
+    record = Path(f'{path}.sha256')
+    text = record.read_text(encoding='utf-8') if record.is_file() else ''
+    return next(iter(text.split()), '')
 
 
 def _describe(released: ReleasedWeights, file: Path) -> dict[str, Any]:

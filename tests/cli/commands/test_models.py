@@ -17,6 +17,7 @@ def test_every_entry_is_listed_with_its_licence(capsys, monkeypatch, tmp_path):
     path = read_table()['timesformer_base_k400'].path
     path.parent.mkdir()
     path.write_bytes(b'')
+    path.with_name(f'{path.name}.sha256').write_text('0  name')
     line = next(x for x in run(capsys, 'models')[1].splitlines() if 'timesformer_base_k400' in x)
     assert line.split()[1] == 'here'
 
