@@ -30,8 +30,8 @@ from mmengine.dist import barrier, get_dist_info, is_distributed
 from mmotion.atomic import write_atomically
 from mmotion.checkpoint.files import CheckpointError
 
-# as torch.hub knows it, with eight digits at least
-_HASHED_NAME = re.compile(r'.*-([0-9a-f]{8,64})\.[^.]+')
+# as torch.hub knows it, with eight digits at least; a date such as 20230101 is none
+_HASHED_NAME = re.compile(r'.*-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]+')
 _HUB_FILE = re.compile(r'hf:(?P<repo>[^/@]+/[^/@]+)@(?P<revision>[^/]+)/(?P<file>.+)')
 _PACKAGE_FILE = re.compile(r'pypi:(?P<package>[^=/]+)==(?P<version>[^/]+)/(?P<file>.+)')
 

@@ -76,7 +76,10 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             f'{", ".join(unknown) or "more"} and is not read, as that could run its code; '
             'save model.state_dict() where the file comes from'
         ) from error
-    except (RuntimeError, ValueError, EOFError, TypeError, LookupError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:
+        # a damaged pickle makes torch raise whatever there is
         raise CheckpointError(
             f'checkpoint must be written by torch.save, got {path}, which torch cannot read '
             f'({_first_line(error)}); give the .pth file that training wrote'
@@ -88,7 +91,13 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             'save model.state_dict() where the file comes from'
         )
     left_out: dict[str, str] = {}
-    checkpoint = read_back(checkpoint, '', left_out)
+    try:
+        checkpoint = read_back(checkpoint, '', left_out)
+    except RecursionError as error:
+        raise CheckpointError(
+            f'checkpoint must hold plain data, got dicts or lists in one another without end in '
+            f'{path}; save model.state_dict() where the file comes from'
+        ) from error
     for place, name in left_out.items():
         # weights cannot be left out as other things can
         if place.split('.')[0] in STATE_DICT_KEYS:
@@ -148,9 +157,15 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
         Tensors by name, without the `module.` and `_orig_mod.` that DDP and torch.compile add.
 
     Raises:
-        CheckpointError: If there are no tensors in any of these places.
+        CheckpointError: If there are no tensors in any of these places, or one has no name.
     """
     tensors = _pick_tensors(checkpoint)
+    others = [key for key in tensors if not isinstance(key, str)]
+    if others:
+        raise CheckpointError(
+            f'weights must have names, got the key {others[0]!r}, of {type_name(others[0])}, in '
+            f'{source}; save model.state_dict() where the file comes from'
+        )
     if tensors:
         return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): v for k, v in tensors.items()}
     raise CheckpointError(
@@ -163,20 +178,29 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
 def check_finite(tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
     """Refuse weights that are NaN or infinite, as those of a training that diverged are.
 
-    A mask, whose values are minus infinity and 0 alone, is none.
+    A mask, whose values are minus infinity and 0 alone, is none. Weights that hold no plain real
+    numbers are refused as well.
 
     Args:
         tensors: By name.
         source: Where they come from, for the message.
 
     Raises:
-        CheckpointError: If a tensor holds NaN or infinity.
+        CheckpointError: If a tensor holds NaN or infinity, or is sparse, quantized, nested or
+            complex, or on the device `meta`, without values.
     """
+    for name, values in tensors.items():
+        if kind := _describe_kind(values):
+            raise CheckpointError(
+                f'checkpoint must hold plain tensors of real numbers, got {name}, which is {kind}, '
+                f'in {source}; save the weights of the model as it was trained'
+            )
     broken = [name for name, values in tensors.items() if not _is_finite(values)]
     if broken:
+        named = ', '.join(map(str, broken[:3])) + ', ...' * (len(broken) > 3)
         raise CheckpointError(
             f'checkpoint must hold finite weights, got NaN or infinity in {len(broken)} of '
-            f'{len(tensors)} tensors ({", ".join(broken[:3])}{", ..." * (len(broken) > 3)}) of '
+            f'{len(tensors)} tensors ({named}) of '
             f'{source}; take an earlier one, from before the training diverged'
         )
 
@@ -299,9 +323,26 @@ def _pick_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _is_finite(values: Tensor) -> bool:
-    if not values.is_floating_point() or values.isfinite().all():
+    if not values.is_floating_point():
+        return True
+    if values.element_size() == 1:
+        # torch has hardly any function for numbers of 8 bits
+        values = values.float()
+    if values.isfinite().all():
         return True
     return bool(values.eq(0).any() and (values.eq(0) | values.isneginf()).all())
+
+
+def _describe_kind(values: Tensor) -> str | None:
+    """What kind of tensor it is, None if it is an ordinary one."""
+    kinds = {
+        'on the device meta, without values': values.is_meta,
+        'nested': values.is_nested,
+        'quantized': values.is_quantized,
+        'sparse': values.layout != torch.strided,
+        'complex': values.is_complex(),
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), None)
 
 
 def _load_safely(path: Path, map_location: Any) -> Any:

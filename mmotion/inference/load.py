@@ -1,6 +1,7 @@
 """From a config and a checkpoint to a predictor."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.published import is_published, read_published
 from mmotion.registry import MODELS, PREDICTORS
+from mmotion.tables import read_text
 
 
 def load_model(
@@ -52,12 +54,14 @@ def load_model(
     device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
-    meta: dict[str, Any] = {}
+    meta: Any = {}
     if checkpoint is None:
         print_log('the weights are random, as was asked for', 'current', logging.WARNING)
     else:
-        meta = load_weights(model, checkpoint).get('meta') or {}
-    model.dataset_meta = meta.get('dataset_meta') or {}
+        meta = load_weights(model, checkpoint).get('meta')
+    # other programs may mean something else by these names
+    dataset_meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    model.dataset_meta = dataset_meta if isinstance(dataset_meta, Mapping) else {}
     model.to(device).eval()
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}
@@ -82,8 +86,9 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
         if isinstance(names, str):
             # a file with a name a line, which need not be where videos are predicted
             file = Path(names)
-            names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+            text = read_text(file, what='classes must be text in UTF-8') if file.is_file() else ''
+            names = text.split('\n')
             names = [name.strip() for name in names if name.strip()]
-        if len(names) == num_classes:
+        if isinstance(names, list | tuple) and len(names) == num_classes:
             return tuple(map(str, names))
     return tuple(map(str, range(num_classes)))

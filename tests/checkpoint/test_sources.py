@@ -96,6 +96,13 @@ def test_a_name_with_its_hash_is_kept_where_torch_keeps_it_and_checked(saved, se
     assert not kept.exists()
 
 
+def test_a_date_in_a_name_is_no_hash(saved, server, tmp_path):
+    """It was refused as not being what its name says, and nothing could be done about it."""
+    saved[0].rename(tmp_path / 'net-20230101.pth')
+    loaded = CheckpointLoader.load_checkpoint(f'{server}/net-20230101.pth', 'cpu')
+    assert torch.equal(loaded['state_dict']['layer.weight'], saved[1]['layer.weight'])
+
+
 def test_a_url_that_is_not_there(server):
     with pytest.raises(
         CheckpointError, match=r'can be downloaded, got .*none\.pth \(HTTP Error 404'

@@ -1,9 +1,11 @@
 import argparse
+import contextlib
 import math
 import os
 import pathlib
 import subprocess
 import time
+import zipfile
 from collections import defaultdict
 
 import numpy as np
@@ -269,6 +271,71 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value, suffix):
     message = rf'got NaN or infinity in 1 of 2 tensors \(fc.bias\) of {path}; take an earlier one'
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint_file(path)
+
+
+CYCLE: dict = {'weight': torch.ones(2)}
+CYCLE['self'] = CYCLE
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        pytest.param({'w': torch.eye(3).to_sparse()}, 'got w, which is sparse, in', id='sparse'),
+        pytest.param({'w': torch.eye(3, device='meta')}, 'device meta, without values', id='meta'),
+        pytest.param(
+            {'w': torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8)},
+            'got w, which is quantized, in',
+            id='quantized',
+        ),
+        pytest.param({'w': torch.eye(3) * 1j}, 'got w, which is complex, in', id='complex'),
+        pytest.param({'state_dict': {3: torch.eye(3)}}, 'got the key 3, of', id='integer key'),
+        pytest.param({(1, 'a'): torch.eye(3)}, r"got the key \(1, 'a'\), of", id='tuple as key'),
+        pytest.param(CYCLE, 'got dicts or lists in one another without end', id='cycle'),
+    ],
+)
+@pytest.mark.filterwarnings('ignore')
+def test_weights_that_no_model_can_take_are_named(tmp_path, content, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(nn.Linear(3, 3, bias=False), save(tmp_path / 'c.pth', content))
+
+
+def test_weights_of_eight_bits_are_read(tmp_path):
+    model = nn.Linear(3, 3, bias=False)
+    weights = {'weight': torch.eye(3).to(torch.float8_e4m3fn)}
+    load_weights(model, save(tmp_path / 'c.pth', weights))
+    assert torch.equal(model.weight, torch.eye(3))
+
+
+def test_a_damaged_pickle_is_a_checkpoint_error_whatever_torch_makes_of_it(tmp_path, weights):
+    content = save(tmp_path / 'whole.pth', {'state_dict': weights}, zipped=False).read_bytes()
+    damaged = [content[:length] for length in range(1, len(content), 29)]
+    for place in range(0, len(content), 7):
+        flipped = bytearray(content)
+        flipped[place] ^= 4
+        damaged.append(bytes(flipped))
+    refused = 0
+    for file in damaged:
+        (tmp_path / 'c.pth').write_bytes(file)
+        # nothing else may come up; a flip in a number is not seen, as this format has no checksums
+        with contextlib.suppress(CheckpointError):
+            load_checkpoint_file(tmp_path / 'c.pth')
+            refused -= 1
+        refused += 1
+    assert refused > len(damaged) / 2
+
+
+@pytest.mark.parametrize('length', [0, 1, 40, -1])
+def test_a_truncated_pickle_in_a_whole_archive_is_refused(tmp_path, weights, length):
+    whole = save(tmp_path / 'whole.pth', {'state_dict': weights})
+    with (
+        zipfile.ZipFile(whole) as source,
+        zipfile.ZipFile(tmp_path / 'c.pth', 'w') as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[:length] if name.endswith('/data.pkl') else content)
+    with pytest.raises(CheckpointError, match=r'which torch cannot read'):
+        load_checkpoint_file(tmp_path / 'c.pth')
 
 
 def test_a_mask_of_minus_infinity_is_no_broken_weight(tmp_path):
