@@ -34,7 +34,8 @@ MODEL_KEYS = frozenset(
 PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
 # what mmotion reads
 OWN_KEYS = frozenset(
-    {'custom_imports', 'predictor', 'shipped_weights', 'stretch_schedule', 'test_pipeline'}
+    {'custom_imports', 'predictor', 'released_weights', 'shipped_weights', 'stretch_schedule'}
+    | {'test_pipeline'}
 )
 KNOWN_KEYS = RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | OWN_KEYS
 
@@ -66,8 +67,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     root = enable_projects()
     file = find_config(path)
     config = _read(file)
-    for key, value in (cfg_options or {}).items():
-        _set_option(config, key.split('.'), value)
+    apply_options(config, cfg_options or {})
     for key in [key for key in config if key.startswith('_')]:
         config.pop(key)
     _check_keys(config, file)
@@ -78,6 +78,16 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         sys.path.append(str(folder))
     _import_modules(config.get('custom_imports'), file)
     return config
+
+
+def apply_options(config: Config, cfg_options: Mapping[str, Any]) -> None:
+    """Set values of a config by dotted key, see `load_config`.
+
+    Raises:
+        ValueError: If an option leads nowhere.
+    """
+    for key, value in cfg_options.items():
+        _set_option(config, key.split('.'), value)
 
 
 def read_options(texts: Iterable[str]) -> dict[str, Any]:

@@ -43,8 +43,8 @@ PLAN = {
     'transforms': 'checks registry video',
     'keypoints': 'atomic checkpoint checks structures tables video visualization',
     # what a user runs
-    'inference': 'atomic checkpoint checks config regions registry structures tables transforms '
-    'video visualization',
+    'inference': 'atomic checkpoint checks config paths regions registry structures tables '
+    'transforms video visualization',
     'training': 'atomic checkpoint checks compat config registry transforms visualization',
     'cli': 'atomic checkpoint checks compat config inference keypoints paths regions registry '
     'structures tables training transforms video visualization',

@@ -19,7 +19,7 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 
 @contextmanager
-def fetch_from_hub(what: str, *, remedy: str) -> Iterator[None]:
+def ask_hub(what: str, *, remedy: str) -> Iterator[None]:
     """Name what cannot be fetched within the block; look into the cache alone if nothing answers.
 
     Args:
@@ -34,7 +34,7 @@ def fetch_from_hub(what: str, *, remedy: str) -> Iterator[None]:
     from huggingface_hub.utils import LocalEntryNotFoundError
 
     was_offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = was_offline or not _answers(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = was_offline or not answers(constants.ENDPOINT)
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -49,7 +49,8 @@ def fetch_from_hub(what: str, *, remedy: str) -> Iterator[None]:
         constants.HF_HUB_OFFLINE = was_offline
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server, or the proxy before it, says anything at all."""
     try:
         # goes through a proxy where there is one
         urllib.request.urlopen(urllib.request.Request(url, method='HEAD'), timeout=TIMEOUT_S)

@@ -10,7 +10,7 @@ Files written: `.pth` of tensors, numbers, strings, lists and dicts, which loads
 `weights_only=True` and no allow-list, see `mmotion.checkpoint.plain_data`.
 """
 
-import hashlib
+import json
 import logging
 import pickle
 import re
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -32,12 +31,11 @@ from mmotion.checkpoint.files import (
     list_globals,
 )
 from mmotion.checkpoint.plain_data import StandIn, read_back, to_plain, type_name
-from mmotion.paths import find_root
 
 # where training programs put the weights, most usual first
 STATE_DICT_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model')
-# what a user names as a checkpoint who wants none
-RANDOM_WEIGHTS = 'random'
+# under which name the header of a safetensors file has what is known of its weights, as JSON
+SAFETENSORS_KEY = 'mmotion'
 # a file that refers to one of these modules is an attack, not a checkpoint
 _NEVER_READ = ('os', 'posix', 'nt', 'sys', 'subprocess', 'shutil', 'runpy', 'importlib')
 # globals of an ordinary checkpoint, not worth naming when it is refused
@@ -62,9 +60,9 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
     """
     path = Path(path).expanduser()
     if path.suffix == '.safetensors' and path.is_file():
-        tensors = _load_safetensors(path, map_location)
+        tensors, meta = _load_safetensors(path, map_location)
         check_finite(tensors, source=path)
-        return {'state_dict': tensors}
+        return {'meta': meta, 'state_dict': tensors}
     check_checkpoint_file(path)
     check_checksums(path)
     try:
@@ -116,41 +114,6 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
         )
     check_finite(_pick_tensors(checkpoint), source=path)
     return checkpoint
-
-
-def find_weights(
-    config: Mapping[str, Any] | Config, checkpoint: str | Path | None = None
-) -> str | Path | None:
-    """The checkpoint that is given, else the one that ships with the config.
-
-    A config names what ships with it by `shipped_weights`, a path from the root. Beside it lies a
-    file with `.sha256` added to its name, as `sha256sum` writes it.
-
-    Returns:
-        The checkpoint; None only if it is given as `RANDOM_WEIGHTS`: nothing is to be loaded.
-
-    Raises:
-        CheckpointError: If there is none, or what ships is missing or is not the file that it was.
-    """
-    if checkpoint is not None:
-        return None if checkpoint == RANDOM_WEIGHTS else checkpoint
-    if not config.get('shipped_weights'):
-        raise CheckpointError(
-            'checkpoint must be given, as no weights ship with '
-            f'{getattr(config, "filename", None) or "this config"}; give the file that training '
-            f"wrote, or '{RANDOM_WEIGHTS}' for an untrained model"
-        )
-    path = find_root() / config['shipped_weights']
-    check_checkpoint_file(path)
-    record = Path(f'{path}.sha256')
-    expected = record.read_text(encoding='utf-8').split()[:1] if record.is_file() else []
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if [found] != expected:
-        raise CheckpointError(
-            f'checkpoint must be the one that ships with mmotion, got {path} with the SHA-256 '
-            f'{found}, which {record.name} does not name; install mmotion again'
-        )
-    return path
 
 
 def load_weights(
@@ -257,13 +220,13 @@ def load_image_weights(source: str) -> dict[str, Tensor]:
 
     if not timm.is_model(source):
         return find_state_dict(load_checkpoint_file(source), source=source)
-    from mmotion.checkpoint.hub import fetch_from_hub
+    from mmotion.checkpoint.hub import ask_hub
 
     remedy = (
         'the option init, --cfg-options model.backbone.init=FILE or model.backbone.init=None (of '
         'bkind model.encoder.init); load_from=CHECKPOINT then replaces random weights'
     )
-    with fetch_from_hub(source, remedy=remedy):
+    with ask_hub(source, remedy=remedy):
         return timm.create_model(source, pretrained=True).state_dict()
 
 
@@ -334,6 +297,27 @@ def save_checkpoint_file(checkpoint: Mapping[str, Any], path: str | Path) -> Non
         torch.save(to_plain(checkpoint), temporary)
 
 
+def save_safetensors(
+    tensors: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any]
+) -> None:
+    """Write weights as a safetensors file, atomically.
+
+    Args:
+        tensors: By name; each is stored as a copy of its own, in the order of its axes.
+        path: Where.
+        meta: What `load_checkpoint_file` gives back under the key `meta`: values that JSON knows.
+    """
+    from safetensors.torch import save_file
+
+    # it refuses tensors that share memory, and other orders of the axes
+    copies = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
+    with write_atomically(path) as temporary:
+        save_file(copies, temporary, metadata={'format': 'pt', SAFETENSORS_KEY: json.dumps(meta)})
+
+
 def _pick_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint, under the names that they have there; none if it has none."""
     for place in (*map(checkpoint.get, STATE_DICT_KEYS), checkpoint):
@@ -396,12 +380,14 @@ def _load_safely(path: Path, map_location: Any) -> Any:
         torch.serialization.add_safe_globals(trusted)
 
 
-def _load_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _load_safetensors(path: Path, map_location: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights, and what `save_safetensors` was told of them."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path, device=str(map_location or 'cpu'))
+        with safe_open(path, framework='pt', device=str(map_location or 'cpu')) as file:
+            meta = json.loads((file.metadata() or {}).get(SAFETENSORS_KEY, '{}'))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
     except SafetensorError as error:
         raise CheckpointError(
             f'checkpoint must be a safetensors file, got {path} ({_first_line(error)}); '

@@ -13,6 +13,7 @@ from mmotion.checkpoint import find_weights, load_weights
 from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
+from mmotion.inference.published import is_published, read_published
 from mmotion.registry import MODELS, PREDICTORS
 from mmotion.tables import read_text
 
@@ -29,9 +30,11 @@ def load_model(
     is in `model.dataset_meta`, a dictionary.
 
     Args:
-        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
-        checkpoint: File with the weights; None takes those that ship with the config, and
-            'random' none at all, for a model that knows nothing.
+        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config;
+            or what "mmotion publish" wrote, a folder, or 'hf:OWNER/NAME' on the Hugging Face Hub.
+        checkpoint: File with the weights, or a name of "mmotion models"; None takes those of the
+            config, which ship with it or are fetched, and 'random' none at all, for a model that
+            knows nothing.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
 
     Raises:
@@ -39,7 +42,8 @@ def load_model(
         ValueError: If the config names no predictor, or the device is not there.
         CheckpointError: If there are no weights, or they cannot be read or do not fit.
     """
-    config = config if isinstance(config, Config) else load_config(config)
+    if not isinstance(config, Config):
+        config = read_published(config) if is_published(config) else load_config(config)
     if not config.get('predictor'):
         raise ValueError(
             f'config must have the key predictor, got none in {config.filename}; add '

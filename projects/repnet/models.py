@@ -23,7 +23,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmotion.checkpoint import fetch_from_hub, find_state_dict, load_checkpoint_file
+from mmotion.checkpoint import ask_hub, find_state_dict, load_checkpoint_file
 from mmotion.registry import MODELS
 
 from .counting import CountingOptions, count_repetitions
@@ -110,7 +110,7 @@ class TimmEncoder(nn.Module):
             overlay = {'state_dict': weights}
         is_fetched = pretrained and checkpoint is None
         remedy = 'the options checkpoint=FILE or pretrained=False of model.encoder'
-        with fetch_from_hub(name, remedy=remedy) if is_fetched else nullcontext():
+        with ask_hub(name, remedy=remedy) if is_fetched else nullcontext():
             network: Any = timm.create_model(
                 name,
                 features_only=True,

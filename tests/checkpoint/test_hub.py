@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import LocalEntryNotFoundError
 
-from mmotion.checkpoint import CheckpointError, fetch_from_hub
+from mmotion.checkpoint import CheckpointError, ask_hub
 
 
 def answer(monkeypatch, result):
@@ -40,7 +40,7 @@ UNTRUSTED = urllib.error.URLError(ssl.SSLError('of a proxy'))
 def test_the_cache_alone_is_asked_where_the_hub_does_not_answer(monkeypatch, result, is_offline):
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', False)
     answer(monkeypatch, result)
-    with fetch_from_hub('resnet18', remedy='init=None'):
+    with ask_hub('resnet18', remedy='init=None'):
         assert constants.HF_HUB_OFFLINE is is_offline
     assert constants.HF_HUB_OFFLINE is False
 
@@ -48,7 +48,7 @@ def test_the_cache_alone_is_asked_where_the_hub_does_not_answer(monkeypatch, res
 def test_who_says_that_there_is_no_hub_is_believed(monkeypatch):
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
     asked = answer(monkeypatch, None)
-    with fetch_from_hub('resnet18', remedy='init=None'):
+    with ask_hub('resnet18', remedy='init=None'):
         assert constants.HF_HUB_OFFLINE is True
     assert constants.HF_HUB_OFFLINE is True and asked == []
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_had_is_named_with_the_ways_out(monkeypatch):
     message = r'got resnet18 \(no network, and not in the cache\); fetch them .*: init=None'
     with (
         pytest.raises(CheckpointError, match=message),
-        fetch_from_hub('resnet18', remedy='init=None'),
+        ask_hub('resnet18', remedy='init=None'),
     ):
         raise LocalEntryNotFoundError('Cannot find the requested files in the disk cache')
     assert constants.HF_HUB_OFFLINE is False

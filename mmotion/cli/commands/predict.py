@@ -160,6 +160,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
 
         regions = read_regions(args.regions)
     config = read_config(args.config, args.cfg_options, 'model', 'predictor')
+    from mmotion.checkpoint.released import describe_weights
     from mmotion.inference import load_model
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
@@ -174,7 +175,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         export=args.export,
         provenance={
             'config': str(config.filename),
-            'checkpoint': args.checkpoint or config.get('shipped_weights'),
+            **describe_weights(config, args.checkpoint),
             **({} if args.fps is None else {'fps_given': args.fps}),
         },
     )
