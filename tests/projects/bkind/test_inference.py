@@ -301,8 +301,8 @@ def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
     assert main(['predict', 'spot.py', 'mice', *command[3:], '--fps', '10', '--out', 'new']) == 0
     assert (tmp_path / 'new' / 'one.json').is_file()
     # nobody knows the rate of pictures
-    assert main(command) == 1
-    assert '1 of 1 videos failed: mice/one' in capsys.readouterr().err
+    assert main(command) == 2
+    assert '--fps must be given for pictures' in capsys.readouterr().err
 
 
 def test_regions_are_drawn_too(config, tmp_path, monkeypatch):
