@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.registry import Registry as MMEngineRegistry
@@ -99,6 +100,9 @@ class Registry(MMEngineRegistry):
             init_default_scope(SCOPE)
         is_ours = current is None or current.scope_name == SCOPE
         scope = DefaultScope.overwrite_default_scope(None if is_ours else SCOPE)
+        # a list of models is a sequence of them
+        if not isinstance(cfg, list):
+            _check_part(cfg, kwargs.get('default_args'))
         with scope, explain_building():
             return super().build(cfg, *args, **kwargs)
 
@@ -136,30 +140,45 @@ def explain_building() -> Iterator[None]:
 
     Raises:
         TypeError: If an argument is unknown, or has a wrong type.
-        ValueError: If MMAction2 or mmengine assert something of an argument.
+        ValueError: If MMAction2 or mmengine want something else of an argument.
     """
     try:
         yield
-    except (AssertionError, TypeError) as error:
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         built = [found for frame in frames if (found := find_built_by(frame)) is not None]
-        if not built:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # not the checkout, which may hold the environment
+        own = (PACKAGE_DIR, find_root() / 'projects')
+        is_own = any(Path(place.filename).is_relative_to(folder) for folder in own)
+        # what Python itself finds wrong, a text that is compared to a number, is not worded
+        if not built or (is_own and (place.line or '').startswith('raise')):
             raise
         target, arguments = built[-1]
         if message := _explain_unknown_arguments(target, arguments):
             raise TypeError(message) from error
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        # not the checkout, which may hold the environment
-        own = (PACKAGE_DIR, find_root() / 'projects')
-        if any(Path(place.filename).is_relative_to(folder) for folder in own):
-            raise
         text = ', '.join(f'{key}={value!r}' for key, value in arguments.items())
-        kind = ValueError if isinstance(error, AssertionError) else TypeError
+        kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
             f'{target.__name__} must be given arguments that it can work with, got '
             f'{text if len(text) <= 300 else f"{text[:297]}..."}: {str(error) or place.line} in '
             f'{place.filename}, line {place.lineno}; correct them in the config'
         ) from error
+
+
+def _check_part(cfg: Any, default_args: Any) -> None:
+    """Refuse what describes no object: no dictionary, or one without a type."""
+    if not isinstance(cfg, Mapping | Config):
+        raise TypeError(f'a part of a config must be a dict with a type, got {cfg!r}; correct it')
+    kind = cfg.get('type', (default_args or {}).get('type'))
+    if not (isinstance(kind, str | type) or callable(kind)) or any(
+        not isinstance(key, str) for key in cfg
+    ):
+        text = repr(cfg)
+        raise TypeError(
+            "a part of a config must be a dict with a type, dict(type='Name', ...), got "
+            f'{text if len(text) <= 300 else f"{text[:297]}..."}; correct it'
+        )
 
 
 def _explain_unknown_arguments(target: Any, arguments: Mapping[str, Any]) -> str | None:

@@ -267,3 +267,26 @@ def test_arguments_that_a_module_cannot_have(config, error, message):
     importlib.import_module('projects.timesformer')
     with pytest.raises(error, match=message):
         MODELS.build(config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('RepNet', "must be a dict with a type, got 'RepNet'"),
+        ({'depth': 18}, "must be a dict with a type, dict.* got {'depth': 18}"),
+        ({'type': ['a']}, r"must be a dict with a type, dict.* got {'type': \['a'\]}"),
+        ({'type': 'ResNet3d', None: 3}, r'must be a dict with a type, dict.* None: 3'),
+    ],
+    ids=['text', 'no type', 'a list', 'a key that is no text'],
+)
+def test_what_describes_no_object(config, message):
+    with pytest.raises(TypeError, match=message):
+        MODELS.build(config)
+
+
+def test_a_text_that_is_compared_to_a_number_is_named():
+    importlib.import_module('projects.repnet')
+    with pytest.raises(
+        TypeError, match="RepetitionLoss must be given .* got similarity_weight='x'"
+    ):
+        MODELS.build({'type': 'RepetitionLoss', 'similarity_weight': 'x'})

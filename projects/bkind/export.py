@@ -403,8 +403,10 @@ def _split_header(
     The header has a row a level, `coords` the last; newer files have the parts of an image's path
     in a column each, which leaves blanks in the header.
     """
-    depth = next(i for i, row in enumerate(rows) if row[0] == 'coords') + 1
-    width = next(i for i, value in enumerate(rows[0][1:], 1) if value)
+    depth = next((i for i, row in enumerate(rows) if row[:1] == ['coords']), -1) + 1
+    width = next((i for i, value in enumerate(rows[0][1:], 1) if value), 0)
+    if not (depth and width):
+        raise ValueError('no rows scorer, bodyparts and coords at the top')
     columns = list(zip(*(row[width:] for row in rows[:depth]), strict=True))
     body: list[list[Any]] = []
     for number, row in enumerate(rows[depth:], depth + 1):

@@ -250,8 +250,8 @@ def _read_line(text: str, where: str, root: Path) -> tuple[str, int]:
     path, label = match.groups() if match else (text, None)
     if label is None:
         raise ValueError(
-            f'each line must be `path label` with a label from 0 on, got {text!r} in {where}; '
-            'correct it'
+            'each line must be `path label` with a label from 0 on, got '
+            f'{text[:200]!r}{"..." * (len(text) > 200)} in {where}; correct it'
         )
     path = path.replace('\\', '/')
     # what ends in a number may be a name with a space, or more than a name
