@@ -7,7 +7,9 @@ whole or not there.
 """
 
 import csv
+import io
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -78,6 +80,7 @@ def read_table(
     what: str = 'a table',
     remedy: str = 'correct it',
     may_be_empty: bool = False,
+    may_be_torn: bool = False,
 ) -> list[Row]:
     """Read a table.
 
@@ -88,6 +91,7 @@ def read_table(
         what: What the table is, for messages.
         remedy: What helps if it is not as described.
         may_be_empty: Whether a table without a row is one.
+        may_be_torn: Whether a last row that was not written to its end is left out.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -98,7 +102,9 @@ def read_table(
     if not path.is_file():
         raise FileNotFoundError(f'{what} must be a file, got {path}; {remedy}')
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
+        with path.open('rb') as raw:
+            whole = io.BytesIO(_drop_torn_row(raw.read())) if may_be_torn else raw
+            file = io.TextIOWrapper(whole, newline='', encoding='utf-8-sig')
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, ())]
             missing = [name for name in columns if name not in header]
@@ -172,6 +178,23 @@ def write_table(
             writer.writerow(row)
 
 
+def append_row(path: Path, values: Sequence[Any]) -> None:
+    """Add a row to a table of `write_table`, on the disk before this returns.
+
+    If the machine stops meanwhile, a torn row is left: see `may_be_torn` of `read_table`.
+
+    Args:
+        path: CSV file that is there.
+        values: In the order of its columns.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerow(values)
+    with path.open('a', newline='', encoding='utf-8') as file:
+        file.write(text.getvalue())
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """Lay out rows, all with the same columns, as a table of Markdown.
 
@@ -184,3 +207,12 @@ def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     text = [f'| {" | ".join(cells)} |' for cells in lines]
     return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
+
+
+def _drop_torn_row(content: bytes) -> bytes:
+    """Give a table up to its last row that ends; all of it if not even the first line does."""
+    end = content.rfind(b'\n') + 1
+    # after an odd number of quotes, a line break belongs to a value
+    while content.count(b'"', 0, end) % 2:
+        end = content.rfind(b'\n', 0, end - 1) + 1
+    return content[:end] or content

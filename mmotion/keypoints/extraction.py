@@ -223,6 +223,8 @@ def _run(
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+            if jobs:
+                table.compact()
 
 
 def _report(jobs: Sequence[Job], table: ExtractionTable, out_dir: Path) -> list[Path]:
