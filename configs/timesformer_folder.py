@@ -7,3 +7,5 @@ model = dict(backbone=_small, cls_head=_head)
 _folder = dict(ann_file='', data_root='data/videos', classes=None)
 train_dataloader = dict(num_workers=2, dataset=dict(split='train', **_folder))
 val_dataloader = test_dataloader = dict(num_workers=2, dataset=dict(split='val', **_folder))
+# of the 400 classes
+released_weights = None

@@ -2,3 +2,4 @@
 _base_ = ['_base_/default_runtime.py', '_base_/timesformer.py', '_base_/timesformer_videos.py']
 
 model = dict(backbone=dict(init='vit_base_patch16_224'))
+released_weights = 'timesformer_base_k400'

@@ -12,3 +12,4 @@ train_pipeline = [dict(at_random=True, **_clip), _decode, *_cut, _flip, *_pack]
 test_pipeline = [_clip, _decode, *_crops, *_pack]
 train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
 val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+released_weights = 'timesformer_l_k400'

@@ -10,3 +10,5 @@ _train = dict(ann_file=f'{_root}/kinetics_tiny_train_video.txt', data_root=f'{_r
 _val = dict(ann_file=f'{_root}/kinetics_tiny_val_video.txt', data_root=f'{_root}/val')
 train_dataloader = dict(num_workers=2, dataset=dict(classes=None, **_train))
 val_dataloader = test_dataloader = dict(num_workers=2, dataset=dict(classes=None, **_val))
+# of the 400 classes
+released_weights = None

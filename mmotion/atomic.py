@@ -12,6 +12,7 @@ import itertools
 import os
 import platform
 import re
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ except ImportError:  # not on Windows
 LOCK_NAME = '.lock'
 # longest name that file systems take, in bytes
 _MAX_NAME = 255
+# what a disk must at least have room for
+_PROBE_BYTES = 1 << 16
 _PARTIAL = re.compile(r'\..*\.([0-9a-f]{8})-(\d+)-\d+\.partial(\.[^.]*)?')
 _numbers = itertools.count()
 # what must not be written over, by process and not by thread, as some readers write in threads
@@ -59,11 +62,33 @@ def check_not_kept(path: str | Path) -> None:
     Raises:
         ValueError: If it is one.
     """
-    place = Path(path).resolve()
-    if any(place in kept or place.parent in kept for kept in _kept):
+    # one file may have several names: links, and upper and lower case where they are the same
+    places = {_identify(Path(path).resolve()), _identify(Path(path).resolve().parent)}
+    if any(places & {_identify(one) for one in kept} for kept in _kept):
         raise ValueError(
             f'the result must not take the place of its input, got {path}; write elsewhere'
         )
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that cannot be made or written to, before anything is computed for it.
+
+    Nothing is left behind, not even the folder.
+
+    Raises:
+        OSError: If it cannot be, or its disk is full.
+    """
+    folder = Path(folder).absolute()
+    place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        raise type(error)(
+            f'{folder} must be a folder that can be written to, got "{error.strerror}"'
+            f'{"" if place == folder else f" in {place}"}; name another one, or make room'
+        ) from error
 
 
 @contextmanager
@@ -106,6 +131,11 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # that of a full disk does not say which
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -166,6 +196,15 @@ def lock_file(descriptor: int) -> None:
             f'this file system keeps no locks ({error}): see to it that one process alone writes',
             stacklevel=3,
         )
+
+
+def _identify(path: Path) -> Path | tuple[int, int]:
+    """What is the same for all names of a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 @functools.cache

@@ -5,7 +5,7 @@ A value that does not pass is a `ValueError` that names it.
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -38,8 +38,15 @@ def check_scores(name: str, scores: ArrayLike, remedy: str = '') -> None:
         raise ValueError(f'{name} must lie in [0, 1], got {got}{remedy and f"; {remedy}"}')
 
 
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is no number, as a config may name anything."""
+    if value is None or isinstance(value, bool | str | list | tuple | dict):
+        raise ValueError(f'{name} must be a number, got {name}={value!r}')
+
+
 def check_positive(name: str, value: float) -> None:
     """Refuse numbers that are not above 0, infinite or NaN."""
+    check_number(name, value)
     if not 0 < value < math.inf:
         raise ValueError(f'{name} must be above 0 and finite, got {name}={value}')
 
@@ -51,6 +58,7 @@ def check_fps(fps: float) -> None:
 
 def check_at_least(name: str, value: float, minimum: float) -> None:
     """Refuse numbers that are too small, infinite or NaN."""
+    check_number(name, value)
     if not minimum <= value < math.inf:
         finite = '' if value < minimum else ' and finite'
         raise ValueError(f'{name} must be at least {minimum}{finite}, got {name}={value}')
@@ -81,6 +89,7 @@ def check_range(
     if high == math.inf and ends[0] == '[':
         check_at_least(name, value, low)
         return
+    check_number(name, value)
     is_excluded = (ends[0] == '(' and value == low) or (ends[1] == ')' and value == high)
     # written so that NaN fails as well
     if is_excluded or not low <= value <= high:
@@ -119,14 +128,14 @@ def freeze_array(name: str, values: ArrayLike, dtype: type, ndim: int) -> NDArra
 
 
 def make_plain(value: Any) -> Any:
-    """Lists, dictionaries, str, int, float and None instead of arrays, dataclasses and NaN."""
+    """Lists, dictionaries and plain values instead of arrays, iterators, dataclasses and NaN."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, dict):
         return {key: make_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Iterator):
         return [make_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None

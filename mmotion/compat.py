@@ -161,6 +161,24 @@ def accept_any_tags() -> dict[str, Any]:
     return {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
 
 
+def read_display_matrix(frame: Any) -> bytes | None:
+    """How a decoded frame of PyAV is turned and mirrored, nine int32; None if it does not say.
+
+    Asked for any side data, PyAV names all that the frame has, and raises for a kind that FFmpeg
+    has and it has not, such as the EXIF of a JPEG (31). Such a kind gets a name of its own.
+    """
+    from av.sidedata.sidedata import Type
+
+    def name_other(kinds: Any, value: int) -> Any:
+        other = object.__new__(kinds)
+        other._name_, other._value_ = f'OTHER_{value}', value
+        return other
+
+    Type._missing_ = classmethod(name_other)  # pyright: ignore[reportAttributeAccessIssue]
+    matrix = frame.side_data.get('DISPLAYMATRIX')
+    return None if matrix is None else bytes(matrix)
+
+
 def options_of(config: Any) -> dict[str, Any]:
     """The dict behind an `mmengine.config.Config`, which itself is none."""
     return config._cfg_dict

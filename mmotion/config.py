@@ -34,9 +34,13 @@ MODEL_KEYS = frozenset(
 PIPELINE_KEYS = frozenset({'train_pipeline', 'val_pipeline'})
 # what mmotion reads
 OWN_KEYS = frozenset(
-    {'custom_imports', 'predictor', 'shipped_weights', 'stretch_schedule', 'test_pipeline'}
+    {'custom_imports', 'predictor', 'released_weights', 'shipped_weights', 'stretch_schedule'}
+    | {'test_pipeline'}
 )
 KNOWN_KEYS = RUNNER_KEYS | MODEL_KEYS | PIPELINE_KEYS | OWN_KEYS
+
+# what is built by its type
+PART_KEYS = ('model', 'predictor')
 
 WORDS = {'true': True, 'false': False}
 
@@ -68,6 +72,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     for key in [key for key in config if key.startswith('_')]:
         config.pop(key)
     _check_keys(config, file)
+    _check_parts(config, file)
 
     folder = file.resolve().parent
     if not folder.is_relative_to(root / 'configs') and str(folder) not in sys.path:
@@ -177,6 +182,11 @@ def _read(file: Path) -> Config:
             f"_base_ must be a path or start with 'mmotion::', got another package in {source}; "
             'copy the base file into your folder'
         ) from error
+    except RecursionError as error:
+        raise ValueError(
+            f'_base_ must lead to files that do not lead back, got a circle from {file}; remove '
+            'one of its _base_'
+        ) from error
     except Exception as error:
         raise _unreadable(error, file) from error
 
@@ -249,6 +259,29 @@ def _check_keys(config: Config, file: Path) -> None:
             f'default_scope must be {SCOPE!r}, got default_scope={config.default_scope!r} in '
             f'{file}; the names of MMAction2 and mmengine are found from there as well'
         )
+
+
+def _check_parts(config: Config, file: Path) -> None:
+    """Refuse a part that is none, before somebody asks it for its type."""
+    for key in PART_KEYS:
+        part = config.get(key)
+        if part is not None and not (isinstance(part, dict) and _is_type(part.get('type', ''))):
+            raise ValueError(
+                f"{key} must be dict(type='...') with the name of a class, got {key}="
+                f'{_shorten(part)} in {file}'
+            )
+    steps = config.get('test_pipeline')
+    if steps is not None and not (
+        isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
+    ):
+        raise ValueError(
+            f"test_pipeline must be a list of dict(type='...'), got test_pipeline="
+            f'{_shorten(steps)} in {file}'
+        )
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, str) or callable(value)
 
 
 def _import_modules(custom_imports: Mapping[str, Any] | None, file: Path) -> None:

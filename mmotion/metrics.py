@@ -12,10 +12,11 @@ Files written, for one row or one picture a test set:
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ class ActionMetric(BaseMetric):
                 of the clips, and `excluded`, true where a video could not be decoded.
 
         Raises:
-            ValueError: If a video does not have one class, or its class is none of the C.
+            ValueError: If a video does not have one class, or its class is none of the C, or a
+                score is not finite.
         """
         for clip, sample in zip(data_batch['inputs'], data_samples, strict=True):
             name = str(sample.get('name') or sample.get('filename') or len(self.results))
@@ -78,6 +80,11 @@ class ActionMetric(BaseMetric):
                     f'gt_label of a video must be one class of {len(scores)}, got '
                     f'gt_label={label.tolist()} for video {name!r}; check the list of videos and '
                     "the head's num_classes"
+                )
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    f'pred_score must be finite, got {scores} for video {name!r}; look at the '
+                    'weights of the model'
                 )
             self.results.append(
                 {
@@ -216,6 +223,9 @@ def plot_confusion(
             color = 'white' if shares[row, column] > 0.5 else 'black'
             text = str(confusion[row, column])
             axes.text(column, row, text, ha='center', va='center', fontsize=7, color=color)
+    for text in figure.findobj(Text):
+        # a name with `$` in it is no formula
+        cast('Text', text).set_parse_math(False)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

@@ -1,22 +1,37 @@
-"""Tables in CSV files, one way to read them and one to write them, and tables in reports.
+"""Text, JSON and tables in CSV files, one way to read them and one to write them.
 
-A table is text in UTF-8, with or without the byte order mark that spreadsheets put before the first
-column. Its first line names the columns, in any order; columns that nobody asks for are passed
-over, and so are lines without any value. What is written ends its lines as Unix does and is
-whole or not there.
+Text is in UTF-8, with or without the byte order mark that spreadsheets put before it, or in UTF-16
+or UTF-32 with one. The first line of a table names the columns, in any order; columns that nobody
+asks for are passed over, and so are lines without any value. What is written ends its lines as Unix
+does and is whole or not there.
 """
 
+import codecs
 import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import simplejson
+
 from mmotion.atomic import write_atomically
+
+# the mark of UTF-32 begins with that of UTF-16
+MARKS = {
+    codecs.BOM_UTF8: 'utf-8-sig',
+    codecs.BOM_UTF32_LE: 'utf-32',
+    codecs.BOM_UTF32_BE: 'utf-32',
+    codecs.BOM_UTF16_LE: 'utf-16',
+    codecs.BOM_UTF16_BE: 'utf-16',
+}
+# a whole number with more digits is more than 64 bits hold
+MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,123 @@ class Row:
         return number
 
 
+def read_text(path: str | Path, *, what: str, remedy: str = 'correct it') -> str:
+    """Read a file of text, in any of the encodings of which a file tells that it has it.
+
+    Args:
+        path: The file.
+        what: Beginning of a message, such as 'a list must be text'.
+        remedy: What helps if it is not.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is in another encoding.
+    """
+    return _decode(Path(path).expanduser().read_bytes(), path, what=what, remedy=remedy)
+
+
+def _decode(content: bytes, path: str | Path, *, what: str, remedy: str) -> str:
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), 'utf-8')
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != 'utf-8':
+            found = f'broken {encoding.upper()}'
+        elif b'\0' in content:
+            found = 'UTF-16 without a byte order mark, or no text,'
+        else:
+            line = content.count(b'\n', 0, error.start) + 1
+            found = f'the byte 0x{content[error.start]:02x} (Latin-1, or no text) in line {line}'
+        raise ValueError(f'{what}, got {found} in {path}; {remedy}') from error
+
+
+def read_json(path: str | Path, *, what: str, remedy: str = 'correct it') -> Any:
+    """Read a file of JSON, in which there may be NaN and Infinity.
+
+    A whole number that 64 bits do not hold is read as a `float`, infinite if need be.
+
+    Args:
+        path: The file.
+        what: Beginning of a message, such as 'labels must be JSON'.
+        remedy: What helps if it is none.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no JSON, or has lists in lists deeper than Python can go.
+    """
+    try:
+        return simplejson.loads(
+            read_text(path, what=what, remedy=remedy),
+            parse_constant=float,
+            parse_int=lambda text: int(text) if len(text) <= MAX_DIGITS else float(text),
+        )
+    except simplejson.JSONDecodeError as error:
+        raise ValueError(f'{what}, got {error} in {path}; {remedy}') from error
+    except RecursionError as error:
+        raise ValueError(
+            f'{what}, got lists or objects in one another without end in {path}; {remedy}'
+        ) from error
+
+
+def read_rows(
+    path: str | Path, *, what: str, remedy: str = 'correct it', may_be_torn: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Give the cells of each row of a CSV file, with the number of its (last) line.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+        remedy: What helps if it is no CSV.
+        may_be_torn: Leave out a last row without its end, see `append_row`.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no CSV.
+    """
+    content = Path(path).expanduser().read_bytes()
+    content = _drop_torn_row(content) if may_be_torn else content
+    text = _decode(content, path, what=f'{what} must be a CSV file in UTF-8', remedy=remedy)
+    reader = csv.reader(io.StringIO(text, newline=''), strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        hint = '; a quote before it may not be closed' if 'limit' in str(error) else ''
+        raise ValueError(
+            f'{what} must be a CSV file in UTF-8, got {error} in line {reader.line_num} of {path}'
+            f'{hint}; {remedy}'
+        ) from error
+
+
+def unquote(line: str) -> str:
+    """Take the quotes off the values of a line, if it begins with one.
+
+    Example:
+        >>> unquote('"a, b.mp4","3"'), unquote('"a b.mp4" 3'), unquote('a b.mp4 3')
+        ('a, b.mp4,3', 'a b.mp4 3', 'a b.mp4 3')
+    """
+    if line.startswith('"'):
+        for delimiter in ', \t':
+            try:
+                return delimiter.join(next(csv.reader([line], delimiter=delimiter, strict=True)))
+            except csv.Error:
+                continue
+    return line
+
+
+def unify(name: str) -> str:
+    """Write a name in the one of Unicode's ways in which most programs do.
+
+    An accented letter is one character (NFC), or a letter and its accent (NFD), as file names of
+    macOS are, which look the same.
+
+    Example:
+        >>> unify('e\u0301') == '\u00e9'
+        True
+    """
+    return unicodedata.normalize('NFC', name)
+
+
 def read_table(
     path: str | Path,
     columns: Sequence[str],
@@ -101,36 +233,28 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{what} must be a file, got {path}; {remedy}')
-    try:
-        with path.open('rb') as raw:
-            whole = io.BytesIO(_drop_torn_row(raw.read())) if may_be_torn else raw
-            file = io.TextIOWrapper(whole, newline='', encoding='utf-8-sig')
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, ())]
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise ValueError(
-                    f'{what} must have the columns {", ".join(columns)}, got {path} without '
-                    f'{", ".join(missing)}; {remedy}'
-                )
-            needed = max((header.index(name) for name in columns), default=-1) + 1
-            rows = []
-            for cells in reader:
-                cells = [cell.strip() for cell in cells]
-                if not any(cells):
-                    continue
-                values = dict(zip_longest(header, cells[: len(header)], fillvalue=''))
-                row = Row(values, reader.line_num, path)
-                if len(cells) < needed or any(cells[len(header) :]):
-                    raise ValueError(
-                        f'a row must have a value for each of {len(header)} columns, got '
-                        f'{len(cells)} values in {row.where}; {remedy}'
-                    )
-                rows.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
+    lines = read_rows(path, what=what, remedy=remedy, may_be_torn=may_be_torn)
+    header = [name.strip() for name in next(lines, (0, []))[1]]
+    missing = [name for name in columns if name not in header]
+    if missing:
         raise ValueError(
-            f'{what} must be a CSV file in UTF-8, got {error} in {path}; {remedy}'
-        ) from error
+            f'{what} must have the columns {", ".join(columns)}, got {path} without '
+            f'{", ".join(missing)}; {remedy}'
+        )
+    needed = max((header.index(name) for name in columns), default=-1) + 1
+    rows = []
+    for line, cells in lines:
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
+            continue
+        values = dict(zip_longest(header, cells[: len(header)], fillvalue=''))
+        row = Row(values, line, path)
+        if len(cells) < needed or any(cells[len(header) :]):
+            raise ValueError(
+                f'a row must have a value for each of {len(header)} columns, got '
+                f'{len(cells)} values in {row.where}; {remedy}'
+            )
+        rows.append(row)
     if not (rows or may_be_empty):
         raise ValueError(f'{what} must have a row at least, got none in {path}; {remedy}')
     return rows

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 # two small thread pools in one core each are faster than two that fight over both
@@ -14,6 +15,7 @@ import torch
 
 from mmotion.compat import apply_compat
 from mmotion.paths import enable_projects
+from tests.hub_server import Hub, serve_hub
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -46,3 +48,21 @@ def golden_root(data_root: Path) -> Path:
     if not root.is_dir():
         pytest.skip(f'needs golden files, and {root} is not a folder')
     return root
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on the loopback device in place of the real one, with empty caches."""
+    monkeypatch.setenv('MMOTION_HOME', str(tmp_path / 'home'))
+    monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path / 'hub'))
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'torch'))
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'hub'))
+    monkeypatch.setattr(constants, 'HF_HUB_DISABLE_XET', True)
+    with serve_hub() as served:
+        template = f'{served.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}'
+        monkeypatch.setattr(constants, 'ENDPOINT', served.url)
+        monkeypatch.setattr(constants, 'HUGGINGFACE_CO_URL_TEMPLATE', template)
+        monkeypatch.setenv('HF_ENDPOINT', served.url)
+        yield served

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import re
@@ -8,7 +9,13 @@ import threading
 
 import pytest
 
-from mmotion.atomic import hold_folder, write_atomically
+from mmotion.atomic import (
+    check_not_kept,
+    check_writable,
+    hold_folder,
+    keep_files,
+    write_atomically,
+)
 
 FORK = multiprocessing.get_context('fork')
 
@@ -155,3 +162,38 @@ def test_a_folder_is_refused(tmp_path):
     context = write_atomically(tmp_path)
     with pytest.raises(IsADirectoryError, match='must not be a folder'), context:
         pass
+
+
+def test_an_input_is_kept_under_all_of_its_names(tmp_path):
+    (tmp_path / 'clip.mp4').write_text('precious')
+    os.link(tmp_path / 'clip.mp4', tmp_path / 'hard.jsonl')
+    (tmp_path / 'soft.jsonl').symlink_to('clip.mp4')
+    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'other').symlink_to('pictures')
+    with keep_files([tmp_path / 'clip.mp4', tmp_path / 'pictures']):
+        for name in ('clip.mp4', 'hard.jsonl', 'soft.jsonl', 'pictures/a.png', 'other/a.png'):
+            with pytest.raises(ValueError, match='must not take the place of its input'):
+                check_not_kept(tmp_path / name)
+        check_not_kept(tmp_path / 'clip.json')
+
+
+@pytest.mark.parametrize('code', [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_folder_is_tried_before_anything_is_computed_for_it(tmp_path, monkeypatch, code):
+    def refuse(dir):
+        assert dir == tmp_path
+        raise OSError(code, os.strerror(code))
+
+    check_writable(tmp_path / 'new')
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr('tempfile.TemporaryFile', refuse)
+    message = f'new must be a folder that can be written to, got "{os.strerror(code)}" in .*; name'
+    with pytest.raises(OSError, match=message):
+        check_writable(tmp_path / 'new')
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r'No space .*result\.json'),
+        write_atomically(tmp_path / 'result.json'),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -50,6 +50,18 @@ def test_numbers_out_of_range_are_refused(check, values):
             check(value)
 
 
+@pytest.mark.parametrize('value', [None, True, '3', [3], (3,), {}], ids=repr)
+def test_what_is_no_number_is_refused(value):
+    for check in (
+        lambda: check_positive('x', value),
+        lambda: check_at_least('x', value, 1),
+        lambda: check_range('x', value, 0, 5),
+        lambda: check_range('x', value, 0, math.inf),
+    ):
+        with pytest.raises(ValueError, match='x must be a number, got x='):
+            check()
+
+
 def test_what_is_in_range_passes():
     check_range('x', 0, 0, 1, ends='[)')
     check_range('x', 1, 0, 1, ends='(]')

@@ -219,6 +219,16 @@ def test_the_command_line_takes_a_dict(capsys):
             r"custom_imports must be dict\(imports=\['my_module'\]",
             id='custom_imports is a list',
         ),
+        pytest.param("predictor = 'x'", r"predictor must be dict.*got predictor='x'", id='text'),
+        pytest.param('model = 3', r'model must be dict.* got model=3 in', id='number as a part'),
+        pytest.param(
+            'predictor = dict(type=3)', r"must be dict\(type='...'\)", id='type is a number'
+        ),
+        pytest.param("test_pipeline = 'x'", r'must be a list of dict', id='pipeline is text'),
+        pytest.param('test_pipeline = [3]', r'must be a list of dict', id='step is a number'),
+        pytest.param(
+            "_base_ = './run.py'", r'files that do not lead back, got a circle', id='circle'
+        ),
         pytest.param(
             "custom_imports = dict(import_=['projects.repnet'])",
             r'custom_imports must be dict',

@@ -33,18 +33,18 @@ PLAN = {
     'config': 'compat paths registry',
     # what files hold, and what values are
     'checkpoint': 'atomic paths',
-    'video': 'atomic checks compat structures',
+    'video': 'atomic checks compat structures tables',
     'shapes': 'checks',
     'structures': 'checks',
-    'regions': 'checks structures',
+    'regions': 'checks structures tables',
     # what is made of them
     'visualization': 'atomic regions structures video',
     'metrics': 'atomic registry tables',
     'transforms': 'checks registry video',
     'keypoints': 'atomic checkpoint checks structures tables video visualization',
     # what a user runs
-    'inference': 'atomic checkpoint checks config regions registry structures transforms video '
-    'visualization',
+    'inference': 'atomic checkpoint checks config paths regions registry structures tables '
+    'transforms video visualization',
     'training': 'atomic checkpoint checks compat config registry transforms visualization',
     'cli': 'atomic checkpoint checks compat config inference keypoints paths regions registry '
     'structures tables training transforms video visualization',

@@ -1,5 +1,6 @@
 import csv
 import logging
+import math
 
 import cv2
 import numpy as np
@@ -79,6 +80,13 @@ def test_agrees_with_mmaction():
 def test_a_model_that_says_nothing_is_not_right(value):
     scores, labels = np.full((4, 10), value), np.array([0, 1, 2, 3])
     assert top_k_accuracy(scores, labels, 1) == top_k_accuracy(scores, labels, 5) == 0
+
+
+def test_scores_that_are_not_finite_are_refused():
+    """They measured 0.0, or the share of the first class, with exit 0."""
+    scores = [*SCORES[:3], [0.6, math.nan, 0.1]]
+    with pytest.raises(ValueError, match=r'pred_score must be finite, got .* look at the weights'):
+        evaluate(ActionMetric(), scores)
 
 
 def test_protocol_is_printed_beside_the_numbers(tmp_path, log):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmotion.tables import append_row, read_table, write_table
+from mmotion.tables import append_row, read_json, read_table, write_table
 
 
 @pytest.fixture
@@ -41,6 +41,64 @@ def test_what_is_no_table_is_refused(table: Path, content: str | bytes, message:
     table.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=f'(the counts|a row) must .*{message}'):
         read_table(table, ['file', 'count'], what='the counts', remedy='help')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-32'])
+def test_a_table_is_read_in_the_encodings_that_say_what_they_are(
+    table: Path, encoding: str
+) -> None:
+    # U+2028 parts no lines
+    table.write_text('file,count\nMüller\u2028.mp4,3\n', encoding)
+    (row,) = read_table(table, ['file', 'count'])
+    assert (row.text('file'), row.line) == ('Müller\u2028.mp4', 2)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        pytest.param(
+            'file,count\nMüller.mp4,3\n'.encode('latin-1'),
+            r'UTF-8, got the byte 0xfc \(Latin-1, or no text\) in line 2 in .*table\.csv; help',
+            id='latin-1',
+        ),
+        pytest.param(
+            'file,count\nMüller.mp4,3\n'.encode('utf-16-le'),
+            'got UTF-16 without a byte order mark',
+            id='utf-16-without-mark',
+        ),
+        pytest.param(
+            b'file,count\n"' + b'a' * 200_000 + b'.mp4,3\n',
+            r'got field larger than field limit \(131072\) in line 2 of .*; a quote before it',
+            id='long-field',
+        ),
+        pytest.param(b'file,count\na.mp4,1,2,3,4\n', 'got 5 values in line 2 of', id='long-row'),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named(table: Path, content: bytes, message: str) -> None:
+    table.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_table(table, ['file', 'count'], remedy='help')
+
+
+def test_json_holds_what_python_cannot_count(tmp_path: Path) -> None:
+    path = tmp_path / 'a.json'
+    path.write_text(f'[{"9" * 400}, -{"9" * 30}, {2**59}, NaN, 1.5]', 'utf-16')
+    huge, low, whole, _, part = read_json(path, what='it must be JSON')
+    assert (huge, low, whole, part) == (float('inf'), -1e30, 2**59, 1.5)
+    assert isinstance(whole, int)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        pytest.param('[' * 100_000, 'got lists or objects in one another without end', id='deep'),
+        pytest.param('{"a":', r'got Expecting value: line 1 column 6 .* in .*a\.json', id='cut'),
+    ],
+)
+def test_what_is_no_json_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / 'a.json').write_text(content)
+    with pytest.raises(ValueError, match=f'it must be JSON, {message}'):
+        read_json(tmp_path / 'a.json', what='it must be JSON')
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:

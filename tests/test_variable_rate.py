@@ -24,6 +24,7 @@ from mmotion.keypoints.extraction import extract_poses
 from mmotion.keypoints.files import read_poses, write_poses
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import FIGURE
+from mmotion.video import iterate_frames
 from mmotion.video.scan import scan_video
 from mmotion.video.timing import FrameTimes
 from projects.anomaly.inference import AnomalyPredictor
@@ -189,6 +190,17 @@ def test_keypoints(films: dict[str, Path], rate: str, tmp_path: Path) -> None:
         images = json.loads(coco.read_text())['images']
         np.testing.assert_allclose([i['time_s'] for i in images], result.times_s, atol=1e-5)
         assert pickled.is_file()
+
+
+def test_every_second_frame_keeps_its_time(films: dict[str, Path], rate: str) -> None:
+    predictor = build(KeypointTracker)
+    film = films[f'{rate} draw']
+    fps = scan_video(film).info.fps / 2
+    result = predictor.predict(iterate_frames(film, stride=2), fps=fps, start_s=1.0)
+    np.testing.assert_allclose(result.times_s, TIMES_S[rate][30::2], atol=1e-3)
+    assert result.frames.tolist() == [*range(30, len(TIMES_S[rate]), 2)]
+    streamed = predictor.stream(iterate_frames(film, stride=2), fps=fps, start_s=1.0)
+    np.testing.assert_allclose([f.time_s for f in streamed], result.times_s, atol=1e-3)
 
 
 @pytest.mark.parametrize('kind', [ActionPredictor, AnomalyPredictor])

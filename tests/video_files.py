@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 # frame n has the grey level 8 n, so that a decoded frame tells its own number
@@ -82,6 +83,31 @@ def _write_display_matrix(path: Path, rotation: int, mirrored: bool) -> None:
     track = content.index(b'tkhd')
     turned = struct.pack('>9i', *(one * value for value in matrix), 1 << 30)
     path.write_bytes(content[:track] + content[track:].replace(identity, turned, 1))
+
+
+def copy_photos(path: Path, *, orientation: int = 1, frames: int = 24) -> Path:
+    """Copy JPEGs with EXIF, as cameras write them, into a container without encoding them again.
+
+    Args:
+        path: File; its ending chooses the container.
+        orientation: EXIF's, 1 is upright and 6 turned by 90 degrees.
+        frames: How many of the painted ones.
+    """
+    directory = struct.pack('<HHHIHHI', 1, 0x0112, 3, 1, orientation, 0, 0)
+    body = b'Exif\0\0II*\0' + struct.pack('<I', 8) + directory
+    exif = b'\xff\xe1' + struct.pack('>H', len(body) + 2) + body
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=30)
+        stream.height, stream.width = paint(0).shape[:2]
+        stream.pix_fmt, stream.time_base = 'yuvj420p', Fraction(1, 30)
+        for number in range(frames):
+            jpeg = cv2.imencode('.jpg', paint(number))[1].tobytes()
+            packet = av.Packet(jpeg[:2] + exif + jpeg[2:])
+            packet.pts = packet.dts = number
+            packet.duration, packet.time_base = 1, Fraction(1, 30)
+            packet.stream, packet.is_keyframe = stream, True
+            container.mux(packet)
+    return path
 
 
 def encode_sound(path: Path, cover: np.ndarray | None = None) -> Path:

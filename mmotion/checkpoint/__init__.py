@@ -2,16 +2,16 @@
 
 from mmotion.checkpoint import sources
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
+from mmotion.checkpoint.released import RANDOM_WEIGHTS, fetch_if_released, find_weights
 from mmotion.checkpoint.weights import (
-    RANDOM_WEIGHTS,
     check_finite,
     find_state_dict,
-    find_weights,
     load_checkpoint_file,
     load_image_weights,
     load_state_dict,
     load_weights,
     save_checkpoint_file,
+    save_safetensors,
 )
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     'CheckpointError',
     'check_checkpoint_file',
     'check_finite',
+    'fetch_if_released',
     'find_last_checkpoint',
     'find_state_dict',
     'find_weights',
@@ -27,5 +28,6 @@ __all__ = [
     'load_state_dict',
     'load_weights',
     'save_checkpoint_file',
+    'save_safetensors',
     'sources',
 ]

@@ -5,23 +5,17 @@
 current torch. Importing this module replaces them all.
 """
 
-import hashlib
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-import torch
-from mmengine.dist import barrier, get_dist_info, is_distributed
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
+from mmotion.checkpoint.downloads import fetch_file
 from mmotion.checkpoint.files import CheckpointError
+from mmotion.checkpoint.released import fetch_if_released
 from mmotion.checkpoint.weights import load_checkpoint_file
 
-# as torch.hub knows it, with eight digits at least
-_HASHED_NAME = re.compile(r'.*-([0-9a-f]{8,64})\.[^.]+')
 # tables of mmengine and torchvision: name of a model to the URL of its weights
 _MODEL_TABLES: dict[str, Callable[[], dict[str, str]]] = {
     'torchvision://': get_torchvision_models,
@@ -32,61 +26,13 @@ _MODEL_TABLES: dict[str, Callable[[], dict[str, str]]] = {
 
 
 def load_from_local(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Load a file, see `mmotion.checkpoint.load_checkpoint_file`."""
-    return load_checkpoint_file(filename, map_location)
+    """Load a file, or released weights by their name, see `mmotion.checkpoint.released`."""
+    return load_checkpoint_file(fetch_if_released(filename), map_location)
 
 
 def load_from_http(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
     """Download a file once, see `fetch_file`, and load it."""
     return load_checkpoint_file(fetch_file(filename), map_location)
-
-
-def fetch_file(url: str) -> Path:
-    """Download a file once, into torch's cache.
-
-    A name with a part of its own SHA-256 in it, as torchvision gives, `resnet50-0676ba61.pth`, is
-    kept where torch keeps it, and checked whenever it is read. Any other name may stand for several
-    files, so it is kept in a folder that is named after the whole URL.
-
-    The first process downloads while the others wait; on several machines the cache folder must
-    therefore be shared, as mmengine wants it too.
-
-    Args:
-        url: Where it is.
-
-    Returns:
-        Its path.
-
-    Raises:
-        CheckpointError: If it cannot be downloaded, or is not what its name says.
-    """
-    name = Path(urlparse(url).path).name
-    folder = Path(torch.hub.get_dir()) / 'checkpoints'
-    prefix = _HASHED_NAME.fullmatch(name)
-    if not prefix:
-        folder /= hashlib.sha256(url.encode()).hexdigest()[:16]
-    path = folder / name
-    rank, _ = get_dist_info()
-    if rank == 0 and not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            # writes under a temporary name first
-            torch.hub.download_url_to_file(url, str(path), prefix[1] if prefix else None)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f'checkpoint must be a URL that can be downloaded, got {url} ({error}); '
-                'download it by other means and give the path of the file'
-            ) from error
-    if is_distributed():
-        barrier()
-    if prefix:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if not found.startswith(prefix[1]):
-            raise CheckpointError(
-                f'checkpoint must be the file that its name says, got {path} with the SHA-256 '
-                f'{found}; delete it, and it is downloaded again'
-            )
-    return path
 
 
 def load_from_model_table(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:

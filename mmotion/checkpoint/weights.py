@@ -10,7 +10,7 @@ Files written: `.pth` of tensors, numbers, strings, lists and dicts, which loads
 `weights_only=True` and no allow-list, see `mmotion.checkpoint.plain_data`.
 """
 
-import hashlib
+import json
 import logging
 import pickle
 import re
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -32,12 +31,11 @@ from mmotion.checkpoint.files import (
     list_globals,
 )
 from mmotion.checkpoint.plain_data import StandIn, read_back, to_plain, type_name
-from mmotion.paths import find_root
 
 # where training programs put the weights, most usual first
 STATE_DICT_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model')
-# what a user names as a checkpoint who wants none
-RANDOM_WEIGHTS = 'random'
+# under which name the header of a safetensors file has what is known of its weights, as JSON
+SAFETENSORS_KEY = 'mmotion'
 # a file that refers to one of these modules is an attack, not a checkpoint
 _NEVER_READ = ('os', 'posix', 'nt', 'sys', 'subprocess', 'shutil', 'runpy', 'importlib')
 # globals of an ordinary checkpoint, not worth naming when it is refused
@@ -62,9 +60,9 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
     """
     path = Path(path).expanduser()
     if path.suffix == '.safetensors' and path.is_file():
-        tensors = _load_safetensors(path, map_location)
+        tensors, meta = _load_safetensors(path, map_location)
         check_finite(tensors, source=path)
-        return {'state_dict': tensors}
+        return {'meta': meta, 'state_dict': tensors}
     check_checkpoint_file(path)
     check_checksums(path)
     try:
@@ -78,7 +76,10 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             f'{", ".join(unknown) or "more"} and is not read, as that could run its code; '
             'save model.state_dict() where the file comes from'
         ) from error
-    except (RuntimeError, ValueError, EOFError, TypeError, LookupError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:
+        # a damaged pickle makes torch raise whatever there is
         raise CheckpointError(
             f'checkpoint must be written by torch.save, got {path}, which torch cannot read '
             f'({_first_line(error)}); give the .pth file that training wrote'
@@ -90,7 +91,13 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
             'save model.state_dict() where the file comes from'
         )
     left_out: dict[str, str] = {}
-    checkpoint = read_back(checkpoint, '', left_out)
+    try:
+        checkpoint = read_back(checkpoint, '', left_out)
+    except RecursionError as error:
+        raise CheckpointError(
+            f'checkpoint must hold plain data, got dicts or lists in one another without end in '
+            f'{path}; save model.state_dict() where the file comes from'
+        ) from error
     for place, name in left_out.items():
         # weights cannot be left out as other things can
         if place.split('.')[0] in STATE_DICT_KEYS:
@@ -107,41 +114,6 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict[st
         )
     check_finite(_pick_tensors(checkpoint), source=path)
     return checkpoint
-
-
-def find_weights(
-    config: Mapping[str, Any] | Config, checkpoint: str | Path | None = None
-) -> str | Path | None:
-    """The checkpoint that is given, else the one that ships with the config.
-
-    A config names what ships with it by `shipped_weights`, a path from the root. Beside it lies a
-    file with `.sha256` added to its name, as `sha256sum` writes it.
-
-    Returns:
-        The checkpoint; None only if it is given as `RANDOM_WEIGHTS`: nothing is to be loaded.
-
-    Raises:
-        CheckpointError: If there is none, or what ships is missing or is not the file that it was.
-    """
-    if checkpoint is not None:
-        return None if checkpoint == RANDOM_WEIGHTS else checkpoint
-    if not config.get('shipped_weights'):
-        raise CheckpointError(
-            'checkpoint must be given, as no weights ship with '
-            f'{getattr(config, "filename", None) or "this config"}; give the file that training '
-            f"wrote, or '{RANDOM_WEIGHTS}' for an untrained model"
-        )
-    path = find_root() / config['shipped_weights']
-    check_checkpoint_file(path)
-    record = Path(f'{path}.sha256')
-    expected = record.read_text(encoding='utf-8').split()[:1] if record.is_file() else []
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if [found] != expected:
-        raise CheckpointError(
-            f'checkpoint must be the one that ships with mmotion, got {path} with the SHA-256 '
-            f'{found}, which {record.name} does not name; install mmotion again'
-        )
-    return path
 
 
 def load_weights(
@@ -185,9 +157,15 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
         Tensors by name, without the `module.` and `_orig_mod.` that DDP and torch.compile add.
 
     Raises:
-        CheckpointError: If there are no tensors in any of these places.
+        CheckpointError: If there are no tensors in any of these places, or one has no name.
     """
     tensors = _pick_tensors(checkpoint)
+    others = [key for key in tensors if not isinstance(key, str)]
+    if others:
+        raise CheckpointError(
+            f'weights must have names, got the key {others[0]!r}, of {type_name(others[0])}, in '
+            f'{source}; save model.state_dict() where the file comes from'
+        )
     if tensors:
         return {re.sub(r'^(module\.|_orig_mod\.)+', '', k): v for k, v in tensors.items()}
     raise CheckpointError(
@@ -200,20 +178,29 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, source: str | Path) -> dic
 def check_finite(tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
     """Refuse weights that are NaN or infinite, as those of a training that diverged are.
 
-    A mask, whose values are minus infinity and 0 alone, is none.
+    A mask, whose values are minus infinity and 0 alone, is none. Weights that hold no plain real
+    numbers are refused as well.
 
     Args:
         tensors: By name.
         source: Where they come from, for the message.
 
     Raises:
-        CheckpointError: If a tensor holds NaN or infinity.
+        CheckpointError: If a tensor holds NaN or infinity, or is sparse, quantized, nested or
+            complex, or on the device `meta`, without values.
     """
+    for name, values in tensors.items():
+        if kind := _describe_kind(values):
+            raise CheckpointError(
+                f'checkpoint must hold plain tensors of real numbers, got {name}, which is {kind}, '
+                f'in {source}; save the weights of the model as it was trained'
+            )
     broken = [name for name, values in tensors.items() if not _is_finite(values)]
     if broken:
+        named = ', '.join(map(str, broken[:3])) + ', ...' * (len(broken) > 3)
         raise CheckpointError(
             f'checkpoint must hold finite weights, got NaN or infinity in {len(broken)} of '
-            f'{len(tensors)} tensors ({", ".join(broken[:3])}{", ..." * (len(broken) > 3)}) of '
+            f'{len(tensors)} tensors ({named}) of '
             f'{source}; take an earlier one, from before the training diverged'
         )
 
@@ -304,6 +291,27 @@ def save_checkpoint_file(checkpoint: Mapping[str, Any], path: str | Path) -> Non
         torch.save(to_plain(checkpoint), temporary)
 
 
+def save_safetensors(
+    tensors: Mapping[str, Tensor], path: str | Path, meta: Mapping[str, Any]
+) -> None:
+    """Write weights as a safetensors file, atomically.
+
+    Args:
+        tensors: By name; each is stored as a copy of its own, in the order of its axes.
+        path: Where.
+        meta: What `load_checkpoint_file` gives back under the key `meta`: values that JSON knows.
+    """
+    from safetensors.torch import save_file
+
+    # it refuses tensors that share memory, and other orders of the axes
+    copies = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
+    with write_atomically(path) as temporary:
+        save_file(copies, temporary, metadata={'format': 'pt', SAFETENSORS_KEY: json.dumps(meta)})
+
+
 def _pick_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint, under the names that they have there; none if it has none."""
     for place in (*map(checkpoint.get, STATE_DICT_KEYS), checkpoint):
@@ -315,9 +323,26 @@ def _pick_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _is_finite(values: Tensor) -> bool:
-    if not values.is_floating_point() or values.isfinite().all():
+    if not values.is_floating_point():
+        return True
+    if values.element_size() == 1:
+        # torch has hardly any function for numbers of 8 bits
+        values = values.float()
+    if values.isfinite().all():
         return True
     return bool(values.eq(0).any() and (values.eq(0) | values.isneginf()).all())
+
+
+def _describe_kind(values: Tensor) -> str | None:
+    """What kind of tensor it is, None if it is an ordinary one."""
+    kinds = {
+        'on the device meta, without values': values.is_meta,
+        'nested': values.is_nested,
+        'quantized': values.is_quantized,
+        'sparse': values.layout != torch.strided,
+        'complex': values.is_complex(),
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), None)
 
 
 def _load_safely(path: Path, map_location: Any) -> Any:
@@ -349,12 +374,14 @@ def _load_safely(path: Path, map_location: Any) -> Any:
         torch.serialization.add_safe_globals(trusted)
 
 
-def _load_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _load_safetensors(path: Path, map_location: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights, and what `save_safetensors` was told of them."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path, device=str(map_location or 'cpu'))
+        with safe_open(path, framework='pt', device=str(map_location or 'cpu')) as file:
+            meta = json.loads((file.metadata() or {}).get(SAFETENSORS_KEY, '{}'))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
     except SafetensorError as error:
         raise CheckpointError(
             f'checkpoint must be a safetensors file, got {path} ({_first_line(error)}); '

@@ -1,19 +1,27 @@
 """One parser of arguments, errors and `--debug` for all commands.
 
 Exit codes: 0 all done, 1 some failed (named at the end), 2 wrong use. What a user can get wrong is
-answered in one line on stderr; `--debug`, or `MMOTION_DEBUG=1`, shows the traceback instead.
+answered in one line on stderr; `--debug`, or `MMOTION_DEBUG=1`, shows the traceback instead. A
+command that is stopped by a signal, or has nobody who reads it, cleans up and ends as a shell
+expects, with 128 and the signal's number.
 
 Nothing heavy is imported before it is known what to do, so that `--help` answers at once.
 """
 
 import argparse
 import inspect
+import io
+import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import TextIO
 
 from mmotion import __version__
 from mmotion.atomic import keep_files
@@ -23,6 +31,8 @@ FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 NOBODY_READS = 141  # and where `| head` has enough of what is written
+# by `kill` and batch systems, and when a terminal is closed, which Windows does not know
+STOP_SIGNALS = [number for name in ('SIGTERM', 'SIGHUP') if (number := getattr(signal, name, None))]
 # what bad input raises; anything else is a defect and shows its traceback
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
 # arguments that name what is written; all others are read, and never written over
@@ -38,14 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _prepare_streams()
     try:
-        code = _run_command(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return code
+        with _stop_on_signals(), _let_loggers_raise_broken_pipes():
+            code = _run_command(list(sys.argv[1:] if argv is None else argv))
     except BrokenPipeError:
-        # what is still in the buffer must not fail when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        code = NOBODY_READS
+    return _finish_streams(code)
+
+
+class StoppedError(KeyboardInterrupt):
+    """A signal has asked the process to end; what handles Ctrl-C handles this too."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number
+        super().__init__(signal.Signals(number).name)
 
 
 def find_inputs(args: argparse.Namespace) -> list[Path]:
@@ -111,14 +128,15 @@ def _run_command(words: Sequence[str]) -> int:
         command = pick_command(words[0], commands)
         module = command.load()
         args = build_parser(command, module, words[1:]).parse_args(words[1:])
+        args.debug = debug
         with keep_files(find_inputs(args)):
             return module.run(args)
     except SystemExit as stop:
         # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f'\nmmotion: stopped{getattr(module, "HOW_TO_GO_ON", "")}', file=sys.stderr)
-        return INTERRUPTED
+        return getattr(stop, 'code', INTERRUPTED)
     except BrokenPipeError:
         raise
     except EXPECTED_ERRORS as error:
@@ -128,3 +146,76 @@ def _run_command(words: Sequence[str]) -> int:
         print(f'mmotion: error: {message}', file=sys.stderr)
         print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
         return USAGE_ERROR
+
+
+def _prepare_streams() -> None:
+    """Let nothing that is printed fail: what a terminal cannot show is written as a number."""
+    for name in ('stdout', 'stderr'):
+        stream = getattr(sys, name)
+        if stream is None:
+            # it was closed, as by `>&-`
+            setattr(sys, name, open(os.devnull, 'w'))  # noqa: SIM115, as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
+def _finish_streams(code: int) -> int:
+    """Write what is left in the buffers, and give the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = NOBODY_READS
+            _let_go(stream)
+        except OSError as error:
+            _let_go(stream)
+            print(f'mmotion: error: {error}, while writing to {stream.name}', file=sys.stderr)
+            code = code or FAILED
+    return code
+
+
+def _let_go(stream: TextIO) -> None:
+    """What is still in the buffer must not fail when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    """While the block runs, let a signal end it as Ctrl-C does, so that it cleans up."""
+    owner = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise StoppedError(number)
+        # a worker process that was forked off
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    # what ignores a signal, as under nohup, goes on to
+    numbers = [n for n in STOP_SIGNALS if signal.getsignal(n) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _let_loggers_raise_broken_pipes() -> Iterator[None]:
+    """Where nobody reads, a logger would print a traceback for each line, and go on."""
+    handle = logging.Handler.handleError
+
+    def handle_error(handler: logging.Handler, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        handle(handler, record)
+
+    logging.Handler.handleError = handle_error
+    try:
+        yield
+    finally:
+        logging.Handler.handleError = handle

@@ -109,14 +109,18 @@ def add_part_options(
         default = given.get(option.name, option.default)
         known = '' if default is inspect.Parameter.empty else f' Default: {default}'
         known += ', by the config' if option.name in given else ''
-        group.add_argument(
-            f'--{prefix}.{option.name.replace("_", "-")}',
-            dest=f'{prefix}.{option.name}',
-            type=read,
-            metavar=how,
-            default=argparse.SUPPRESS,
-            help=f'{option.description}{known}'.strip().replace('%', '%%'),
-        )
+        text = f'{option.description}{known}'.strip().replace('%', '%%')
+        # as a command line writes it, and as the config does
+        for name in dict.fromkeys([option.name.replace('_', '-'), option.name]):
+            group.add_argument(
+                f'--{prefix}.{name}',
+                dest=f'{prefix}.{option.name}',
+                type=read,
+                metavar=how,
+                default=argparse.SUPPRESS,
+                help=text,
+            )
+            text = argparse.SUPPRESS
 
 
 def pop_part_options(args: argparse.Namespace, prefix: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ them computes at a time, so they need not be thread-safe; the decoder works mean
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from queue import Queue
 from typing import Generic, TypeVar
@@ -58,9 +58,10 @@ def fan_out(
             feed.drain()
 
     with ThreadPoolExecutor(len(views)) as pool:
-        futures = [pool.submit(run, feed) for feed in feeds]
+        futures: list[Future[Answer]] = []
         end: Exception | None = _StoppedError('another reader, or the source, has failed')
         try:
+            futures += (pool.submit(run, feed) for feed in feeds)
             source = iter(items)
             while not stopped.is_set():
                 # an item is let go of before the next one is taken: it may be large

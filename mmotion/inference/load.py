@@ -1,8 +1,9 @@
 """From a config and a checkpoint to a predictor."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -12,7 +13,9 @@ from mmotion.checkpoint import find_weights, load_weights
 from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
+from mmotion.inference.published import is_published, read_published
 from mmotion.registry import MODELS, PREDICTORS
+from mmotion.tables import read_text
 
 
 def load_model(
@@ -27,9 +30,11 @@ def load_model(
     is in `model.dataset_meta`, a dictionary.
 
     Args:
-        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config.
-        checkpoint: File with the weights; None takes those that ship with the config, and
-            'random' none at all, for a model that knows nothing.
+        config: Path of a config, bare name of a bundled one such as 'repnet_shapes', or a config;
+            or what "mmotion publish" wrote, a folder, or 'hf:OWNER/NAME' on the Hugging Face Hub.
+        checkpoint: File with the weights, or a name of "mmotion models"; None takes those of the
+            config, which ship with it or are fetched, and 'random' none at all, for a model that
+            knows nothing.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
 
     Raises:
@@ -37,6 +42,9 @@ def load_model(
         ValueError: If the config names no predictor, or the device is not there.
         CheckpointError: If there are no weights, or they cannot be read or do not fit.
     """
+    if is_published(config):
+        config, published = read_published(cast('str | Path', config))
+        checkpoint = published if checkpoint is None else checkpoint
     config = config if isinstance(config, Config) else load_config(config)
     if not config.get('predictor'):
         raise ValueError(
@@ -46,12 +54,14 @@ def load_model(
     device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
     model = MODELS.build(config.model)
-    meta: dict[str, Any] = {}
+    meta: Any = {}
     if checkpoint is None:
         print_log('the weights are random, as was asked for', 'current', logging.WARNING)
     else:
-        meta = load_weights(model, checkpoint).get('meta') or {}
-    model.dataset_meta = meta.get('dataset_meta') or {}
+        meta = load_weights(model, checkpoint).get('meta')
+    # other programs may mean something else by these names
+    dataset_meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    model.dataset_meta = dataset_meta if isinstance(dataset_meta, Mapping) else {}
     model.to(device).eval()
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}
@@ -76,8 +86,9 @@ def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tupl
         if isinstance(names, str):
             # a file with a name a line, which need not be where videos are predicted
             file = Path(names)
-            names = file.read_text(encoding='utf-8').split('\n') if file.is_file() else ()
+            text = read_text(file, what='classes must be text in UTF-8') if file.is_file() else ''
+            names = text.split('\n')
             names = [name.strip() for name in names if name.strip()]
-        if len(names) == num_classes:
+        if isinstance(names, list | tuple) and len(names) == num_classes:
             return tuple(map(str, names))
     return tuple(map(str, range(num_classes)))

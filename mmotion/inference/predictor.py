@@ -34,6 +34,7 @@ from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video
+from mmotion.video.pictures import list_pages
 from mmotion.video.sources import VideoSource, open_source
 from mmotion.visualization import draw_result, plot_result
 
@@ -84,8 +85,11 @@ class Predictor(ABC, Generic[R]):
 
         Args:
             video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
-                (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
-            fps: Frames per second of pictures and frames; a file carries its own.
+                (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another, or
+                `VideoFrame`s, which keep their numbers and times.
+            fps: Frames per second of pictures and frames, on average; a file carries its own, and
+                its frames' times, which are passed over where `fps` is given: frame n is then at
+                n / fps.
             start_s: Leave out what comes before.
             end_s: Leave out what comes from here on; None keeps all.
 
@@ -246,6 +250,16 @@ class Predictor(ABC, Generic[R]):
         """
         return self._draw(video, result, out_dir, 'regions')
 
+    @classmethod
+    def needs_fps(cls, video: Path, config: Config) -> bool:
+        """Whether the rate of a video must be told, which is asked before a model is loaded.
+
+        Args:
+            video: A file or folder.
+            config: That of the predictor, which may know it.
+        """
+        return video.is_dir() or len(list_pages(video)) > 1
+
     def preprocess(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Run the test pipeline and the model's data preprocessor.
 
@@ -273,19 +287,31 @@ class Predictor(ABC, Generic[R]):
                 'video must be a path or an array (N, H, W, 3), as it is read again, got '
                 f'{type(video).__name__}'
             )
-        if source.fps is None:
-            source.fps = result.fps
+        if source.fps != result.fps:
+            # it was given to `predict`
+            source = self._open(video, result.fps)
         return itertools.islice(source.frames(result.start_s), result.num_frames)
+
+    @staticmethod
+    def _name_drawings(video: Video, out_dir: str | Path, *names: str) -> list[Path]:
+        """Name files `<stem>_<name>` in a folder, which must not be that of the pictures.
+
+        Raises:
+            ValueError: If it is, as plots would be its next frames.
+        """
+        if isinstance(video, str | Path) and Path(video).resolve() == Path(out_dir).resolve():
+            raise ValueError(
+                'out_dir must not be the folder of pictures that is drawn on, got '
+                f'out_dir={str(out_dir)!r}; choose another one'
+            )
+        return [Path(out_dir) / f'{name_video(video)}_{name}' for name in names]
 
     def _draw(
         self, video: Video, result: Result, out_dir: str | Path, plot_name: str
     ) -> list[Path]:
-        stem = name_video(video)
-        overlay, plot = (
-            Path(out_dir) / f'{stem}_{name}' for name in ('overlay.mp4', f'{plot_name}.png')
-        )
+        overlay, plot = self._name_drawings(video, out_dir, 'overlay.mp4', f'{plot_name}.png')
         draw_result(self._open_again(video, result), result, overlay)
-        plot_result(result, plot, title=stem)
+        plot_result(result, plot, title=name_video(video))
         return [overlay, plot]
 
     def _predict_source(self, source: VideoSource, start_s: float, end_s: float | None) -> R:

@@ -28,7 +28,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, Skeleton
 
 # what a file that is not as its format says raises somewhere inside
-_FORMAT_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_FORMAT_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def write_mmaction_pickle(videos: Sequence[PoseVideo], path: str | Path) -> None:
@@ -93,7 +93,7 @@ def read_mmaction_pickle(
             content = _ArrayUnpickler(file).load()
     except FileNotFoundError:
         raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
-    except (EOFError, pickle.UnpicklingError, *_FORMAT_ERRORS) as error:
+    except (EOFError, pickle.UnpicklingError, RecursionError, *_FORMAT_ERRORS) as error:
         raise PoseFileError(f'{path}: the file must be a pose pickle, got {error}') from None
     if isinstance(content, list):
         content = {'annotations': content}

@@ -26,6 +26,7 @@ from mmotion.keypoints.files import PoseFileError, choose_fps
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
 from mmotion.structures.times import TIME_DECIMALS
+from mmotion.tables import read_json
 
 # score of a point that is missing, hidden and seen
 VISIBILITY_SCORES = (0.0, 0.5, 1.0)
@@ -85,11 +86,14 @@ def read_coco(path: str | Path, *, fps: float | None = None) -> PoseVideo:
     """
     path = Path(path)
     try:
-        content = simplejson.loads(path.read_text(encoding='utf-8'), parse_constant=float)
-        return _from_coco(content, str(path), fps)
+        content = read_json(path, what=f'{path}: the file must be COCO keypoints')
     except FileNotFoundError:
         raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
+        raise PoseFileError(str(error)) from None
+    try:
+        return _from_coco(content, str(path), fps)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = f'no {error}' if isinstance(error, KeyError) else error
         raise PoseFileError(f'{path}: the file must be COCO keypoints, got {reason}') from None
 

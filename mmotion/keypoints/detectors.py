@@ -83,7 +83,7 @@ class KeypointRCNNDetector:
         from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
         from torchvision.ops import FrozenBatchNorm2d
 
-        from mmotion.checkpoint.sources import fetch_file
+        from mmotion.checkpoint.downloads import fetch_file
         from mmotion.checkpoint.weights import load_weights
 
         self.device = choose_device(device)

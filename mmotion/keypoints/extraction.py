@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmotion.atomic import hold_folder
-from mmotion.checks import check_at_least
+from mmotion.checks import check_at_least, check_fps
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
 from mmotion.keypoints.files import write_poses
@@ -54,6 +54,7 @@ def extract_poses(
     keep: str = 'all',
     start_s: float = 0.0,
     end_s: float | None = None,
+    fps: float | None = None,
     batch_size: int = BATCH_SIZE,
     stop: threading.Event | None = None,
 ) -> PoseVideo:
@@ -66,6 +67,7 @@ def extract_poses(
         keep: 'all' keeps everybody, tracked; 'best' or 'largest' one person of each frame.
         start_s: Leave out what comes before.
         end_s: Leave out what comes from here on; None keeps all.
+        fps: Frames per second where those of the file are wrong, see `scan_video`.
         batch_size: Frames that the detector gets at a time.
         stop: Once it is set, the extraction ends with an error.
 
@@ -74,12 +76,12 @@ def extract_poses(
         VideoError: If it cannot be read, or has no frame in that range.
         StoppedError: If `stop` was set.
     """
-    info = inspect_video(video)
+    info = inspect_video(video, fps)
     tracker = PoseTracker()
     indices: list[int] = []
     times_s: list[float] = []
     people: list[tuple[Person, ...]] = []
-    frames = iterate_frames(video, start_s=start_s, end_s=end_s, stride=every)
+    frames = iterate_frames(video, start_s=start_s, end_s=end_s, stride=every, fps=fps)
     for chunk in take_chunks(frames, batch_size):
         if stop is not None and stop.is_set():
             raise StoppedError
@@ -112,6 +114,7 @@ def extract_keypoints(
     *,
     every: int = EVERY,
     keep: str = 'all',
+    fps: float | None = None,
     batch_size: int = BATCH_SIZE,
     workers: int = 1,
 ) -> list[Path]:
@@ -126,6 +129,7 @@ def extract_keypoints(
             a lambda, is called here, for threads.
         every: See `extract_poses`, like the next two.
         keep: See `extract_poses`.
+        fps: See `extract_poses`.
         batch_size: See `extract_poses`.
         workers: Videos at a time, each by a worker with a detector of its own.
 
@@ -139,6 +143,8 @@ def extract_keypoints(
     """
     for name, number in (('every', every), ('batch_size', batch_size), ('workers', workers)):
         check_at_least(name, number, 1)
+    if fps is not None:
+        check_fps(fps)
     choose_people([], keep)
     out_dir = Path(out_dir)
     jobs = plan_jobs(names)
@@ -146,6 +152,8 @@ def extract_keypoints(
     start = _plan_worker(build, workers)
     detectors = [start()]
     settings = f'{detectors[0].name}, every {every}, keep {keep}'
+    if fps is not None:
+        settings += f', {fps:g} fps'
     with hold_folder(out_dir, remedy='wait for that extraction, or choose another folder'):
         # as another process may have left it meanwhile
         table = ExtractionTable(out_dir / TABLE)
@@ -155,7 +163,7 @@ def extract_keypoints(
         detectors += [start() for _ in range(1, min(workers, len(todo)))]
 
         stop = threading.Event()
-        options = {'every': every, 'keep': keep, 'batch_size': batch_size}
+        options = {'every': every, 'keep': keep, 'fps': fps, 'batch_size': batch_size}
         free: SimpleQueue[PoseDetector | WorkerProcess] = SimpleQueue()
         for detector in detectors:
             free.put(detector)

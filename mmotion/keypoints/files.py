@@ -25,6 +25,7 @@ JSON but which many programs write, for null; it passes over names that it does 
 The formats of other tools are in `mmotion.keypoints.arrays` and `mmotion.keypoints.coco`.
 """
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from mmotion.checks import make_plain
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton, find_mirror
 from mmotion.structures.times import TIME_DECIMALS
+from mmotion.tables import read_json
 
 FORMAT, VERSION = 'mmotion-poses', 1
 PIXEL_DECIMALS, SCORE_DECIMALS = 3, 5
@@ -178,13 +180,11 @@ def parse_skeleton(content: Any) -> Skeleton:
 
 def _read_json(path: Path) -> Any:
     try:
-        return simplejson.loads(path.read_text(encoding='utf-8'), parse_constant=float)
+        return read_json(path, what='the file must be JSON', remedy='extract the keypoints again')
     except FileNotFoundError:
         raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
-    except (simplejson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise PoseFileError(
-            f'the file must be JSON, got {error}; extract the keypoints again'
-        ) from None
+    except ValueError as error:
+        raise PoseFileError(str(error)) from None
 
 
 def _describe(person: Person) -> dict[str, Any]:
@@ -303,5 +303,8 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def _shorten(value: Any) -> str:
-    text = simplejson.dumps(value, default=repr)
+    try:
+        text = simplejson.dumps(value, default=repr, allow_nan=True)
+    except RecursionError:
+        text = reprlib.repr(value)
     return text if len(text) <= 60 else f'{text[:57]}...'

@@ -153,7 +153,8 @@ def _time_every_frame(poses: PoseVideo) -> NDArray[np.float64]:
     every = np.arange(int(poses.frame_indices[-1]) + 1)
     if poses.frame_times_s is None:
         return every / poses.fps
-    first = int(poses.frame_indices[0])
-    times_s = np.interp(every, poses.frame_indices, poses.times_s)
-    times_s[:first] = times_s[first] + (every[:first] - first) / poses.fps
-    return times_s
+    # the first of all frames is shown at 0
+    known, known_s = poses.frame_indices, poses.times_s
+    if known[0]:
+        known, known_s = np.r_[0, known], np.r_[0.0, known_s]
+    return np.interp(every, known, known_s)

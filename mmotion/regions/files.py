@@ -23,7 +23,6 @@ order in which they appear. Boxes with a score below
 COCO's form: https://cocodataset.org/#format-results
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -33,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmotion.regions.regions import Region, check_regions
+from mmotion.tables import read_json
 
 MIN_SCORE = 0.5
 # half a second to a second: less does not show a repetition
@@ -105,10 +105,7 @@ def read_region_file(path: Path) -> list[Region]:
         ValueError: If the file is not as described in the head of this module.
         OSError: If it cannot be read.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'a file of regions must be JSON, got {path}: {error}') from error
+    content = read_json(path, what='a file of regions must be JSON')
     try:
         if isinstance(content, list):
             regions = join_detections([_read_detection(*item) for item in enumerate(content)])

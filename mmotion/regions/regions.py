@@ -27,8 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from mmotion.checks import check_at_least
-from mmotion.structures.results import Result
+from mmotion.structures.results import Result, list_entries
 from mmotion.structures.times import freeze_frame_times
+from mmotion.tables import unify
 
 # share of a box's width and height that is added on each side
 MARGIN = 0.1
@@ -184,6 +185,12 @@ class RegionResults:
         """`regions`: for each the name, the box or boxes, and what its result says of itself."""
         pairs = zip(self.regions, self.results, strict=True)
         regions = [region.to_dict() | result.to_dict() for region, result in pairs]
+        return self.to_arrays() | {'regions': regions}
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same, a region after the other, see `list_entries`."""
+        pairs = zip(self.regions, self.results, strict=True)
+        regions = (region.to_dict() | list_entries(result) for region, result in pairs)
         return {'regions': regions} | ({'num_lost': self.num_lost} if self.num_lost else {})
 
 
@@ -195,7 +202,7 @@ def check_regions(regions: Sequence[Region]) -> None:
     """
     if not regions:
         raise ValueError('there must be at least one region, got none')
-    name, times = Counter(region.name for region in regions).most_common(1)[0]
+    name, times = Counter(unify(region.name) for region in regions).most_common(1)[0]
     if times > 1:
         raise ValueError(
             f'the names of regions must differ, got {times} with name={name!r}; rename them'

@@ -28,6 +28,8 @@ from mmotion.structures.windows import WindowedResult, check_windows
 
 # classes that are named in summaries
 TOP = 5
+# for scores that are none
+REMEDY = "average the views by average_clips='prob', and look at the weights of the model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +124,7 @@ class ActionScores(WindowedResult):
         check_range('min_score', self.min_score, 0, 1)
         self._check_windows()
         for name in ('scores', 'window_scores'):
-            check_scores(name, getattr(self, name), "average the views by average_clips='prob'")
+            check_scores(name, getattr(self, name), REMEDY)
 
     @property
     def label(self) -> str:
@@ -168,30 +170,33 @@ class ActionScores(WindowedResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; of each window the best classes alone, as C may be some hundreds."""
-        windows = zip(self.window_start_s, self.window_end_s, self.window_scores, strict=True)
-        return make_plain(
+        return make_plain(self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same, a window after the other, see `mmotion.structures.results.list_entries`."""
+        times_s = zip(self.window_start_s.tolist(), self.window_end_s.tolist(), strict=True)
+        timeline = (
             {
-                'label': self.label,
-                'score': self.score,
-                'top': _as_entries(self.top()),
-                'scores': dict(zip(self.classes, self.scores.tolist(), strict=True)),
-                'views': self.views,
-                'fps': self.fps,
-                'num_frames': self.num_frames,
-                'start_s': self.start_s,
-                **describe_frames(self),
-                'min_score': self.min_score,
-                'segments': [dataclasses.asdict(segment) for segment in self.segments],
-                'timeline': [
-                    {
-                        'start_s': start_s,
-                        'end_s': end_s,
-                        'top': _as_entries(rank_classes(self.classes, scores, TOP)),
-                    }
-                    for start_s, end_s, scores in windows
-                ],
+                'start_s': start_s,
+                'end_s': end_s,
+                'top': _as_entries(rank_classes(self.classes, scores, TOP)),
             }
+            for (start_s, end_s), scores in zip(times_s, self.window_scores, strict=True)
         )
+        return {
+            'label': self.label,
+            'score': self.score,
+            'top': _as_entries(self.top()),
+            'scores': dict(zip(self.classes, self.scores.tolist(), strict=True)),
+            'views': self.views,
+            'fps': self.fps,
+            'num_frames': self.num_frames,
+            'start_s': self.start_s,
+            **describe_frames(self),
+            'min_score': self.min_score,
+            'segments': [dataclasses.asdict(segment) for segment in self.segments],
+            'timeline': timeline,
+        }
 
     def _check_windows(self) -> None:
         num_classes = len(self.classes)
@@ -222,6 +227,9 @@ class RunningScores:
         scores: Score of each class in that window (C,), in [0, 1]: a row of
             `ActionScores.window_scores`.
         mean_scores: Score of each class in all windows so far (C,).
+
+    Raises:
+        ValueError: If a score lies outside of [0, 1].
     """
 
     classes: tuple[str, ...]
@@ -230,6 +238,10 @@ class RunningScores:
     end_s: float
     scores: NDArray[np.float32]
     mean_scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ('scores', 'mean_scores'):
+            check_scores(name, getattr(self, name), REMEDY)
 
     @property
     def label(self) -> str:

@@ -42,6 +42,16 @@ class Result(Timed, Protocol):
         ...
 
 
+def list_entries(result: Result) -> dict[str, Any]:
+    """The entries of `to_dict` for `mmotion.structures.json_file.write_json`.
+
+    A result that grows with its video has a method `to_arrays`, which leaves arrays as they are in
+    memory, and gives iterators in place of lists. Each call makes them anew.
+    """
+    to_arrays = getattr(result, 'to_arrays', None)
+    return to_arrays() if to_arrays else result.to_dict()
+
+
 @overload
 def time_at(result: Timed, frame: float) -> float: ...
 @overload

@@ -98,7 +98,7 @@ class SetAsideHook(Hook):
                 path.rename(target / path.name)
         runner.logger.warning(
             f'{len(earlier)} checkpoints of an earlier run were moved to {target}, as this is a '
-            'new one; delete them if nobody needs them, and go on with a run by --resume'
+            'new one; delete them if nobody needs them, and go on with a run by resume'
         )
 
 

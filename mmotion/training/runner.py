@@ -7,8 +7,8 @@ a GPU.
 
 import copy
 import os
-from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sized
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from mmotion.checkpoint.files import (
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
 from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
-from mmotion.training import divergence, hooks  # noqa: F401
+from mmotion.training import divergence, hooks, leaks  # noqa: F401
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import start_processes
 from mmotion.training.schedule import Schedule, follow_schedule
@@ -71,9 +71,12 @@ class Runner(MMEngineRunner):
         """
         if get_rank():
             return super().train()
-        remedy = 'wait for it or end it, or choose another work dir'
-        with hold_folder(self.work_dir, remedy=remedy):
+        with hold_work_dir(self.work_dir):
+            super().dump_config()
             return super().train()
+
+    def dump_config(self) -> None:
+        """Leave the config in the work dir to `train`: until then, that of another run is there."""
 
     def setup_env(self, env_cfg: dict) -> None:
         """Prepare processes and threads, and give the run a name of its own.
@@ -89,7 +92,7 @@ class Runner(MMEngineRunner):
         _timestamps.add(self.timestamp)
 
     def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None):
-        """Register the hooks of the config, those that resuming needs, and two guards."""
+        """Register the hooks of the config, those that resuming needs, and guards."""
         default_hooks = {'divergence': {'type': 'DivergenceHook'}, **(default_hooks or {})}
         if default_hooks['divergence'] is None:
             default_hooks['divergence'] = {'type': 'DivergenceHook', 'patience': None}
@@ -97,6 +100,7 @@ class Runner(MMEngineRunner):
         self.register_hook({'type': 'EpochSeedHook'})
         self.register_hook({'type': 'SetAsideHook'})
         self.register_hook({'type': 'PlainCheckpointHook'})
+        self.register_hook({'type': 'LeakHook'})
 
     @staticmethod
     def build_dataloader(
@@ -150,10 +154,15 @@ class Runner(MMEngineRunner):
             CheckpointError: If it cannot be read or does not fit the model.
         """
         checkpoint = CheckpointLoader.load_checkpoint(str(filename), map_location)
-        if is_resumed(self) and not all(key in checkpoint for key in _RESUMED):
+        if is_resumed(self) and not all(
+            isinstance(checkpoint.get(key), Mapping) for key in _RESUMED
+        ):
+            found = ', '.join(
+                f'{key} ({type(value).__name__})' for key, value in checkpoint.items()
+            )
             raise CheckpointError(
-                f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, got {filename} with '
-                f'{", ".join(map(str, checkpoint))}; start from its weights by load_from instead'
+                f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, each a dict, '
+                f'got {filename} with {found}; start from its weights by load_from instead'
             )
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = unwrap_model(self.model)
@@ -246,8 +255,7 @@ def build_runner(
         >>> runner.train()  # doctest: +SKIP
     """
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-    name = Path(config.filename).stem if config.filename else 'run'
-    config.work_dir = str(work_dir or config.get('work_dir') or Path('work_dirs') / name)
+    config.work_dir = str(find_work_dir(config, work_dir))
     config.launcher = launcher or config.get('launcher') or 'none'
     config.randomness = {'seed': 0, **(config.get('randomness') or {})}
     if seed is not None:
@@ -266,6 +274,17 @@ def build_runner(
     _choose_checkpoint(config, load_from, resume)
     start_processes(config)
     return Runner.from_cfg(config)
+
+
+def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:
+    """The folder for logs and checkpoints, see `build_runner`."""
+    name = Path(config.filename).stem if config.filename else 'run'
+    return Path(work_dir or config.get('work_dir') or Path('work_dirs') / name)
+
+
+def hold_work_dir(work_dir: str | Path) -> AbstractContextManager[None]:
+    """Keep a work dir for the training of this process, see `mmotion.atomic.hold_folder`."""
+    return hold_folder(work_dir, remedy='wait for it or end it, or choose another work dir')
 
 
 def _enable_auto_scale_lr(config: Config) -> None:

@@ -91,7 +91,7 @@ def follow_schedule(runner: Runner, schedule: Schedule, *, stretch: bool) -> Non
         return
     runner.logger.warning(
         f'the learning rate follows the schedule of the checkpoint, not that of this config: '
-        f'{differences}; it is {rate:.3g} now. --stretch-schedule goes on as if training had begun '
+        f'{differences}; it is {rate:.3g} now. stretch_schedule goes on as if training had begun '
         'with this config'
     )
 

@@ -1,5 +1,6 @@
 """From the clips that data workers send to the normalised batch that a model takes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -35,10 +36,16 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
 
     def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        is_right = all(
+            isinstance(values, Sequence)
+            and len(values) == 3
+            and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+            for values in (mean, std)
+        )
+        if not (is_right and min(std) > 0):
             raise ValueError(
                 'mean and std must have three numbers each, and std be above 0, '
-                f'got mean={list(mean)} and std={list(std)}'
+                f'got mean={mean} and std={std}'
             )
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1, 1), persistent=False)

@@ -12,8 +12,11 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from mmotion.tables import unify
 
 # of the files in a folder, these are videos; a file that is named is tried whatever its suffix is.
 # Containers and streams that FFmpeg's demuxers read, without those that mostly hold sound or text
@@ -47,7 +50,7 @@ def find_videos(names: Iterable[str], *, with_pictures: bool = False) -> list[Pa
     """
     found: list[Path] = []
     for name in names:
-        path = Path(name).expanduser()
+        path = find_named(Path(name).expanduser())
         if path.is_dir():
             matches = _find_in_folder(path, with_pictures)
         elif path.is_file():
@@ -85,7 +88,7 @@ def find_sources(data_root: str | Path, *, names: str = '') -> dict[str, Path]:
         FileNotFoundError: If there is none.
         ValueError: If `names` is no regular expression.
     """
-    root = Path(data_root).expanduser()
+    root = find_named(Path(data_root).expanduser())
     try:
         wanted = re.compile(names)
     except re.error as error:
@@ -126,13 +129,41 @@ def check_origin(file: Path, video: Path, key: str) -> None:
     try:
         origin = json.loads(file.read_bytes())[key]
         is_same = Path(origin).resolve() == video.resolve()
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         origin, is_same = 'something else', False
     if not is_same:
         raise ValueError(
             f'{file} must not be written over, got {video} for it, and it is of {origin}; choose '
             'another folder for the results, or delete it'
         )
+
+
+def find_named(path: str | Path) -> Path:
+    """The file or folder of a name, whichever of Unicode's ways it is written in on the disk.
+
+    Args:
+        path: As a table, a list or a person has it.
+
+    Returns:
+        The path that is there; the one given where none is.
+    """
+    path = Path(path)
+    if str(path).isascii() or os.path.lexists(path) or path == path.parent:
+        return path
+    folder = find_named(path.parent)
+    return folder / _list_unified(folder, _mtime_ns(folder)).get(unify(path.name), path.name)
+
+
+@lru_cache(maxsize=64)
+def _list_unified(folder: Path, _mtime_ns: int) -> dict[str, str]:
+    """The names in a folder, by what `unify` makes of them."""
+    if not folder.is_dir():
+        return {}
+    return {unify(name): name for name in sorted(os.listdir(folder))}
+
+
+def _mtime_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def list_files(
@@ -170,14 +201,15 @@ def list_classes(
         suffixes: See `list_files`.
 
     Returns:
-        Paths by class, sorted; a folder without such files is no class.
+        Paths by class, sorted, whose name is as `mmotion.tables.unify` writes it; a folder without
+        such files is no class.
     """
     classes: dict[str, list[Path]] = {}
     loose = 0
     for path in list_files(folder, suffixes):
         name, *below = path.relative_to(folder).parts
         if below:
-            classes.setdefault(name, []).append(path)
+            classes.setdefault(unify(name), []).append(path)
         loose += not below
     if loose:
         warnings.warn(f'passed over in {folder}: {loose} in no class folder', stacklevel=2)

@@ -85,11 +85,54 @@ def slide(
         yield [item for begin_s, half_s, item in window if begin_s + half_s >= end_s - size_s]
 
 
-def number_frames(frames: Frames, times: FrameTimes) -> Iterator[VideoFrame]:
-    """Give plain arrays an index and a time."""
-    for index, frame in enumerate(frames):
-        image = frame.image if isinstance(frame, VideoFrame) else frame
-        yield VideoFrame(index=index, time_s=times.time_at(index), image=image)
+def number_frames(
+    frames: Frames, times: FrameTimes, start_s: float = 0.0, end_s: float | None = None
+) -> Iterator[VideoFrame]:
+    """Give plain arrays a number and a time; a `VideoFrame` keeps its own.
+
+    Args:
+        frames: All arrays, or all `VideoFrame`s, of which some may be left out.
+        times: Of the arrays.
+        start_s: Give frames from this time on.
+        end_s: Give frames before this time; None gives all.
+
+    Raises:
+        ValueError: When it is reached, if a frame is of the other kind, or is not
+            after the one before.
+    """
+    items = iter(frames)
+    head = list(itertools.islice(items, 1))
+    if not head or not isinstance(head[0], VideoFrame):
+        wanted = itertools.islice(
+            enumerate(itertools.chain(head, items)), *times.span(start_s, end_s)
+        )
+        for index, image in wanted:
+            if isinstance(image, VideoFrame):
+                raise _mixed(index)
+            yield VideoFrame(index=index, time_s=times.time_at(index), image=image)
+        return
+    before = None
+    for place, frame in enumerate(itertools.chain(head, items)):
+        if not isinstance(frame, VideoFrame):
+            raise _mixed(place)
+        if before and not (frame.index > before.index and frame.time_s > before.time_s):
+            raise ValueError(
+                'frames must come in the order in which they are shown, got frame '
+                f'{frame.index} at {frame.time_s:g} s after frame {before.index} at '
+                f'{before.time_s:g} s; give the frames of one video, or their images alone'
+            )
+        before = frame
+        if end_s is not None and frame.time_s >= end_s - times.slack_s:
+            return
+        if frame.time_s >= start_s - times.slack_s:
+            yield frame
+
+
+def _mixed(place: int) -> ValueError:
+    return ValueError(
+        'frames must be all arrays or all VideoFrames, got one of the other kind at place '
+        f'{place}; give the images alone'
+    )
 
 
 def note_times(frames: Iterable[VideoFrame], times_s: 'array[float]') -> Iterator[VideoFrame]:

@@ -119,11 +119,16 @@ def read_picture(page: Page, bits: int = 8) -> NDArray[np.uint8]:
         bits: Of its values, if they have more than 8, see `measure_bits`.
 
     Raises:
-        VideoError: If it cannot be read.
+        VideoError: If it cannot be read, or has values of more bits.
     """
     image = _decode(page)
     if image.dtype == np.uint16:
-        image = np.minimum(image >> (bits - 8), 255).astype(np.uint8)
+        if image.max() >> bits:
+            raise VideoError(
+                f'pictures of one folder must have values of as many bits, got {image.max()} in '
+                f'path={page.path} and others of {bits} bits; take out those that are no frames'
+            )
+        image = (image >> (bits - 8)).astype(np.uint8)
     # IMREAD_COLOR_RGB is younger than the oldest OpenCV that is supported
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 

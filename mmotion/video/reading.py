@@ -34,14 +34,18 @@ __all__ = [
 ]
 
 
-def inspect_video(path: str | Path) -> VideoInfo:
+def inspect_video(path: str | Path, fps: float | None = None) -> VideoInfo:
     """Measure a video by its packets, decoding a single frame.
+
+    Args:
+        path: Video file.
+        fps: Frames per second where those of the file are wrong, see `scan_video`.
 
     Raises:
         FileNotFoundError: If there is no such file.
         VideoError: If it holds no video that can be read.
     """
-    return scan_video(path).info
+    return scan_video(path, fps).info
 
 
 def iterate_frames(
@@ -50,6 +54,7 @@ def iterate_frames(
     start_s: float = 0.0,
     end_s: float | None = None,
     stride: int = 1,
+    fps: float | None = None,
     backend: str | None = None,
 ) -> Iterator[VideoFrame]:
     """Give the frames with `start_s <= time_s < end_s` in the order in which they are shown.
@@ -61,6 +66,7 @@ def iterate_frames(
         start_s: Seconds after the first frame, at least 0.
         end_s: Seconds after the first frame, above `start_s`; None for the end of the video.
         stride: Give every `stride`-th frame, beginning with the first one in the range.
+        fps: Frames per second where those of the file are wrong, see `scan_video`.
         backend: 'pyav' or 'torchcodec'; None for $MMOTION_VIDEO_BACKEND, and 'pyav' without it.
 
     Raises:
@@ -72,7 +78,7 @@ def iterate_frames(
         raise VideoError(
             f'stride must be a whole number from 1 on, got stride={stride}; 1 gives every frame'
         )
-    index = scan_video(path)
+    index = scan_video(path, fps)
     first, last = FrameTimes(index.info.fps, index.times_s).span(start_s, end_s)
     if not (start_s >= 0 and last is not None and first < last):
         raise VideoError(

@@ -23,7 +23,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from mmotion.compat import accept_any_tags
+from mmotion.checks import check_fps
+from mmotion.compat import accept_any_tags, read_display_matrix
 
 # frames per second of a stream that names no rate; FFmpeg assumes the same
 _DEFAULT_FPS = 25.0
@@ -85,7 +86,7 @@ class FrameIndex:
         is_plain: Whether it is a progressive 8-bit video in MP4 or Matroska with reliable times and
             without mirroring, which all decoders give alike.
         damage: What is missing from the file, None if nothing is known to be.
-        num_lost: Frames that the file declares and does not hold.
+        num_lost: Frames that should be in the file, as far as it tells, and are not.
     """
 
     info: VideoInfo
@@ -98,12 +99,18 @@ class FrameIndex:
     num_lost: int
 
 
-def scan_video(path: str | Path) -> FrameIndex:
+def scan_video(path: str | Path, fps: float | None = None) -> FrameIndex:
     """Read all packets of a video and decode its first frame.
 
     The results for the last 16 files are kept, each for as long as its file does not change.
 
+    Args:
+        path: The file.
+        fps: Frames per second, where the times in the file are wrong: frame n is shown at n / fps.
+            None believes the file.
+
     Raises:
+        ValueError: If `fps` is not above 0 and finite.
         FileNotFoundError: If there is no such file.
         VideoError: If it is not a file, or holds no video that can be read.
     """
@@ -117,7 +124,8 @@ def scan_video(path: str | Path) -> FrameIndex:
     status = path.stat()
     if not status.st_size:
         raise VideoError(f'a video must not be empty, got path={path} of 0 bytes; copy it again')
-    return _scan(path, status.st_size, status.st_mtime_ns)
+    index = _scan(path, status.st_size, status.st_mtime_ns)
+    return index if fps is None else _set_rate(index, fps)
 
 
 @contextmanager
@@ -218,14 +226,27 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
                 'it is damaged or cut off: copy or encode it again'
             )
         index = _build_index(path, stream, first_frame, packets, is_cut)
-        num_lost = _count_lost(stream, num_stored - is_cut, len(packets))
+        num_lost = max(_count_lost(stream, num_stored - is_cut, len(packets)), index.num_lost)
         if not num_lost:
             return index
         damage = index.damage or (
-            f'{path} holds {len(packets)} frames and declares {num_lost} more; it is damaged, copy '
-            'or encode it again'
+            f'{path} holds {len(packets)} frames, and {num_lost} more are lost; it is damaged, '
+            'copy or encode it again'
         )
         return dataclasses.replace(index, num_lost=num_lost, damage=damage)
+
+
+def _set_rate(index: FrameIndex, fps: float) -> FrameIndex:
+    """The same frames, evenly spaced; they are still found by the timestamps of the file."""
+    check_fps(fps)
+    num_frames = index.info.num_frames
+    return dataclasses.replace(
+        index,
+        info=dataclasses.replace(index.info, fps=fps, duration_s=num_frames / fps),
+        times_s=np.arange(num_frames) / fps,
+        # torchcodec's times are compared with these
+        is_plain=False,
+    )
 
 
 def _is_webp(path: Path) -> bool:
@@ -259,6 +280,7 @@ def _build_index(
     """Order what the packets say by the time of showing (see the head of this file)."""
     tick_s = float(stream.time_base or 0)
     rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    num_gone = 0
     if not _are_times_reliable(stream, packets):
         fps = rates[-1] if rates else _DEFAULT_FPS
         timestamps, keyframes = None, np.zeros(1, np.int64)
@@ -271,10 +293,19 @@ def _build_index(
         times_s = (timestamps - timestamps[0]) * tick_s
         last_s = packets[-1].duration * tick_s or _mean_gap_s(times_s, rates)
         duration_s = float(times_s[-1]) + last_s
+        if rates and any(packet.is_cut for packet in packets):
+            num_gone = _count_gone(times_s, rates[0])
         # a header is believed if it explains the times to within a frame
-        believed = [rate for rate in rates if abs(len(packets) / rate - duration_s) <= 1 / rate]
-        fps = believed[0] if believed else len(packets) / duration_s
+        num_sent = len(packets) + num_gone
+        believed = [rate for rate in rates if abs(num_sent / rate - duration_s) <= 1 / rate]
+        fps = believed[0] if believed else num_sent / duration_s
 
+    damage = None
+    if (lack_s := _find_lack_s(stream, duration_s)) or is_cut:
+        damage = (
+            f'{path} is cut off: it holds {len(packets)} whole frames, {duration_s:.2f} s, of '
+            f'{duration_s + lack_s:.2f} s that it announces; copy it again to have the rest'
+        )
     orientation = _read_orientation(first_frame)
     size = (first_frame.width, first_frame.height)
     width, height = reversed(size) if orientation.transposed else size
@@ -292,8 +323,8 @@ def _build_index(
         keyframes=keyframes,
         orientation=orientation,
         is_plain=is_plain,
-        damage=_describe_damage(path, stream, len(packets), duration_s, is_cut),
-        num_lost=0,
+        damage=damage,
+        num_lost=max(round(lack_s * fps), num_gone),
     )
 
 
@@ -309,6 +340,13 @@ def _are_times_reliable(stream: av.VideoStream, packets: list[_PacketFacts]) -> 
     )
 
 
+def _count_gone(times_s: np.ndarray, rate: float) -> int:
+    """Count the frames that are missing from a recording of a broadcast, by the gaps they leave."""
+    frames = np.rint(np.diff(times_s) * rate).astype(int)
+    # a rate that frames do not keep to tells nothing
+    return int(np.maximum(frames - 1, 0).sum()) if np.median(frames) == 1 else 0
+
+
 def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
     if len(times_s) > 1:
         return float(times_s[-1]) / (len(times_s) - 1)
@@ -317,7 +355,7 @@ def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
 
 def _read_orientation(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix: pixel (x, y) is shown at (a x + c y, b x + d y)."""
-    matrix = frame.side_data.get('DISPLAYMATRIX')
+    matrix = read_display_matrix(frame)
     if matrix is None:
         return Orientation(transposed=False, down=1, across=1)
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
@@ -326,18 +364,15 @@ def _read_orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation(transposed=False, down=-1 if d < 0 else 1, across=-1 if a < 0 else 1)
 
 
-def _describe_damage(
-    path: Path, stream: av.VideoStream, num_frames: int, duration_s: float, is_cut: bool
-) -> str | None:
+def _find_lack_s(stream: av.VideoStream, duration_s: float) -> float:
+    """How much less than it announces a file holds, in seconds; 0 if that may be rounding."""
     announced_s = 0.0
-    if stream.duration:
+    if stream.container.format.name == 'avi' and stream.average_rate:
+        # its duration is that of what is there
+        announced_s = stream.frames / float(stream.average_rate)
+    elif stream.duration:
         announced_s = stream.duration * float(stream.time_base or 0)
     elif stream.container.duration and len(stream.container.streams) == 1:
         announced_s = stream.container.duration / av.time_base
     tolerated_s = max(_TOLERATED_LACK_S, _TOLERATED_LACK_PART * announced_s)
-    if not is_cut and announced_s - duration_s <= tolerated_s:
-        return None
-    return (
-        f'{path} is cut off: it holds {num_frames} whole frames, {duration_s:.2f} s, of '
-        f'{announced_s:.2f} s that it announces; copy it again to have the rest'
-    )
+    return announced_s - duration_s if announced_s - duration_s > tolerated_s else 0.0

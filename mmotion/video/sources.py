@@ -7,7 +7,6 @@ trained on. Frames are numbered from 0 in the order in which they are shown. Ima
 Shape letters in this file: N frames of a video, H and W height and width in pixels.
 """
 
-import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -148,13 +147,15 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
 
     Args:
         video: Path of a file or of a folder of pictures; or frames, RGB uint8, as an array
-            (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another.
-        fps: Frames per second if `video` is not a file, which has its own.
+            (N, H, W, 3) or anything that gives arrays (H, W, 3) one after another, or
+            `VideoFrame`s, which keep their numbers and times.
+        fps: Frames per second, on average. A file has its own, and its own times; they are passed
+            over where `fps` is given, as for a header that is wrong: frame n is then at n / fps.
         name: What to call it; None for the name of the file without ending, or of the folder.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If `fps` is out of range, or given for a file; if an array has a wrong shape.
+        ValueError: If `fps` is out of range; if an array has a wrong shape.
         TypeError: If `video` is none of the above.
         VideoError: If the file cannot be read, or the folder holds no picture.
     """
@@ -165,9 +166,7 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
             return PictureFolder(path, name, fps)
         if path.is_file() and len(list_pages(path)) > 1:
             return PictureFolder(path, name, fps)
-        if fps is not None:
-            raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
-        return VideoFile(path, name)
+        return VideoFile(path, name, fps)
     if isinstance(video, np.ndarray):
         return FrameArray(video, name, fps)
     if not isinstance(video, Iterable):
@@ -179,15 +178,16 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
 
 
 class VideoFile(VideoSource):
-    """A file that FFmpeg reads; it knows its own rate."""
+    """A file that FFmpeg reads; it knows its own rate, unless another one is given."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, fps: float | None = None) -> None:
         if path.suffix.lower() == STREAMPIX_SUFFIX:
             raise VideoError(
                 f'a video must be a file that FFmpeg reads, got path={path}, a recording of '
                 'StreamPix; export it from there as AVI or as a folder of pictures'
             )
-        index = scan_video(path)
+        self._given_fps = fps
+        index = scan_video(path, fps)
         super().__init__(name, index.info.fps)
         self.path, self.problem = path, index.damage
         self.num_frames = index.info.num_frames
@@ -201,12 +201,12 @@ class VideoFile(VideoSource):
 
     @property
     def times(self) -> FrameTimes:
-        """When its frames are shown, by its timestamps."""
-        index = scan_video(self.path)
+        """When its frames are shown, by its timestamps or the rate that is given."""
+        index = scan_video(self.path, self._given_fps)
         return FrameTimes(index.info.fps, index.times_s)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        frames = iterate_frames(self.path, start_s=start_s, end_s=end_s)
+        frames = iterate_frames(self.path, start_s=start_s, end_s=end_s, fps=self._given_fps)
         index = scan_video(self.path)
         first, end = self.times.span(start_s, end_s)
         num_expected = len(self.numbers[first:end])
@@ -268,7 +268,7 @@ class FrameArray(VideoSource):
         self.numbers = self.labels = np.arange(self.num_frames)
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return _take_span(self._images, self.times, start_s, end_s)
+        return number_frames(self._images, self.times, start_s, end_s)
 
     def _read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         return [*self._images[numbers]]
@@ -284,7 +284,7 @@ class FrameStream(VideoSource):
         self._frames = frames
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
-        return _take_span(self._frames, self.times, start_s, end_s)
+        return number_frames(self._frames, self.times, start_s, end_s)
 
 
 class _LazyPictures(Sequence[NDArray[np.uint8]]):
@@ -300,9 +300,3 @@ class _LazyPictures(Sequence[NDArray[np.uint8]]):
         if isinstance(item, slice):
             return [read_picture(page, self.bits) for page in self.pages[item]]
         return read_picture(self.pages[item], self.bits)
-
-
-def _take_span(
-    frames: Frames, times: FrameTimes, start_s: float, end_s: float | None
-) -> Iterator[VideoFrame]:
-    return itertools.islice(number_frames(frames, times), *times.span(start_s, end_s))

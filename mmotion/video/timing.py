@@ -36,6 +36,11 @@ class FrameTimes:
     fps: float
     listed_s: NDArray[np.float64] | None = None
 
+    @property
+    def slack_s(self) -> float:
+        """By how much a time may be later than a frame's and still be that frame's."""
+        return min(SLACK_S, SLACK_FRAMES / self.fps)
+
     def time_at(self, number: int) -> float:
         """When a frame is shown; the number of frames gives the end of the last one."""
         if self.listed_s is None:
@@ -50,7 +55,7 @@ class FrameTimes:
         A time that is later than a frame's by less than half a millisecond, or a quarter of a
         frame, is that frame's.
         """
-        time_s -= min(SLACK_S, SLACK_FRAMES / self.fps)
+        time_s -= self.slack_s
         if self.listed_s is None:
             return max(math.ceil(time_s * self.fps), 0)
         return int(np.searchsorted(self.listed_s, time_s))

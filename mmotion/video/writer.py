@@ -20,6 +20,8 @@ _ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
 # the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG
 _BT709 = 1
 _LIMITED_RANGE = 1
+# x264 takes no more
+MAX_SIDE_PX = 16384
 # of frames that are not evenly spaced, as cameras have it
 _TICKS_A_SECOND = 90_000
 
@@ -99,6 +101,11 @@ class VideoWriter:
             raise VideoError(
                 f'image must have the shape of the first one, {self._shape}, got '
                 f'shape={image.shape} as frame {self.num_frames} of {self.path}; resize it'
+            )
+        if max(image.shape) > MAX_SIDE_PX:
+            raise VideoError(
+                f'image must have sides of up to {MAX_SIDE_PX} pixels, which is what x264 takes, '
+                f'got shape={image.shape} for {self.path}; scale it'
             )
         self._shape = image.shape
         height, width = image.shape[:2]

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.video.writer import MAX_SIDE_PX
+
 Image: TypeAlias = NDArray[np.uint8]
 Color: TypeAlias = tuple[int, int, int]
 
@@ -24,10 +26,10 @@ FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def enlarge(image: Image) -> Image:
-    """A multiple of an image that is large enough to write on."""
+    """A multiple of an image that is large enough to write on, as far as a video can hold it."""
     height, width = image.shape[:2]
-    factor = -(-MIN_SIDE_PX // min(height, width))
-    if factor == 1:
+    factor = min(-(-MIN_SIDE_PX // min(height, width)), MAX_SIDE_PX // max(height, width))
+    if factor <= 1:
         return image
     size = (width * factor, height * factor)
     return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)

@@ -9,11 +9,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -21,7 +22,7 @@ from rich.progress import track
 from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
 from mmotion.structures.results import Result, time_at
-from mmotion.video import VideoFrame, VideoWriter, iterate_frames
+from mmotion.video import VideoFrame, VideoWriter, inspect_video, iterate_frames
 from mmotion.visualization.drawing import (
     ACTIVE,
     GREY,
@@ -56,7 +57,10 @@ def draw_result(
     """
     paint = make_painter(result)
     if isinstance(video, str | Path):
-        video = iterate_frames(video, start_s=result.start_s)
+        own_fps = inspect_video(video).fps
+        # another one was given to `predict`
+        fps = None if result.fps == own_fps else result.fps
+        video = iterate_frames(video, start_s=result.start_s, fps=fps)
     num_drawn = 0
     with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
@@ -242,10 +246,12 @@ def style_axes(axes: Axes) -> None:
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure, whole or not at all."""
+def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
+    """Write a figure, whole or not at all; a name with `$` in it is no formula."""
+    for text in figure.findobj(Text):
+        cast('Text', text).set_parse_math(False)
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=dpi)
 
 
 def _show_progress(frames: Iterable[Any], total: int, description: str) -> Iterator[Any]:

@@ -42,10 +42,11 @@ from torch.utils.data import Dataset
 
 from mmotion.checks import check_index
 from mmotion.registry import DATASETS
-from mmotion.tables import Row, read_table
+from mmotion.tables import Row, read_table, unify
 from mmotion.transforms.sampling import STRIDE_FPS, SampleClip, load_clip
 from mmotion.video import VideoInfo
 from mmotion.video.clips import BrokenVideos
+from mmotion.video.files import find_named
 
 from .transforms import Augmentation
 
@@ -93,7 +94,11 @@ class AnomalyClipDataset(BaseDataset):
         names = {row['label']: row['class_name'] for row in reversed(rows)}
         classes = [names.get(label, str(label)) for label in range(max(names) + 1)]
         self._entries = [
-            {**row, 'filename': str(self._root / row['path']), 'excluded': row['path'] in missing}
+            {
+                **row,
+                'filename': str(find_named(self._root / row['path'])),
+                'excluded': row['path'] in missing,
+            }
             for row in rows
             if test_mode or row['path'] not in missing
         ]
@@ -172,7 +177,7 @@ class AnomalyClipDataset(BaseDataset):
             FileNotFoundError: If none is there.
         """
         paths = dict.fromkeys(row['path'] for row in rows)
-        missing = {path for path in paths if not (self._root / path).is_file()}
+        missing = {path for path in paths if not find_named(self._root / path).is_file()}
         counts = f'{len(paths) - len(missing):,} of {len(paths):,} videos of {source} are there'
         if len(missing) == len(paths):
             raise FileNotFoundError(
@@ -279,7 +284,8 @@ def read_rows(path: Path, subset: str) -> list[dict[str, Any]]:
 
 
 def _read_clip(row: Row, subset: str) -> dict[str, Any]:
-    path, class_name, video, augment = map(row.text, ('PATH', 'CLASS', 'VIDEO', 'AUGMENT'))
+    texts = map(row.text, ('PATH', 'CLASS', 'VIDEO', 'AUGMENT'))
+    path, class_name, video, augment = map(unify, texts)
     label = row.whole('LABEL', at_least=0)
     if not (path and class_name):
         raise ValueError(

@@ -185,29 +185,31 @@ class AnomalyScores(WindowedResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        columns = zip(
+        return make_plain(self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same, a window after the other, see `mmotion.structures.results.list_entries`."""
+        arrays = (
             self.window_start_s,
             self.window_end_s,
             self.errors,
             self.scores,
             self.is_alarm,
-            strict=True,
         )
+        columns = zip(*(array.tolist() for array in arrays), strict=True)
         names = ('start_s', 'end_s', 'error', 'score', 'is_alarm')
-        return make_plain(
-            {
-                'score': self.score,
-                'is_alarm': self.is_alarm.any(),
-                'threshold': self.threshold,
-                'false_alarm_rate': self.false_alarm_rate,
-                'fps': self.fps,
-                'num_frames': self.num_frames,
-                'start_s': self.start_s,
-                **describe_frames(self),
-                'segments': [dataclasses.asdict(segment) for segment in self.segments],
-                'timeline': [dict(zip(names, window, strict=True)) for window in columns],
-            }
-        )
+        return {
+            'score': self.score,
+            'is_alarm': bool(self.is_alarm.any()),
+            'threshold': self.threshold,
+            'false_alarm_rate': self.false_alarm_rate,
+            'fps': self.fps,
+            'num_frames': self.num_frames,
+            'start_s': self.start_s,
+            **describe_frames(self),
+            'segments': [dataclasses.asdict(segment) for segment in self.segments],
+            'timeline': (dict(zip(names, window, strict=True)) for window in columns),
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

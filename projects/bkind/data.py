@@ -183,25 +183,29 @@ class FramePairs(Dataset):
         self._num_pairs = 0
         self._measured: list[NDArray[np.float32]] = []
         self._unused: list[str] = []
-        parts: list[_Pairs] = []
+        sources: list[VideoSource] = []
         for name in chosen:
             try:
-                source = open_source(found[name], name=name)
-                gap = gap_frames or _frames_of(gap_s or 0, source)
-                firsts = list_pairs(source.numbers, gap=gap, step=self.subset.step or gap // 10 + 1)
-                if len(found) == 1:
-                    firsts = self.subset.divide_in_time(firsts, gap)
-                pairs = self._judge(source, firsts, gap)
-                if pairs is None:
-                    continue
+                sources.append(open_source(found[name], name=name))
             except (VideoError, OSError) as error:
                 self.broken.report(found[name], error)
+        self._boxes = None if boxes is None else Boxes(boxes, sources)
+        parts: list[_Pairs] = []
+        for source in sources:
+            gap = gap_frames or _frames_of(gap_s or 0, source)
+            firsts = list_pairs(source.numbers, gap=gap, step=self.subset.step or gap // 10 + 1)
+            if len(found) == 1:
+                firsts = self.subset.divide_in_time(firsts, gap)
+            try:
+                pairs = self._judge(source, firsts, gap)
+            except (VideoError, OSError) as error:
+                self.broken.report(source.path, error)
+                continue
+            if pairs is None:
                 continue
             if source.problem:
                 print_log(source.problem, logger='current', level=logging.WARNING)
             parts.append(pairs)
-        sources = [pairs.source for pairs in parts]
-        self._boxes = None if boxes is None else Boxes(boxes, sources)
         if keep_size is not None:
             parts = [kept for pairs in parts if (kept := self._keep(pairs, keep_size))]
         self._report(parts, num_videos=len(chosen), data_root=data_root)
@@ -258,7 +262,7 @@ class FramePairs(Dataset):
         threshold, when_still = self.motion.min_motion, self.motion.when_still
         if not threshold:
             return pairs
-        motion, brightest = measure_motion(source, firsts, gap)
+        motion, brightest = measure_motion(source, firsts, gap, self._boxes)
         is_still = motion < threshold
         self._measured.append(motion)
         if is_still.all():
@@ -357,7 +361,7 @@ def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np
 
 
 def measure_motion(
-    source: VideoSource, firsts: NDArray[np.int64], gap: int
+    source: VideoSource, firsts: NDArray[np.int64], gap: int, boxes: Boxes | None = None
 ) -> tuple[NDArray[np.float32], int]:
     """Measure how much the frames of each pair differ, or remember it from the last time.
 
@@ -365,16 +369,18 @@ def measure_motion(
         source: Where the frames are.
         firsts: Numbers t of the first frames (P,), ascending.
         gap: From one frame of a pair to the other.
+        boxes: What is looked at; None looks at the whole picture.
 
     Returns:
         Mean absolute difference of the grey values, which are from 0 to 1, (P,), and the brightest
         grey level, from 0 to 255, of all frames.
 
     Raises:
-        VideoError: If a frame cannot be read.
+        VideoError: If a frame cannot be read, or has no box.
     """
+    seen = [boxes.find(source.name, first) for first in firsts.tolist()] if boxes else None
     status = source.path.stat()
-    what = (str(source.path.resolve()), status.st_size, status.st_mtime_ns, gap, SCAN_SIZE)
+    what = (str(source.path.resolve()), status.st_size, status.st_mtime_ns, gap, SCAN_SIZE, seen)
     key = hashlib.sha256(repr(what).encode() + firsts.tobytes()).hexdigest()[:32]
     cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
     file = cache / 'mmotion' / 'motion' / f'{key}.npy'
@@ -384,21 +390,30 @@ def measure_motion(
     motion, brightest = np.zeros(len(firsts), np.float32), 0
     numbers = np.union1d(firsts, firsts + gap)
     places = dict(zip(firsts.tolist(), range(len(firsts)), strict=True))
-    waiting: dict[int, NDArray[np.floating]] = {}
+    waiting: dict[int, NDArray[np.uint8]] = {}
     for number, image in zip(numbers.tolist(), source.read(numbers), strict=True):
-        small_image = cv2.resize(image, SCAN_SIZE, interpolation=cv2.INTER_AREA)
-        gray = cv2.cvtColor(small_image, cv2.COLOR_RGB2GRAY)
-        brightest = max(brightest, int(gray.max()))
-        small = gray.astype(np.float32) / 255
-        if number - gap in waiting:
-            before = waiting.pop(number - gap)
-            motion[places[number - gap]] = float(np.abs(small - before).mean())
-        if number in places:
-            waiting[number] = small
+        for first in {number - gap, number} & places.keys():
+            box = seen[places[first]] if seen else None
+            gray = _shrink(image, box, source.name)
+            brightest = max(brightest, int(gray.max()))
+            if first == number:
+                waiting[first] = gray
+            else:
+                difference = cv2.absdiff(gray, waiting.pop(first))
+                motion[places[first]] = float(difference.mean()) / 255
     # a cache that cannot be written is only slower
     with suppress(OSError), write_atomically(file) as temporary:
         np.save(temporary, np.concatenate([[brightest], motion]).astype(np.float32))
     return motion, brightest
+
+
+def _shrink(image: NDArray[np.uint8], box: Box | None, name: str) -> NDArray[np.uint8]:
+    """What a box shows, as a small gray picture."""
+    if box is not None:
+        left, top, right, bottom = clip_box(box, image, name)
+        image = image[top:bottom, left:right]
+    small = cv2.resize(image, SCAN_SIZE, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _frames_of(gap_s: float, source: VideoSource) -> int:

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
@@ -41,6 +40,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
 from mmotion.keypoints.sleap import import_sleap, write_nwb, write_sleap
 from mmotion.structures.times import list_irregular
+from mmotion.tables import read_json, read_rows
 
 from .results import KeypointTracks
 
@@ -186,14 +186,13 @@ def read_annotations(path: str | Path) -> Annotations:
             return _from_columns(path, *_read_hdf5(path))
         if path.suffix.lower() == '.json':
             return _read_coco_points(path)
-        with path.open(encoding='utf-8-sig', newline='') as file:
-            rows = [row for row in csv.reader(file) if any(row)]
+        rows = [row for _, row in read_rows(path, what='annotations') if any(row)]
         if rows and rows[0][0] == 'scorer':
             return _from_columns(path, *_split_header(rows))
         return _read_table(path, rows)
     except PoseFileError:
         raise
-    except (KeyError, IndexError, ValueError, UnicodeDecodeError) as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
         raise PoseFileError(
             f'{path}: the file must be annotations of DeepLabCut or COCO, or a table with a column '
             f'frame or image and NAME_x and NAME_y of each point, got {error}'
@@ -453,7 +452,7 @@ def _read_table(path: Path, rows: list[list[str]]) -> Annotations:
 def _read_coco_points(path: Path) -> Annotations:
     # pictures have no rate, and none is asked for here
     poses = read_coco(path, fps=1.0)
-    images, _ = sort_images(simplejson.loads(path.read_text(encoding='utf-8'))['images'])
+    images, _ = sort_images(read_json(path, what='annotations must be JSON')['images'])
     frames: tuple[int | str, ...] = tuple(poses.frame_indices.tolist())
     if not all('frame_index' in image for image in images):
         frames = tuple(image['file_name'] for image in images)

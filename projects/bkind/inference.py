@@ -97,7 +97,10 @@ class KeypointTracker(Predictor[KeypointTracks]):
             covariance=covariance,
             names=tuple(f'keypoint_{k}' for k in range(keypoints.shape[1])),
             start_s=first.time_s,
-            frame_times_s=list_irregular(times_s, fps),
+            # what their numbers do not tell
+            frame_times_s=list_irregular(
+                times_s, fps, regular_s=times_s[0] + (indices - indices[0]) / fps
+            ),
         )
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[FrameKeypoints]:

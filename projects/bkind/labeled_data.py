@@ -12,11 +12,11 @@ ones. Textures, sizes, noise, and the background, which is textured and still, a
 Shape letters in this file: N frames of a video, J joints, S frame size in pixels.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 from mmengine.dataset import Compose
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.shapes import SPLITS
 from mmotion.shapes.movers import SPRITE_SIZE, bar, similarity, smooth, sprite, texture
 from mmotion.shapes.scene import ByteArray, FloatArray, Part, Scene
-from mmotion.video import read_frames
+from mmotion.video import VideoError, read_frames
+from mmotion.video.files import is_picture
+from mmotion.video.pictures import Page, measure_bits, read_picture
 
 from .export import read_annotations
 
@@ -298,15 +300,21 @@ def spread_evenly(count: int, most: int) -> list[int]:
 
 
 def read_image(path: Path) -> Image:
-    """An image (H, W, 3), RGB.
+    """An image (H, W, 3), RGB, its values scaled like those of the other pictures in its folder.
 
     Raises:
-        ValueError: If it is no picture.
+        ValueError: If it is no picture, or has values of more bits than the others.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'an annotated image must be a picture, got {path}; copy it again')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
+    try:
+        return read_picture(Page(path), _measure_bits_in(path.parent))
+    except VideoError as error:
+        raise ValueError(f'an annotated image must be a picture, got {path}: {error}') from error
+
+
+@functools.lru_cache(maxsize=16)
+def _measure_bits_in(folder: Path) -> int:
+    paths = sorted(folder.iterdir())
+    return measure_bits(Page(path) for path in paths if is_picture(path.name))
 
 
 def check_frame_numbers(frames: Sequence[int | str], video: str | Path) -> list[int]:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, check_scores, make_plain
+from mmotion.structures.json_file import Rounded
 from mmotion.structures.results import time_at
 from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
@@ -57,6 +58,9 @@ class FrameKeypoints:
         keypoints: x and y in pixels (K, 2).
         confidence: Height of the peak of each heat map (K,), in [0, 1].
         covariance: Spread of each heat map (K, 3): var x, var y and cov xy, in square pixels.
+
+    Raises:
+        ValueError: If a value is not finite.
     """
 
     frame: int
@@ -64,6 +68,10 @@ class FrameKeypoints:
     keypoints: NDArray[np.float32]
     confidence: NDArray[np.float32]
     covariance: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ('keypoints', 'confidence', 'covariance'):
+            _check_finite(name, getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types."""
@@ -203,16 +211,26 @@ class KeypointTracks:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types, rounded to what matters."""
+        return {
+            name: value.tolist() if isinstance(value, Rounded | np.ndarray) else value
+            for name, value in self.to_arrays().items()
+        }
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same with arrays, see `mmotion.structures.results.list_entries`."""
         rounded = {
-            'keypoints': _round(self.keypoints, PIXEL_DECIMALS),
-            'confidence': _round(self.confidence, SCORE_DECIMALS),
-            'covariance': _round(self.covariance, COVARIANCE_DECIMALS),
-            'quality': _round(self.sharpness, SCORE_DECIMALS),
+            'keypoints': Rounded(self.keypoints, PIXEL_DECIMALS),
+            'confidence': Rounded(self.confidence, SCORE_DECIMALS),
+            'covariance': Rounded(self.covariance, COVARIANCE_DECIMALS),
+            'quality': Rounded(self.sharpness, SCORE_DECIMALS),
         }
         others = {
-            field.name: make_plain(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name not in (*rounded, 'frame_times_s', 'num_lost')
+            'fps': self.fps,
+            'width': self.width,
+            'height': self.height,
+            'frames': self.frames,
+            'names': list(self.names),
+            'start_s': self.start_s,
         }
         return {**others, **describe_frames(self), **rounded}
 
@@ -247,10 +265,16 @@ class KeypointTracks:
                 f'{name} must have the shape {shape} for {shape[0]} frames and {shape[1]} names, '
                 f'got shape={array.shape}'
             )
-        if not np.isfinite(array).all():
-            raise ValueError(f'{name} must be finite, got NaN or infinite values')
+        _check_finite(name, array)
         array.setflags(write=False)
         object.__setattr__(self, name, array)
+
+
+def _check_finite(name: str, values: NDArray[np.floating]) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f'{name} must be finite, got NaN or infinite values; look at the weights of the model'
+        )
 
 
 @make_painter.register
@@ -376,7 +400,3 @@ def _draw_ellipse(
 
 def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:
     return np.rint(np.asarray(points) * 2**SHIFT).astype(np.int32)
-
-
-def _round(values: NDArray[np.float32], decimals: int) -> list[Any]:
-    return values.astype(np.float64).round(decimals).tolist()

@@ -32,7 +32,7 @@ from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
 
 from mmotion.registry import TRANSFORMS
-from mmotion.tables import read_table
+from mmotion.tables import read_table, unify
 from mmotion.transforms.shadows import NUM_FRAMES, ShadowRemover, build_remover
 from mmotion.video import VideoError
 from mmotion.video.sources import VideoSource, open_source
@@ -299,7 +299,7 @@ class Boxes:
         else:
             self._read_table(boxes)
         named = {video for video, _ in self._found}
-        missing = [source.name for source in sources if source.name not in named]
+        missing = [source.name for source in sources if unify(source.name) not in named]
         if missing:
             raise ValueError(
                 f'boxes must have one for each video, got none for {missing[0]!r} and '
@@ -312,6 +312,7 @@ class Boxes:
         Raises:
             VideoError: If there is none.
         """
+        video = unify(video)
         box = self._found.get((video, frame)) or self._found.get((video, None))
         if box is None:
             raise VideoError(
@@ -322,6 +323,7 @@ class Boxes:
 
     def find_fixed(self, video: str) -> Box | None:
         """The box of a whole video, None if its frames have their own."""
+        video = unify(video)
         has_more = any(name == video and frame is not None for name, frame in self._found)
         return None if has_more else self._found.get((video, None))
 
@@ -332,7 +334,7 @@ class Boxes:
                 'a box must be left, top, right, bottom with left < right and top < bottom, got '
                 f'{video}: {left:g}, {top:g}, {right:g}, {bottom:g}'
             )
-        self._found[video, frame] = (left, top, right, bottom)
+        self._found[unify(video), frame] = (left, top, right, bottom)
 
     def _read_table(self, path: str) -> None:
         for row in read_table(path, ['video', *BOX_EDGES], what='boxes'):

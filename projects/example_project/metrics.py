@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 
+from mmotion.checks import check_scores
 from mmotion.registry import METRICS
 
 
@@ -22,8 +23,12 @@ class DirectionAccuracy(BaseMetric):
         Args:
             data_batch: Not used; part of mmengine's interface.
             data_samples: Per clip a dict with `gt_label` and `pred_scores` (K,).
+
+        Raises:
+            ValueError: If a score lies outside of [0, 1], or is NaN, which is no class.
         """
         for sample in data_samples:
+            check_scores('pred_scores', sample['pred_scores'])
             self.results.append(int(sample['pred_scores'].argmax()) == sample['gt_label'])
 
     def compute_metrics(self, results: list[bool]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from mmotion.checks import check_choice, check_fps, check_range
 from mmotion.keypoints.files import find_skeleton
 from mmotion.keypoints.skeletons import SKELETONS
 from mmotion.registry import DATASETS
+from mmotion.tables import unify
 
 from .sequence_files import (
     ARRAY_SUFFIX,
@@ -54,14 +55,24 @@ class SequenceSubset:
         check_choice('split', self.split, ('train', 'val', None))
         check_range('val_share', self.val_share, 0, 0.5, ends='(]')
 
-    def choose(self, sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Keep the sequences of the split, in their order."""
+    def choose(self, sequences: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+        """Keep the sequences of the split, in their order, and name the classes without any.
+
+        Args:
+            sequences: All that there are.
+            names: Of the classes.
+        """
         if self.split is None:
             return sequences
         labels, groups = zip(*((s['label'], s['group']) for s in sequences), strict=True)
         is_val = split_groups(labels, groups, val_share=self.val_share)
         chosen = np.flatnonzero(is_val == (self.split == 'val'))
-        print_log(f'{self.split} has {len(chosen)} of these sequences', logger='current')
+        text = f'{self.split} has {len(chosen)} of these sequences'
+        absent = sorted({*labels} - {labels[i] for i in chosen})
+        if absent:
+            text += f', none of {", ".join(names[int(label)] for label in absent)}'
+        level = logging.WARNING if absent else logging.INFO
+        print_log(text, logger='current', level=level)
         return [sequences[i] for i in chosen]
 
 
@@ -116,10 +127,10 @@ class KeypointSequenceDataset(BaseDataset):
         if group_pattern is not None:
             files = _find_groups(files, group_pattern)
         sequences = self._read(files, is_labeled=classes is None or len(classes) > 0)
-        names = _list_classes(sequences) if classes is None else [*classes]
+        names = _list_classes(sequences) if classes is None else [*map(unify, classes)]
         for sequence in sequences:
             sequence['label'] = self._find_label(sequence, names) if names else -1
-        self._sequences = self.subset.choose(sequences)
+        self._sequences = self.subset.choose(sequences, names)
         super().__init__(pipeline=[*pipeline], metainfo={'classes': names})
         # mmengine holds them in one array, which the data workers share
         self._sequences = []
@@ -152,6 +163,7 @@ class KeypointSequenceDataset(BaseDataset):
             try:
                 video = read_sequence(file.path, self.skeleton, self.fps)
                 label = file.label or video.labels.get('label')
+                label = label and unify(label)
                 if is_labeled and label is None:
                     raise ValueError(
                         f'{file.path}: labels.label must be given, got nothing; classes=() takes '
@@ -167,7 +179,7 @@ class KeypointSequenceDataset(BaseDataset):
             if seen.sum() < self.subset.min_det_threshold:
                 short.append(file.name)
                 continue
-            group = file.group or video.labels.get('group') or video.source
+            group = unify(file.group or video.labels.get('group') or video.source)
             sequences.append({**sequence, 'label': label, 'name': file.name, 'group': group})
         self._report(sequences, short, broken, num_files=len(files))
         return sequences

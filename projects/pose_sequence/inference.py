@@ -12,6 +12,7 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 
 import dataclasses
 import itertools
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,6 +76,11 @@ class KeypointFileSource(VideoSource):
         super().__init__(name_video(path), poses.fps)
         self.path, self.num_frames = path, poses.num_frames
         self._video = open_source(poses.source) if _is_video(poses.source) else None
+        if self._video is not None and not math.isclose(
+            self._video.fps or 0, poses.fps, rel_tol=1e-3
+        ):
+            # another one was given when the keypoints were found
+            self._video = open_source(poses.source, fps=poses.fps)
 
     @property
     def times(self) -> FrameTimes:
@@ -84,16 +90,18 @@ class KeypointFileSource(VideoSource):
         poses = self.poses
         if poses.frame_times_s is None:
             return super().times
-        return FrameTimes(
-            poses.fps, fill_times(poses.frame_indices, poses.times_s, poses.num_frames)
-        )
+        known, at = poses.frame_indices, poses.times_s
+        if known[0]:
+            # the first of all frames is shown at 0
+            known, at = np.r_[0, known], np.r_[0.0, at]
+        return FrameTimes(poses.fps, fill_times(known, at, poses.num_frames))
 
     def _iterate(self, start_s: float, end_s: float | None) -> Iterator[VideoFrame]:
         if self._video is not None:
             return self._video.frames(start_s, end_s)
         black = np.zeros((self.poses.height, self.poses.width, 3), np.uint8)
-        frames = number_frames(itertools.repeat(black, self.poses.num_frames), self.times)
-        return itertools.islice(frames, *self.times.span(start_s, end_s))
+        frames = itertools.repeat(black, self.poses.num_frames)
+        return number_frames(frames, self.times, start_s, end_s)
 
 
 @PREDICTORS.register_module()
@@ -152,6 +160,13 @@ class PosePredictor(Predictor[PoseScores]):
             self._detector = build_detector(
                 detector, model_path, 'cpu' if device == 'cpu' else None
             )
+
+    @classmethod
+    def needs_fps(cls, video: Path, config: Config) -> bool:
+        """An array of keypoints does not tell its rate either; that of the test data is taken."""
+        if video.suffix.lower() == ARRAY_SUFFIX:
+            return not config.get('test_dataloader', {}).get('dataset', {}).get('fps')
+        return super().needs_fps(video, config)
 
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
         """A keypoint file is a video too; what an array does not tell is that of the test data."""

@@ -27,10 +27,10 @@ class PoseScores(ActionScores):
 
     poses: PoseVideo
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: the scores, and how often somebody was seen."""
+    def to_arrays(self) -> dict[str, Any]:
+        """The scores, and how often somebody was seen."""
         return {
-            **super().to_dict(),
+            **super().to_arrays(),
             'detector': self.poses.detector,
             'num_steps': len(self.poses.frames),
             'num_detections': self.poses.num_detections,

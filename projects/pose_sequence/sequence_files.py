@@ -24,8 +24,8 @@ from mmotion.keypoints.arrays import read_pose_array
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton
-from mmotion.tables import read_table
-from mmotion.video.files import list_files
+from mmotion.tables import read_table, read_text, unquote
+from mmotion.video.files import find_named, list_files
 
 ARRAY_SUFFIX = '.npy'
 SUFFIXES = ('.json', ARRAY_SUFFIX)
@@ -188,8 +188,7 @@ def _read_folder(root: Path) -> list[SequenceFile]:
 def _read_list(ann_file: Path, root: Path) -> list[SequenceFile]:
     if not ann_file.is_file():
         raise FileNotFoundError(f'ann_file must be a CSV or list, got {ann_file}, which is no file')
-    # utf-8-sig: spreadsheets put a byte order mark before the first column
-    lines = ann_file.read_text(encoding='utf-8-sig').splitlines()
+    lines = read_text(ann_file, what='ann_file must be text in UTF-8').splitlines()
     columns = [column.strip() for column in lines[0].split(',')] if lines else []
     if 'path' in columns:
         unknown = sorted(set(columns) - {'path', 'label', 'group'})
@@ -201,9 +200,13 @@ def _read_list(ann_file: Path, root: Path) -> list[SequenceFile]:
         rows = [(row.line, [row.text(column) for column in columns]) for row in table]
     else:
         columns = ['path', 'label']
-        rows = [(i, line.rsplit(maxsplit=1)) for i, line in enumerate(lines, 1) if line.strip()]
+        rows = [
+            (i, unquote(line.strip()).rsplit(maxsplit=1))
+            for i, line in enumerate(lines, 1)
+            if line.strip()
+        ]
         if all(row[-1].lower().endswith(SUFFIXES) for _, row in rows):
-            columns, rows = ['path'], [(i, [lines[i - 1].strip()]) for i, _ in rows]
+            columns, rows = ['path'], [(i, [unquote(lines[i - 1].strip())]) for i, _ in rows]
     files = []
     for number, row in rows:
         values = [value.strip() for value in row]
@@ -214,5 +217,5 @@ def _read_list(ann_file: Path, root: Path) -> list[SequenceFile]:
             )
         fields = dict(zip(columns, values, strict=True))
         name = fields.pop('path').replace('\\', '/')
-        files.append(SequenceFile(root / name, name, **fields))
+        files.append(SequenceFile(find_named(root / name), name, **fields))
     return files

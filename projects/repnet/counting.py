@@ -340,6 +340,11 @@ class RepetitionCounter:
         ]
         squares = self.options.stride_score == 'mean_square'
         scores = [total.mean_square if squares else total.mean_score for total in totals]
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f'scores of the strides must be finite, got {scores}; the weights of the model may '
+                'not be'
+            )
         enough = max(scores) * (1 - self.options.stride_tolerance)
         good = [i for i, score in enumerate(scores) if score >= enough]
         chosen = min(good, key=lambda i: self._tracks[i].stride)

@@ -61,8 +61,7 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         middle of the longest segment, or of the video if nothing repeats.
         """
         files = super().draw(video, result, out_dir)
-        stem = name_video(video)
-        similarity = Path(out_dir) / f'{stem}_similarity.png'
+        (similarity,) = self._name_drawings(video, out_dir, 'similarity.png')
         segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
         start_s, end_s = result.start_s, time_at(result, result.num_frames)
         middle_s = (segment.start_s + segment.end_s if segment else start_s + end_s) / 2
@@ -74,7 +73,9 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         from_s = time_at(result, first)
         last = min(first + len(matrix) * result.stride, result.num_frames)
         frame_s = (time_at(result, last) - from_s) / len(matrix)
-        plot_similarity(matrix, similarity, title=stem, frame_s=frame_s, start_s=from_s)
+        plot_similarity(
+            matrix, similarity, title=name_video(video), frame_s=frame_s, start_s=from_s
+        )
         return [*files, similarity]
 
     @torch.inference_mode()

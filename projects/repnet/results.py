@@ -224,14 +224,22 @@ class RepetitionCount:
 
     def describe(self) -> str:
         """The count as a person counts, and what belongs to it, in a line."""
-        return describe_numbers(self.to_dict() | {'count': self.repetitions})
+        return describe_numbers(self.to_arrays() | {'count': self.repetitions})
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
-        content = {
-            field.name: make_plain(getattr(self, field.name))
+        return make_plain(self.to_arrays())
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The same with arrays, see `mmotion.structures.results.list_entries`."""
+        values = {
+            field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in ('frame_times_s', 'num_lost')
+        }
+        content = {
+            name: value if isinstance(value, np.ndarray) else make_plain(value)
+            for name, value in values.items()
         }
         return content | describe_frames(self)
 
@@ -302,11 +310,15 @@ class RunningCount:
     confidence: float
     stride: int
 
+    @property
+    def repetitions(self) -> int:
+        """How many there were, as a person counts them, see `RepetitionCount`."""
+        return max(math.floor(self.count + COUNT_EPS), _round_off(self.count))
+
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON types; NaN becomes None."""
-        return {
-            field.name: make_plain(getattr(self, field.name)) for field in dataclasses.fields(self)
-        }
+        """All fields, and the repetitions, as plain JSON types; NaN becomes None."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: make_plain(getattr(self, name)) for name in (*names, 'repetitions')}
 
 
 def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64]:
@@ -364,13 +376,18 @@ def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArr
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
     for _, end in _find_sets(rate):
-        done = math.ceil(count[end - 1] - 0.5 - COUNT_EPS)
+        done = _round_off(count[end - 1])
         if done > len(times):
             times.append(end)
         elif done:
             # its rest came in a later set
             times[done - 1] = min(times[done - 1], end)
     return np.array(times, dtype=np.float64)
+
+
+def _round_off(count: float) -> int:
+    """The repetitions at the end of a set, of which the last one counts if half of it is passed."""
+    return math.ceil(count - 0.5 - COUNT_EPS)
 
 
 @make_painter.register

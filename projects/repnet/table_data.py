@@ -23,6 +23,7 @@ from mmotion.checks import check_at_least
 from mmotion.registry import DATASETS
 from mmotion.tables import read_table
 from mmotion.video import VideoError, inspect_video, iterate_frames
+from mmotion.video.files import find_named
 
 from .data import resize_pillow
 
@@ -86,7 +87,7 @@ def read_counts_table(path: str | Path) -> list[CountedClip]:
     clips = []
     for row in read_table(path, COLUMNS, what='a table of counts', may_be_empty=True):
         start_s, end_s, count = (row.number(name) for name in COLUMNS[1:])
-        video = row.path.parent / row.text('file')
+        video = find_named(row.path.parent / row.text('file'))
         try:
             clips.append(CountedClip(path=video, count=count, start_s=start_s, end_s=end_s))
         except ValueError as error:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least, check_range
 from mmotion.registry import DATASETS
+from mmotion.tables import unify
 from mmotion.video import VideoError
 from mmotion.video.clips import BrokenVideos, read_scaled_frames
 from mmotion.video.files import find_videos
@@ -68,8 +69,8 @@ class AnnotatedVideos(BaseDataset):
             check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
         self.scale = partial(resize_pillow, size=size)
         self.clip_frames = clip_frames
-        files = {path.stem.casefold(): path for path in _list_videos(data_root)}
-        stems = [PurePosixPath(annotation.file).stem.casefold() for annotation in annotations]
+        files = {unify(path.stem.casefold()): path for path in _list_videos(data_root)}
+        stems = [unify(PurePosixPath(a.file).stem.casefold()) for a in annotations]
         self.broken = BrokenVideos(len(files.keys() & set(stems)))
         found = [
             (annotation, files[stem])

@@ -28,7 +28,9 @@ transforms do the rest:
     ]
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -39,6 +41,7 @@ from mmotion.transforms.sampling import load_clip
 from mmotion.video.clips import BrokenVideos
 
 from .layouts import VideoList, find_missing, read_videos
+from .recordings import make_group_finder
 
 
 @DATASETS.register_module()
@@ -106,10 +109,17 @@ class ActionDataset(BaseDataset):
             for path, label in collection.videos
             if test_mode or path not in missing
         ]
+        self._find_group = make_group_finder(group_pattern)
         classes = list(collection.classes)
         super().__init__(pipeline=[*pipeline], metainfo={'classes': classes}, test_mode=test_mode)
         # mmengine holds them in one array, which the data workers share
         self._entries = []
+
+    @property
+    def recordings(self) -> set[str]:
+        """Names of the recordings of the videos, which two data sets must not share."""
+        files = (self.get_data_info(index)['filename'] for index in range(len(self)))
+        return {self._find_group(Path(os.path.abspath(file))) for file in files}
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry a video; in training, those whose file is there."""

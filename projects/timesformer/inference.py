@@ -97,8 +97,8 @@ class ActionPredictor(Predictor[ActionScores]):
                 'backbone must be able to show its attention, got '
                 f'{type(self.model.backbone).__name__}; give it a method `rollout`'
             )
-        stem = name_video(video)
-        overlay, picture = (Path(out_dir) / f'{stem}_attention{end}' for end in ('.mp4', '.png'))
+        names = ('attention.mp4', 'attention.png')
+        overlay, picture = self._name_drawings(video, out_dir, *names)
 
         def read() -> Iterator[VideoFrame]:
             return self._open_again(video, result)
@@ -114,7 +114,7 @@ class ActionPredictor(Predictor[ActionScores]):
         numbers = {heat.index for heat in clip}
         window = itertools.islice(read(), first, end)
         images = [frame.image for frame in window if frame.index in numbers]
-        title = f'{stem}: attention, {result.label} {result.score:.2f}'
+        title = f'{name_video(video)}: attention, {result.label} {result.score:.2f}'
         plot_heat(images, clip, picture, title=title)
         return [overlay, picture]
 

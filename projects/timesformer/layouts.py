@@ -11,6 +11,7 @@ kinetics: the official CSV with a header, `label,youtube_id,time_start,time_end,
 A recording is not parted, see `recordings.py`; one that is in two parts already is warned of.
 """
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ from typing import Literal, TypeAlias
 from mmengine.logging import print_log
 
 from mmotion.checks import check_range
-from mmotion.tables import read_table
-from mmotion.video.files import list_classes, list_files
+from mmotion.tables import read_table, read_text, unify, unquote
+from mmotion.video.files import find_named, list_classes, list_files
 
 from .recordings import describe_split, hold_out, make_group_finder, warn_of_leaks
 
@@ -101,13 +102,13 @@ def read_videos(
     if layout == 'folder':
         return _read_folder(root, names, split, val_share, group_pattern)
     if layout == 'kinetics':
-        return _read_kinetics(Path(ann_file), root, names, split)
+        return _name_absent(_read_kinetics(Path(ann_file), root, names, split), ann_file)
     if split is not None:
         raise ValueError(
             f'split must be left out for a list, which is one part, got split={split!r} and '
             f'ann_file={ann_file}; name the list of that part'
         )
-    return _read_list(Path(ann_file), root, names)
+    return _name_absent(_read_list(Path(ann_file), root, names), ann_file)
 
 
 def find_missing(videos: VideoList) -> list[str]:
@@ -187,7 +188,24 @@ def _read_folder(
             if not parts and split is not None:
                 paths = [path for path in paths if (path in held_out) == (split != 'train')]
             videos += [(path.relative_to(root).as_posix(), label) for path in paths]
-    return VideoList(root, classes, tuple(videos))
+    found_videos = VideoList(root, classes, tuple(videos))
+    # of what was held out the classes are named above
+    return found_videos if held_out else _name_absent(found_videos, ', '.join(map(str, found)))
+
+
+def _name_absent(videos: VideoList, where: str | Path) -> VideoList:
+    """Warn of classes without a video, which count for nothing in what is measured there."""
+    there = {label for _, label in videos.videos}
+    absent = [name for label, name in enumerate(videos.classes) if label not in there]
+    if absent:
+        more = f' and {len(absent) - 5} more' if len(absent) > 5 else ''
+        print_log(
+            f'{where} has no video of {len(absent)} of {len(videos.classes)} classes: '
+            f'{", ".join(absent[:5])}{more}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return videos
 
 
 def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> VideoList:
@@ -195,7 +213,7 @@ def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> Vid
     for number, line in enumerate(_read_lines(ann_file), 1):
         if not line.strip():
             continue
-        match = re.fullmatch(r'(.*[^\s,])(?:\s+|\s*,\s*)(\d{1,6})', line.strip())
+        match = re.fullmatch(r'(.*[^\s,])(?:\s+|\s*,\s*)(\d{1,6})', unquote(line.strip()))
         if not match:
             raise ValueError(
                 f'each line must be `path label` with a label from 0 on, got {line.strip()!r} in '
@@ -207,6 +225,10 @@ def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> Vid
                 f'label must be below the number of classes {len(names)}, got label={label} in '
                 f'line {number} of {ann_file}; name all classes'
             )
+        if not path.isascii():
+            # as it is on the disk; find_missing looks at the rest, a folder at a time
+            named = find_named(root / path)
+            path = (named.relative_to(root) if named.is_relative_to(root) else named).as_posix()
         videos.append((path, label))
     if not videos:
         raise ValueError(
@@ -219,7 +241,7 @@ def _name_by_folder(videos: Sequence[tuple[str, int]]) -> tuple[str, ...]:
     """Name the labels of a list by the folders of its videos, or by their numbers."""
     folders: dict[int, set[str]] = defaultdict(set)
     for path, label in videos:
-        folders[label].add(PurePosixPath(path).parent.name)
+        folders[label].add(unify(PurePosixPath(path).parent.name))
     numbers = range(max(folders) + 1)
     names = [next(iter(folders[n])) if len(folders[n]) == 1 else '' for n in numbers]
     if all(names) and len(set(names)) == len(names):
@@ -245,16 +267,16 @@ def _read_kinetics(
                 f'split must be in the column split, got split={split!r} and {parts} in {ann_file}'
             )
     files = _find_by_stem(root)
-    classes = names or tuple(sorted({row.text('label') for row in rows}))
+    classes = names or tuple(sorted({unify(row.text('label')) for row in rows}))
     labels = _Labels(classes)
     videos = []
     for row in rows:
         class_name, youtube_id = row.text('label'), row.text('youtube_id')
         label = labels.find(class_name, row.where)
         start_s, end_s = (int(row.number(name)) for name in ('time_start', 'time_end'))
-        stem = f'{youtube_id}_{start_s:06d}_{end_s:06d}'
-        found = files.get(stem) or files.get(youtube_id) or []
-        of_class = [path for path in found if path.parent.name == class_name]
+        stem = unify(f'{youtube_id}_{start_s:06d}_{end_s:06d}')
+        found = files.get(stem) or files.get(unify(youtube_id)) or []
+        of_class = [path for path in found if unify(path.parent.name) == unify(class_name)]
         path = next(iter(of_class or found), root / class_name / f'{stem}.mp4')
         videos.append((path.relative_to(root).as_posix(), label))
     return VideoList(root, classes, tuple(videos))
@@ -263,7 +285,7 @@ def _read_kinetics(
 def _find_by_stem(root: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = defaultdict(list)
     for path in list_files(root) if root.is_dir() else ():
-        files[path.stem].append(path)
+        files[unify(path.stem)].append(path)
     return files
 
 
@@ -286,12 +308,12 @@ class _Labels:
 
     @staticmethod
     def _simplify(name: str) -> str:
-        return name.replace('_', ' ').casefold()
+        return unify(name.replace('_', ' ').casefold())
 
 
 def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
     lines = _read_lines(classes) if isinstance(classes, str | Path) else classes
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(unify(line.strip()) for line in lines if line.strip())
     if not names or len(set(names)) != len(names):
         raise ValueError(
             'classes must be names, each once, or a file with a name a line, got '
@@ -306,10 +328,7 @@ def _read_lines(path: str | Path) -> list[str]:
         raise FileNotFoundError(
             f'a list of videos or classes must be a file, got {path}; check its spelling'
         )
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark before the first column
-        return path.read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f'a list of videos or classes must be text in UTF-8, got {path}; name another file'
-        ) from error
+    text = read_text(
+        path, what='a list of videos or classes must be text in UTF-8', remedy='name another file'
+    )
+    return text.splitlines()

@@ -64,6 +64,7 @@ class ViTOptions:
     def __post_init__(self) -> None:
         check_at_least('depth', self.depth, 1)
         check_at_least('num_heads', self.num_heads, 1)
+        check_at_least('embed_dim', self.embed_dim, 1)
         if self.embed_dim % self.num_heads:
             raise ValueError(
                 f'embed_dim must be a multiple of num_heads, got embed_dim={self.embed_dim} and '

@@ -86,7 +86,7 @@ def test_a_name_with_its_hash_is_kept_where_torch_keeps_it_and_checked(saved, se
     CheckpointLoader.load_checkpoint(url, 'cpu')
     kept = tmp_path / 'cache' / 'checkpoints' / f'net-{digest}.pth'
     torch.save({'w': torch.zeros(1)}, kept)
-    with pytest.raises(CheckpointError, match=rf'its name says, got {kept} with the SHA-256'):
+    with pytest.raises(CheckpointError, match=rf'{kept} must be the file with the SHA-256'):
         CheckpointLoader.load_checkpoint(url, 'cpu')
     # nor is another file kept under this name
     kept.unlink()
@@ -94,6 +94,13 @@ def test_a_name_with_its_hash_is_kept_where_torch_keeps_it_and_checked(saved, se
     with pytest.raises(CheckpointError, match=r'that can be downloaded, got .*hash'):
         CheckpointLoader.load_checkpoint(url, 'cpu')
     assert not kept.exists()
+
+
+def test_a_date_in_a_name_is_no_hash(saved, server, tmp_path):
+    """It was refused as not being what its name says, and nothing could be done about it."""
+    saved[0].rename(tmp_path / 'net-20230101.pth')
+    loaded = CheckpointLoader.load_checkpoint(f'{server}/net-20230101.pth', 'cpu')
+    assert torch.equal(loaded['state_dict']['layer.weight'], saved[1]['layer.weight'])
 
 
 def test_a_url_that_is_not_there(server):
@@ -116,3 +123,10 @@ def test_a_name_of_a_released_model_leads_to_its_url(saved, server, monkeypatch)
 def test_sources_that_mmengine_unpickles_are_refused(source):
     with pytest.raises(CheckpointError, match=r'must be a file or an http\(s\) URL'):
         CheckpointLoader.load_checkpoint(source, 'cpu')
+
+
+def test_mmengine_reads_released_weights_by_their_name(saved, monkeypatch):
+    path, state_dict = saved
+    monkeypatch.setattr(sources, 'fetch_if_released', lambda name: {'toy': path}[name])
+    loaded = CheckpointLoader.load_checkpoint('toy', 'cpu')
+    assert torch.equal(loaded['state_dict']['layer.weight'], state_dict['layer.weight'])

@@ -1,5 +1,7 @@
+import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,100 @@ def test_a_reader_may_have_enough():
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(writer)
     assert (done.returncode, done.stderr) == (NOBODY_READS, '')
+
+
+@pytest.mark.parametrize('name', find_commands())
+def test_a_reader_of_any_command_may_have_enough(name, monkeypatch):
+    """As in `mmotion list --help | head -1`, and `2>&1 | head -1`."""
+    for where in ('stdout', 'stderr'):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, 'w') as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, where, stream)
+            words = ['--help'] if where == 'stdout' else ['--no-such-option']
+            assert main([name, *words]) == NOBODY_READS
+
+
+def test_a_logger_that_nobody_reads_ends_a_command(monkeypatch, capsys):
+    module = find_commands()['list'].load()
+    logged = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            logged.append(record)
+            try:
+                raise errors[len(logged) - 1]
+            except OSError:
+                self.handleError(record)
+
+    def log(args):
+        logger = logging.Logger('training')
+        logger.addHandler(Handler())
+        logger.error('one')
+        logger.error('two')
+        raise AssertionError('nobody reads')
+
+    errors = [OSError('full'), BrokenPipeError('gone')]
+    monkeypatch.setattr(module, 'run', log)
+    monkeypatch.setattr(type(find_commands()['list']), 'load', lambda self: module)
+    assert main(['list', 'systems']) == NOBODY_READS
+    assert len(logged) == 2
+    # any other fault of a logger is shown, as before
+    error = capsys.readouterr().err
+    assert 'OSError: full' in error and 'gone' not in error
+
+
+# a name that is no UTF-8, and one that this terminal has no letters for
+NAMES = ['caf\udce9.mp4', '\u51fa\u529b.mp4']
+
+
+@pytest.mark.parametrize('encoding', ['ascii', 'utf-8'])
+def test_what_a_terminal_cannot_show_stops_nothing(encoding):
+    script = (
+        'import sys\nfrom mmotion.cli.commands import list as command\n'
+        'from mmotion.cli import main\n'
+        f'command.run = lambda args: [print(n, file=f) for n in {NAMES!a} '
+        'for f in (sys.stdout, sys.stderr)] and 0\n'
+        "sys.exit(main(['list', 'systems']))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, cwd=ROOT,
+        env=os.environ | {'PYTHONIOENCODING': f'{encoding}:strict'},
+    )  # fmt: skip
+    assert done.returncode == 0
+    shown = [name.encode(encoding, 'backslashreplace') for name in NAMES]
+    assert done.stdout.splitlines() == shown
+    assert done.stderr.splitlines()[-2:] == shown
+
+
+def test_streams_that_are_closed_or_full():
+    command = f'{sys.executable} -m mmotion.cli list systems'
+    done = subprocess.run(f'{command} >&- 2>&-', shell=True, cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b'', b'')
+    if Path('/dev/full').exists():
+        done = subprocess.run(f'{command} > /dev/full', shell=True, cwd=ROOT, capture_output=True)
+        assert done.returncode
+        assert b'No space left on device' in done.stderr
+        assert b'Traceback' not in done.stderr and b'Exception ignored' not in done.stderr
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_that_cleans_up(folder, monkeypatch, capsys, number):
+    module = find_commands()['list'].load()
+
+    def write(args):
+        with write_atomically('new.txt') as temporary:
+            temporary.write_text('half')
+            os.kill(os.getpid(), number)
+            raise AssertionError('the signal was not heard')
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(module, 'run', write)
+    monkeypatch.setattr(type(find_commands()['list']), 'load', lambda self: module)
+    files = sorted(folder.iterdir())
+    assert run(capsys, 'list', 'systems')[0] == 128 + number
+    assert sorted(folder.iterdir()) == files
+    assert signal.getsignal(number) == before
 
 
 def test_debug_shows_the_traceback(folder, monkeypatch):

@@ -24,6 +24,18 @@ def test_load_model_keeps_what_the_checkpoint_says_of_its_data(config, tmp_path)
     assert load_model(config, path).model.dataset_meta == {'classes': ['sit', 'walk']}
 
 
+@pytest.mark.parametrize(
+    'meta',
+    [3, 'trained by X', [1], {'dataset_meta': 3}, {'dataset_meta': {'classes': 5}}, {1: 2}],
+    ids=str,
+)
+def test_notes_of_another_program_do_not_stop_a_checkpoint(config, tmp_path, meta):
+    weights = load_model(config, 'random').model.state_dict()
+    save_checkpoint_file({'state_dict': weights, 'meta': meta}, tmp_path / 'c.pth')
+    model = load_model(config, tmp_path / 'c.pth').model
+    assert find_class_names(config, model, 2) == ('0', '1')
+
+
 def test_no_weights_are_refused_and_random_ones_are_asked_for_by_name(config):
     with pytest.raises(CheckpointError, match='no weights ship with this config; give the file'):
         load_model(config, device='cpu')

@@ -1,12 +1,14 @@
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmotion.inference import load_model
-from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
+from mmotion.inference.many_videos import predict_videos, show_progress, stream_videos
+from mmotion.inference.outputs import Outputs
 from mmotion.regions import Region
 from mmotion.regions.files import read_region_file
 from mmotion.video import inspect_video
@@ -50,6 +52,74 @@ def test_a_video_that_fails_does_not_stop_the_others(tmp_path, capsys):
         'clip.png',
         'clip_2/clip.png',
     ]
+
+
+def test_the_work_for_a_video_does_not_grow_with_their_number(tmp_path, monkeypatch):
+    """Resolving the names of all for each of 10,000 would take 50 minutes."""
+    resolved = []
+    resolve = Path.resolve
+
+    def count(path, *args):
+        resolved.append(path)
+        return resolve(path, *args)
+
+    monkeypatch.setattr(Path, 'resolve', count)
+    numbers = []
+    for size in (10, 100):
+        resolved.clear()
+        videos = [Path(f'{number}.mp4') for number in range(size)]
+        assert predict_videos(Failing(), videos, Outputs(out_dir=tmp_path)) == videos
+        numbers.append(len(resolved))
+    assert numbers[1] == 10 * numbers[0]
+
+
+class Failing:
+    def predict(self, video, **times):
+        raise RuntimeError('a defect')
+
+
+@pytest.mark.parametrize('debug', [False, True])
+def test_where_an_error_was_raised_is_shown_if_asked_for(tmp_path, capsys, debug):
+    outputs, videos = Outputs(out_dir=tmp_path), [Path('a.mp4'), Path('b.mp4')]
+    assert predict_videos(Failing(), videos, outputs, debug=debug) == videos
+    error = capsys.readouterr().err
+    assert ('line' in error and 'in predict' in error) == debug
+    assert error.splitlines()[-2:] == [
+        'mmotion: 0 of 2 videos done',
+        'mmotion: 2 of 2 videos failed: a.mp4, b.mp4',
+    ]
+
+
+def test_a_result_that_cannot_be_described_fails_its_video_alone(tmp_path, capsys):
+    class Speechless(Shy):
+        def describe(self):
+            raise ZeroDivisionError('no words')
+
+    predictor = AttentivePredictor()
+    predictor.predict = lambda video, **times: Speechless() if video.stem == 'a' else Shy()
+    videos = [write_video(tmp_path / f'{name}.mp4') for name in 'ab']
+    assert predict_videos(predictor, videos, Outputs(out_dir=tmp_path)) == videos[:1]
+    assert 'a.mp4: no words' in capsys.readouterr().err
+    assert (tmp_path / 'b.json').is_file()
+
+
+@pytest.mark.parametrize('to_file', [False, True])
+def test_progress_of_many_is_shown_in_a_terminal_alone(monkeypatch, to_file):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    error, out = Terminal(), io.StringIO() if to_file else Terminal()
+    monkeypatch.setattr('sys.stderr', error)
+    monkeypatch.setattr('sys.stdout', out)
+    for number in show_progress(range(3), 'predict'):
+        print(f'done {number}')
+    assert '3/3' in error.getvalue()
+    # what goes to a file is not sent to the terminal instead
+    assert ('done 1' in out.getvalue()) == to_file
+    monkeypatch.setattr('sys.stderr', io.StringIO())
+    assert list(show_progress(range(3), 'predict')) == [0, 1, 2]
+    assert not sys.stderr.getvalue()
 
 
 def test_an_input_is_not_written_over(tmp_path):
@@ -240,36 +310,3 @@ def test_a_result_says_how_many_frames_were_lost(tmp_path, capsys):
     assert content['num_lost'] == 24 - num_good > 0
     said = f'{content["num_lost"]} frames are lost, beside {num_good} good ones'
     assert said in capsys.readouterr().out
-
-
-def test_a_file_of_lines_takes_the_place_of_an_older_one_with_its_first_line(tmp_path):
-    path = tmp_path / 'new' / 'old.jsonl'
-    with LineFile(path):
-        pass
-    assert not path.parent.exists()
-    with LineFile(path) as file:
-        file.write('one\n')
-    with LineFile(path) as file:
-        assert path.read_text() == 'one\n'
-        file.write('two\n')
-        # as soon as it is there
-        assert path.read_text() == 'two\n'
-        file.write('three\n')
-    assert path.read_text() == 'two\nthree\n'
-
-
-def test_two_files_of_lines_do_not_mix(tmp_path):
-    path = tmp_path / 'lines.jsonl'
-    with LineFile(path) as one, LineFile(path) as other:
-        one.write('one\n')
-        with pytest.raises(ValueError, match='must not be in use by another process'):
-            other.write('two\n')
-        one.write('one\n')
-    assert path.read_text() == 'one\none\n'
-
-
-def test_lines_into_a_pipe_that_has_a_name():
-    if not Path('/dev/null').exists():
-        pytest.skip('needs /dev/null')
-    with LineFile(Path('/dev/null')) as file:
-        file.write('one\n')

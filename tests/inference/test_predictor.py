@@ -8,8 +8,9 @@ import pytest
 
 from mmotion.inference import Predictor, make_sample
 from mmotion.regions import Region
-from mmotion.video import VideoError, VideoFrame, VideoWriter, iterate_frames
+from mmotion.video import VideoError, VideoFrame, VideoWriter, inspect_video, iterate_frames
 from mmotion.visualization import make_painter, plot_result
+from tests.video_files import encode, paint
 
 
 @pytest.fixture
@@ -28,7 +29,10 @@ def frames():
         pytest.param(list, id='list'),
         pytest.param(iter, id='iterator'),
         pytest.param(
-            lambda frames: (VideoFrame(index=7, time_s=9.0, image=frame) for frame in frames),
+            lambda frames: (
+                VideoFrame(index=7 + n, time_s=9 + n / 10, image=frame)
+                for n, frame in enumerate(frames)
+            ),
             id='VideoFrames',
         ),
     ],
@@ -189,11 +193,6 @@ def test_bad_options(predictor, frames, options, message):
         predictor.predict(frames, **options)
 
 
-def test_fps_of_a_file(predictor):
-    with pytest.raises(ValueError, match='fps must be left out for a file'):
-        predictor.predict('video.mp4', fps=10.0)
-
-
 def test_a_file_that_is_no_video(predictor, tmp_path):
     path = tmp_path / 'text.mp4'
     path.write_text('text')
@@ -330,10 +329,44 @@ def test_regions_are_drawn_on_the_frames_that_were_predicted(watcher, tmp_path, 
     assert corners == pytest.approx([8 * number for number in range(20, 25)], abs=3)
 
 
+def test_the_rate_of_a_file_can_be_given(watcher, tmp_path):
+    # ten frames in the first second and two in the next, of which the header makes six a second
+    times_ms = [*range(0, 1000, 100), 1000, 1500]
+    images = [paint(number) for number in range(12)]
+    video = encode(tmp_path / 'video.mp4', images, times_ms=times_ms)
+    assert watcher.predict(video, start_s=1.0).num_frames == 2
+
+    result = watcher.predict(video, fps=4.0, start_s=1.0)
+    assert (result.fps, result.num_frames, result.start_s) == (4.0, 8, 1.0)
+    assert result.frame_times_s is None
+    overlay, _ = watcher.draw(video, result, tmp_path)
+    drawn = inspect_video(overlay)
+    assert (drawn.num_frames, drawn.fps) == (8, 4.0)
+    *_, last = watcher.stream(video, fps=4.0, start_s=1.0)
+    assert (last.fps, last.num_frames) == (4.0, 8)
+    (region,) = watcher.predict_regions(
+        video, [Region(name='all', boxes_xyxy=[[0, 0, 64, 48]])], fps=4.0, start_s=1.0
+    ).results
+    assert (region.fps, region.num_frames) == (4.0, 8)
+
+
 def test_what_cannot_be_read_again_cannot_be_drawn_on(watcher, frames, tmp_path):
     result = watcher.predict(iter(frames), fps=10.0)
     with pytest.raises(TypeError, match='as it is read again, got generator'):
         watcher.draw((frame for frame in frames), result, tmp_path)
+
+
+@pytest.mark.parametrize('regions', [False, True], ids=['whole', 'regions'])
+def test_plots_do_not_become_frames_of_the_pictures(watcher, tmp_path, regions):
+    folder, fps = hold_video(tmp_path, 'pictures')
+    there = sorted(folder.iterdir())
+    if regions:
+        draw, result = watcher.draw_regions, watcher.predict_regions(folder, REGIONS[:1], fps=fps)
+    else:
+        draw, result = watcher.draw, watcher.predict(folder, fps=fps)
+    with pytest.raises(ValueError, match='out_dir must not be the folder of pictures that is dra'):
+        draw(folder, result, folder / '..' / folder.name)
+    assert sorted(folder.iterdir()) == there
 
 
 def test_pictures_are_predicted_like_the_array_of_them(predictor, tmp_path):

@@ -59,7 +59,7 @@ def test_keypoint_rcnn_reads_its_weights_from_a_file(weights):
 
 
 def test_keypoint_rcnn_is_downloaded_without_a_file(weights, monkeypatch):
-    monkeypatch.setattr('mmotion.checkpoint.sources.fetch_file', lambda url: weights)
+    monkeypatch.setattr('mmotion.checkpoint.downloads.fetch_file', lambda url: weights)
     assert build_detector(device='cpu').name == 'keypoint_rcnn COCO_V1'
 
 
@@ -93,10 +93,12 @@ def test_what_lies_in_the_cache_is_not_run(weights, monkeypatch, tmp_path, zippe
     torch.save(content, planted, _use_new_zipfile_serialization=zipped)
     torch.load(planted, weights_only=False)
     bait.unlink()
-    with pytest.raises(CheckpointError, match=r'the file that its name says, got .* delete it'):
+    with pytest.raises(
+        CheckpointError, match=r'must be the file with the SHA-256 fc266e95, got .* delete it'
+    ):
         build_detector(device='cpu')
     # nor is it if somebody makes its name fit
-    monkeypatch.setattr('mmotion.checkpoint.sources._HASHED_NAME', re.compile('none'))
+    monkeypatch.setattr('mmotion.checkpoint.downloads._HASHED_NAME', re.compile('none'))
     monkeypatch.setattr(
         torch.hub, 'download_url_to_file', lambda _, path, *__: planted.rename(path)
     )

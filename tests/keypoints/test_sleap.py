@@ -66,7 +66,7 @@ def test_slp_comes_back(tmp_path, track):
     assert_frames(labels, poses)
 
 
-@pytest.mark.parametrize('times_s', [None, (0.07, 0.1, 0.2, 0.4)], ids=['even', 'uneven'])
+@pytest.mark.parametrize('times_s', [None, (0.05, 0.1, 0.2, 0.4)], ids=['even', 'uneven'])
 def test_nwb_has_the_time_of_each_frame(tmp_path, times_s):
     pytest.importorskip('sleap_io')
     pynwb = pytest.importorskip('pynwb')
@@ -83,6 +83,8 @@ def test_nwb_has_the_time_of_each_frame(tmp_path, times_s):
             series = pose[name]
             found_s = series.timestamps[:]
             assert len(found_s) == 8 and (np.diff(found_s) > 0).all()
+            # frames before the first that was looked at had times below 0
+            assert found_s[0] == 0
             np.testing.assert_allclose(found_s[poses.frame_indices], poses.times_s, atol=1e-9)
             np.testing.assert_array_equal(series.data[:][poses.frame_indices], keypoints[:, i])
             np.testing.assert_array_equal(series.confidence[:][poses.frame_indices], scores[:, i])

@@ -104,11 +104,16 @@ def test_two_trainings_cannot_share_a_work_dir(tmp_path):
     process = run_in_child(toy(train_cfg__max_epochs=1000), work_dir)
     while not read_losses(work_dir):
         time.sleep(0.05)
+    (used,) = work_dir.glob('*.py')
+    said = used.read_text()
     message = rf'got process {process.pid} on .+; wait for it or end it, or choose another work dir'
     with pytest.raises(ValueError, match=message):
         train(toy(), work_dir=work_dir)
     # testing its checkpoints meanwhile is no training
     build_runner(toy(), work_dir=work_dir).test()
+    # and the config of the run stays, whoever else comes
+    assert used.read_text() == said and 'max_epochs=1000' in said
+    assert [*work_dir.glob('*.py')] == [used]
     kill_after(0, process, work_dir)
     assert train(toy(train_cfg__max_epochs=1), work_dir=work_dir).epoch == 1
 

@@ -39,7 +39,7 @@ def test_more_epochs_are_said_and_can_stretch_the_schedule(tmp_path):
     for name in ('old', 'stretched'):
         run(tmp_path / name, epochs=2)
     old, said = run(tmp_path / 'old', epochs=4, resume='auto')
-    assert 'T_max 8 (here 24)' in said[0] and 'it is 0.000382 now. --stretch-schedule' in said[0]
+    assert 'T_max 8 (here 24)' in said[0] and 'it is 0.000382 now. stretch_schedule' in said[0]
     assert max(old[step] for step in range(17, 33)) < 4e-4 < 0.005 < unbroken[17]
 
     stretched, said = run(tmp_path / 'stretched', epochs=4, resume='auto', stretch_schedule=True)

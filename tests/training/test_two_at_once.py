@@ -9,7 +9,8 @@ import pytest
 
 from mmotion.checkpoint import find_last_checkpoint, load_checkpoint_file
 from mmotion.inference import load_model
-from mmotion.inference.many_videos import Outputs, predict_videos
+from mmotion.inference.many_videos import predict_videos
+from mmotion.inference.outputs import Outputs
 from mmotion.video.writer import VideoWriter
 from tests.command_lines import TOY
 from tests.training.test_runner import toy

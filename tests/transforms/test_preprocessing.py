@@ -37,6 +37,11 @@ def test_clips_of_different_sizes_are_refused():
     [
         pytest.param({'mean': [1.0], 'std': [1.0] * 3}, id='one-mean'),
         pytest.param({'mean': [1.0] * 3, 'std': [1.0, 0.0, 1.0]}, id='std-zero'),
+        pytest.param({'mean': [1.0] * 3, 'std': []}, id='std-empty'),
+        pytest.param({'mean': [1.0] * 3, 'std': 1.0}, id='std-is-a-number'),
+        pytest.param({'mean': None, 'std': [1.0] * 3}, id='no-mean'),
+        pytest.param({'mean': ['a', 'b', 'c'], 'std': [1.0] * 3}, id='text'),
+        pytest.param({'mean': [float('nan')] * 3, 'std': [1.0] * 3}, id='nan'),
     ],
 )
 def test_wrong_options_are_refused(options):

@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from mmotion.video import inspect_video
 from mmotion.video.files import (
     VIDEO_SUFFIXES,
     check_origin,
+    find_named,
     find_sources,
     find_videos,
     list_classes,
@@ -52,6 +54,21 @@ def test_a_name_without_video_is_refused(files, name, message):
     Path('empty').mkdir()
     with pytest.raises(FileNotFoundError, match=message):
         find_videos(['a.mp4', name])
+
+
+def test_a_name_is_found_however_its_accents_are_written(tmp_path: Path) -> None:
+    # as macOS writes it into zip files, and as a keyboard does
+    decomposed, composed = (unicodedata.normalize(form, 'Übung') for form in ('NFD', 'NFC'))
+    assert decomposed != composed
+    video = tmp_path / decomposed / f'{decomposed}.mp4'
+    video.parent.mkdir()
+    video.touch()
+    assert find_named(tmp_path / composed / f'{composed}.mp4') == video
+    assert find_videos([str(tmp_path / composed)]) == [video]
+    assert find_videos([str(tmp_path / composed / f'{composed}.mp4')]) == [video]
+    assert list_classes(tmp_path) == {composed: [video]}
+    assert find_named(tmp_path / composed / 'fällt.mp4') == tmp_path / decomposed / 'fällt.mp4'
+    assert find_named(tmp_path / 'no' / f'{composed}.mp4') == tmp_path / 'no' / f'{composed}.mp4'
 
 
 def test_names_of_outputs_are_different():

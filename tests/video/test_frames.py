@@ -1,8 +1,11 @@
 import itertools
 
+import numpy as np
 import pytest
 
-from mmotion.video.frames import slide, take_chunks
+from mmotion.video import VideoFrame
+from mmotion.video.frames import number_frames, slide, take_chunks
+from mmotion.video.timing import FrameTimes
 
 
 def test_take_chunks_asks_for_no_more_than_it_gives():
@@ -17,3 +20,39 @@ def test_windows_cover_all_frames(num_frames):
     assert all(len(window) == min(5, num_frames) for window in windows)
     assert sorted(set(itertools.chain(*windows))) == list(range(num_frames))
     assert len({window[0] for window in windows}) == len(windows)
+
+
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+# 10 frames a second, then 5, and every second frame is left out
+TIMED = [VideoFrame(2 * n, time_s, IMAGE) for n, time_s in enumerate((0.0, 0.2, 0.4, 0.8, 1.2))]
+
+
+def test_frames_that_have_times_keep_them():
+    given = [*number_frames(iter(TIMED), FrameTimes(10.0))]
+    assert [(frame.index, frame.time_s) for frame in given] == [
+        (frame.index, frame.time_s) for frame in TIMED
+    ]
+    part = number_frames(TIMED, FrameTimes(10.0), 0.2004, 0.8)
+    assert [frame.index for frame in part] == [2, 4]
+
+
+def test_a_part_of_arrays_leaves_the_next_one_to_others():
+    source = iter([IMAGE] * 10)
+    part = [*number_frames(source, FrameTimes(10.0), 0.2, 0.5)]
+    assert [(frame.index, frame.time_s) for frame in part] == [(2, 0.2), (3, 0.3), (4, 0.4)]
+    assert len([*source]) == 5
+    assert not [*number_frames([], FrameTimes(10.0))]
+
+
+@pytest.mark.parametrize(
+    ('frames', 'message'),
+    [
+        pytest.param([*TIMED, *TIMED], r'got frame 0 at 0 s after frame 8 at 1\.2 s', id='twice'),
+        pytest.param([TIMED[1], TIMED[1]], 'got frame 2 at 0.2 s after frame 2', id='same'),
+        pytest.param([TIMED[0], IMAGE], 'all arrays or all VideoFrames, .* at place 1', id='array'),
+        pytest.param([IMAGE, TIMED[0]], 'all arrays or all VideoFrames, .* at place 1', id='frame'),
+    ],
+)
+def test_frames_must_be_of_one_video(frames, message):
+    with pytest.raises(ValueError, match=message):
+        list(number_frames(frames, FrameTimes(10.0)))

@@ -65,6 +65,16 @@ def test_values_are_scaled_by_the_bits_of_the_camera(
     assert read == pytest.approx(expected, abs=1)
 
 
+@pytest.mark.parametrize('name', ['0.png', '9.png'], ids=['first', 'last'])
+def test_pictures_of_8_bits_among_others_are_refused(tmp_path: Path, name: str) -> None:
+    """One of 8 bits, such as a mask, made all of 16 bits white."""
+    for number in range(1, 4):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((8, 8), 1000 * number, np.uint16))
+    cv2.imwrite(str(tmp_path / name), np.full((8, 8), 100, np.uint8))
+    with pytest.raises(VideoError, match=r'of as many bits, got 1000 in .* of 8 bits; take'):
+        [*open_source(tmp_path, fps=10.0).frames()]
+
+
 def test_the_pages_of_a_stack_are_its_frames(tmp_path: Path) -> None:
     """Of a TIFF with 60 pages the first alone was read."""
     pages = [np.full((8, 8), number, np.uint8) for number in range(60)]

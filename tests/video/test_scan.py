@@ -1,12 +1,23 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from mmotion.video import iterate_frames, read_frames
 from mmotion.video.scan import VideoError, scan_video
-from tests.video_files import cut_start, encode, encode_sound, paint, truncate
+from mmotion.video.sources import open_source
+from tests.video_files import (
+    copy_photos,
+    cut_start,
+    encode,
+    encode_sound,
+    paint,
+    read_number,
+    truncate,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,47 @@ def test_size_is_after_rotation(tmp_path: Path, rotation: int, size: tuple[int, 
     assert (info.width, info.height) == size
 
 
+@pytest.mark.parametrize('suffix', ['.avi', '.mkv', '.mov'])
+@pytest.mark.parametrize(
+    ('orientation', 'size'),
+    [pytest.param(1, (64, 48), id='upright'), pytest.param(6, (48, 64), id='turned')],
+)
+def test_photos_with_exif_are_read_through_every_door(
+    tmp_path: Path, suffix: str, orientation: int, size: tuple[int, int]
+) -> None:
+    # PyAV has no name for the EXIF that FFmpeg hands over beside the picture
+    video = copy_photos(tmp_path / f'lapse{suffix}', orientation=orientation)
+
+    info = scan_video(video).info
+    assert (info.num_frames, info.width, info.height) == (24, *size)
+    assert [read_number(frame.image) for frame in iterate_frames(video)] == [*range(24)]
+    assert [read_number(image) for image in read_frames(video, [7, 23])] == [7, 23]
+    assert [frame.index for frame in open_source(video).frames(0.5)] == [*range(15, 24)]
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv', '.mov'])
+def test_titles_chapters_and_covers_do_not_stop_a_file(tmp_path: Path, suffix: str) -> None:
+    source, video = encode(tmp_path / 'source.mp4'), tmp_path / f'video{suffix}'
+    with av.open(str(source)) as reader, av.open(str(video), 'w') as writer:
+        stream = writer.add_stream_from_template(reader.streams.video[0])
+        cover = writer.add_stream('mjpeg', rate=1)
+        cover.height, cover.width, cover.pix_fmt = 48, 64, 'yuvj420p'
+        cover.disposition = av.stream.Disposition.attached_pic
+        chapter = {'id': 1, 'start': 0, 'end': 500, 'time_base': Fraction(1, 1000)}
+        writer.set_chapters([{**chapter, 'metadata': {'title': 'TITLE'}}])
+        stream.metadata['title'] = writer.metadata['title'] = 'TITLE'
+        writer.mux(cover.encode(av.VideoFrame.from_ndarray(paint(3), format='rgb24')))
+        writer.mux(cover.encode(None))
+        for packet in reader.demux(reader.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                writer.mux(packet)
+    # such as Latin-1, which no UTF-8 is
+    video.write_bytes(video.read_bytes().replace(b'TITLE', b'T\xe9\xff\xc3!'))
+
+    assert [read_number(frame.image) for frame in iterate_frames(video)] == [*range(24)]
+
+
 def test_stream_that_changes_its_size_has_the_first(tmp_path: Path) -> None:
     parts = [
         encode(tmp_path / f'{height}.h264', [paint(0, height=height)] * 5) for height in (48, 80)
@@ -155,6 +207,31 @@ def test_cut_file_holds_what_is_there(tmp_path: Path, name: str, kwargs: dict) -
 
     assert 4 < index.info.num_frames < 20
     assert f'cut off: it holds {index.info.num_frames} whole frames' in index.damage
+    assert index.num_lost == 24 - index.info.num_frames
+
+
+def test_avi_that_ends_between_two_frames_is_cut_off(tmp_path: Path) -> None:
+    """Its duration is that of what is there, and nothing was said."""
+    whole = encode(tmp_path / 'whole.avi', codec='mpeg4', bf='0')
+    with av.open(str(whole)) as container:
+        positions = [packet.pos for packet in container.demux(video=0) if packet.size]
+    part = positions[14] / whole.stat().st_size
+    index = scan_video(truncate(whole, tmp_path / 'cut.avi', part=part + 1e-9))
+    assert (index.info.num_frames, index.num_lost, index.info.fps) == (14, 10, 30)
+    assert 'cut.avi is cut off: it holds 14 whole frames, 0.47 s, of 0.80 s' in str(index.damage)
+
+
+def test_gap_in_a_broadcast_is_counted(tmp_path: Path) -> None:
+    """Its frames were fewer, and the rate was taken for a lower one."""
+    images = list(np.random.default_rng(0).integers(0, 256, (24, 48, 64, 3), np.uint8))
+    content = encode(tmp_path / 'whole.ts', images, g='1', bf='0').read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    (tmp_path / 'gap.ts').write_bytes(b''.join(packets[: len(packets) // 3] + packets[-50:]))
+    index = scan_video(tmp_path / 'gap.ts')
+    assert index.info.num_frames < 20
+    assert (index.info.num_frames + index.num_lost, index.info.fps) == (24, 30)
+    assert f'and {index.num_lost} more are lost' in str(index.damage)
+    assert scan_video(tmp_path / 'whole.ts').num_lost == 0
 
 
 def _make_nothing(path: Path) -> None:

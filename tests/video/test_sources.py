@@ -10,7 +10,7 @@ import pytest
 from mmotion.video import VideoError
 from mmotion.video.sources import open_source
 from tests.moving_boxes import draw_frames, write_pictures, write_video
-from tests.video_files import encode, paint, truncate
+from tests.video_files import encode, paint, read_number, truncate
 
 
 def test_a_file_and_its_pictures_are_read_alike(tmp_path: Path) -> None:
@@ -103,12 +103,28 @@ def test_frames_of_pictures_keep_their_times_across_a_hole(tmp_path: Path) -> No
 
 
 def test_the_rate_belongs_to_a_file_and_is_asked_of_others(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='fps must be left out for a file'):
-        open_source(write_video(tmp_path / 'a.mp4', 4), fps=10.0)
+    write_video(tmp_path / 'a.mp4', 4)
+    with pytest.raises(ValueError, match='fps must be above 0'):
+        open_source(tmp_path / 'a.mp4', fps=float('nan'))
     with pytest.raises(ValueError, match='fps must be given for a folder of pictures, got fps='):
         open_source(write_pictures(tmp_path / 'a', 4)).frames()
     with pytest.raises(ValueError, match='fps must be above 0'):
         open_source(tmp_path / 'a', fps=0)
+
+
+def test_a_rate_that_is_given_passes_over_the_times_of_a_file(tmp_path: Path) -> None:
+    images = [paint(number) for number in range(12)]
+    times_ms = [*range(0, 1000, 100), 1000, 5000]
+    for name in ('a.mp4', 'a.mkv', 'a.avi'):
+        codec = 'mpeg4' if name == 'a.avi' else 'libx264'
+        times = None if name == 'a.avi' else times_ms
+        video = encode(tmp_path / name, images, codec=codec, times_ms=times)
+        source = open_source(video, fps=4.0)
+        assert (source.fps, source.num_frames, source.times.time_at(12)) == (4.0, 12, 3.0)
+        frames = [*source.frames(1.0, 2.5)]
+        assert [frame.index for frame in frames] == [4, 5, 6, 7, 8, 9]
+        assert [frame.time_s for frame in frames] == [1.0, 1.25, 1.5, 1.75, 2.0, 2.25]
+        assert [read_number(frame.image) for frame in frames] == [4, 5, 6, 7, 8, 9]
 
 
 def test_lost_frames_are_counted(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def drawn(image):
         pytest.param((64, 64), (256, 256), id='4 times'),
         pytest.param((100, 130), (300, 390), id='a whole number of times'),
         pytest.param((256, 300), (256, 300), id='large enough'),
+        pytest.param((8, 8000), (16, 16000), id='as long as x264 takes'),
+        pytest.param((8, 20000), (8, 20000), id='longer than that'),
     ],
 )
 def test_enlarge(size, enlarged):

@@ -154,6 +154,20 @@ def test_plot_result(request, tmp_path, name):
     assert [file.name for file in path.parent.iterdir()] == ['plot.png']
 
 
+def test_a_name_with_dollars_is_no_formula(result, tmp_path):
+    # what stands between two $ would be read as a formula, and an open brace is an error there
+    title = 'clip $\\frac{$ 2'
+    plot_result(result, tmp_path / 'plot.png', title=title)
+    plot_similarity(np.eye(4), tmp_path / 'matrix.png', title=title)
+    assert read_png(tmp_path / 'plot.png').shape == (720, 1080, 3)
+
+
+def test_a_long_and_narrow_video_is_drawn_on(result, tmp_path):
+    draw_result(iter(np.zeros((40, 8, 8000, 3), np.uint8)), result, tmp_path / 'overlay.mp4')
+    info = inspect_video(tmp_path / 'overlay.mp4')
+    assert (info.num_frames, info.height, info.width) == (40, 16, 16000)
+
+
 def test_plot_similarity(tmp_path):
     frames = np.arange(64)
     matrix = np.exp(np.cos((frames[:, None] - frames) * 2 * np.pi / 16))

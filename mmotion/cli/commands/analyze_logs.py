@@ -17,8 +17,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mmotion.atomic import write_atomically
-
 # of a logged line: where training was, what it took, and the settings of the optimizer
 PLACES = ('step', 'iter', 'epoch')
 NOT_CURVES = (*PLACES, 'time', 'data_time', 'memory', 'lr', 'base_lr', 'momentum')
@@ -176,6 +174,8 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
     """
     from matplotlib.figure import Figure
 
+    from mmotion.visualization import save_figure
+
     columns = min(len(keys), 3)
     rows = -(-len(keys) // columns)
     figure = Figure(figsize=(5 * columns, 3.6 * rows), layout='constrained')
@@ -195,8 +195,7 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
         axes.locator_params('x', integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    with write_atomically(file) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, file)
 
 
 def _read_lines(file: Path) -> Iterable[dict[str, object]]:

@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='all',
         help='all people, tracked (default), or one of each frame, by score or by size',
     )
+    parser.add_argument(
+        '--fps',
+        type=float,
+        metavar='F',
+        help='frames per second, where those of files are wrong',
+    )
     parser.add_argument('--out', metavar='DIR', default='keypoints', help='default: keypoints')
     parser.add_argument(
         '--workers',
@@ -59,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         every=args.every,
         keep=args.keep,
+        fps=args.fps,
         batch_size=args.batch_size,
         workers=args.workers,
     )

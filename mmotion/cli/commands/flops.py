@@ -43,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     # the tracer warns of each shape that it takes for a constant
     logging.getLogger('fvcore').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore', category=torch.jit.TracerWarning)
+    # that torch.jit, which fvcore uses, will go
+    warnings.filterwarnings('ignore', category=FutureWarning, module=r'(torch|fvcore)\.')
+    warnings.filterwarnings('ignore', category=DeprecationWarning, module=r'(torch|fvcore)\.')
     row = '{:<30} {:>12} {:>12} {:>14} {:>14} {:>14}'
     views = f'TFLOPs, {args.views} views'
     print(row.format('', 'clip', 'million', 'GFLOPs a view', views, 'GFLOPs a view'))

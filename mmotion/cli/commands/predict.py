@@ -9,13 +9,14 @@ Example:
 """
 
 import argparse
+import dataclasses
 import inspect
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from mmotion.atomic import check_not_kept
+from mmotion.atomic import check_not_kept, check_writable, keep_files
 from mmotion.cli.part_options import add_part_options, pop_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -24,6 +25,10 @@ from mmotion.cli.shared_arguments import (
     read_config,
 )
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
 PART = 'predictor'
 SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
@@ -42,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--fps',
         type=float,
         metavar='F',
-        help='frames per second of folders of pictures, and of keypoints in .npy',
+        help='frames per second of folders of pictures and of keypoints in .npy, and of videos '
+        'whose own are wrong',
     )
     parser.add_argument(
         '--checkpoint',
@@ -50,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='pass over the videos whose results are there, made from the same file by the same '
+        'config, weights and options',
+    )
     parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
     parser.add_argument(
         '--attention', action='store_true', help='draw where the model looks, if it can tell'
@@ -130,35 +142,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
-    from mmotion.inference.many_videos import LineFile, Outputs, predict_videos, stream_videos
+    from mmotion.inference.lines import LineFile
+    from mmotion.inference.many_videos import predict_videos, stream_videos
+    from mmotion.inference.outputs import Outputs
     from mmotion.video.files import find_videos
 
-    if args.start < 0 or (args.end is not None and args.end <= args.start):
-        raise ValueError(
-            '--start must not be negative and --end must come after it, got '
-            f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
-        )
-    from mmotion.regions import MARGIN
-
-    margin = MARGIN if args.region_margin is None else args.region_margin
-    if args.region_margin is not None and not (args.regions and 0 <= margin < float('inf')):
-        raise ValueError(
-            '--region-margin must be at least 0 and come with --regions, got '
-            f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
-        )
-    for option in ('draw', 'attention', 'regions', 'export'):
-        if args.json_lines and getattr(args, option):
-            raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
-    if args.regions and args.attention:
-        raise ValueError('--attention must come without --regions, got both; leave out one')
-    if args.model_path and not args.detector:
-        raise ValueError(
-            '--model-path must come with --detector, got --model-path alone; add --detector NAME'
-        )
+    _check_options(args)
     videos = find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
-    check_not_kept(args.json_lines or '')
+    if args.json_lines not in (None, '-'):
+        with keep_files(videos):
+            check_not_kept(args.json_lines)
+    if args.json_lines and not lines:
+        check_writable(Path(args.json_lines).parent)
     regions = []
     if args.regions:
         from mmotion.regions.files import read_regions
@@ -177,9 +174,18 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         provenance={
             'config': str(config.filename),
             'checkpoint': args.checkpoint or config.get('shipped_weights'),
+            **({} if args.fps is None else {'fps_given': args.fps}),
         },
     )
-    outputs.check(kind)
+    if not args.json_lines:
+        outputs.check(kind)
+    # a class that nobody knows is refused, with the names near it, when it is to be built
+    unknown = [v for v in videos if args.fps is None and kind and kind.needs_fps(v, config)]
+    if unknown:
+        raise ValueError(
+            '--fps must be given for pictures, and for keypoints that do not tell it, got none for '
+            f'{unknown[0]}; --fps 30 is the most usual'
+        )
     config.predictor.update(pop_part_options(args, PART))
     if args.detector:
         if 'detector' not in inspect.signature(kind).parameters:
@@ -189,18 +195,59 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
             )
         config.predictor.update(detector=args.detector, model_path=args.model_path)
     predictor = load_model(config, args.checkpoint, device=args.device)
+    times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
-            times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
-            return 1 if stream_videos(predictor, videos, target, **times) else 0
+            failed = stream_videos(predictor, videos, target, **times, debug=args.debug)
+        return 1 if failed else 0
+    margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
+    asked = {**times, **margin, 'regions': [region.to_dict() for region in regions]}
+    outputs = dataclasses.replace(outputs, settings=_describe_settings(args, config, asked))
+    asked['regions'] = regions
     failed = predict_videos(
-        predictor,
-        videos,
-        outputs,
-        fps=args.fps,
-        start_s=args.start,
-        end_s=args.end,
-        regions=regions,
-        region_margin=margin,
+        predictor, videos, outputs, **asked, resume=args.resume, debug=args.debug
     )
     return 1 if failed else 0
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse values that are out of range, and options that do not go together.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if args.fps is not None and not 0 < args.fps < float('inf'):
+        raise ValueError(f'--fps must be above 0 and finite, got --fps {args.fps:g}')
+    # written so that NaN fails as well
+    if not 0 <= args.start < float('inf') or not (args.end is None or args.start < args.end):
+        raise ValueError(
+            '--start must not be negative and --end must come after it, got '
+            f'--start {args.start:g}' + ('' if args.end is None else f' --end {args.end:g}')
+        )
+    margin = args.region_margin
+    if margin is not None and not (args.regions and 0 <= margin < float('inf')):
+        raise ValueError(
+            '--region-margin must be at least 0 and come with --regions, got '
+            f'--region-margin {margin:g}' + ('' if args.regions else ' without --regions')
+        )
+    for option in ('draw', 'attention', 'regions', 'export', 'resume'):
+        if args.json_lines and getattr(args, option):
+            raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
+    if args.regions and args.attention:
+        raise ValueError('--attention must come without --regions, got both; leave out one')
+    if args.model_path and not args.detector:
+        raise ValueError(
+            '--model-path must come with --detector, got --model-path alone; add --detector NAME'
+        )
+
+
+def _describe_settings(
+    args: argparse.Namespace, config: 'Config', asked: dict[str, Any]
+) -> dict[str, Any]:
+    from mmotion.checkpoint import find_weights
+    from mmotion.inference.records import describe_settings, describe_source
+
+    weights = find_weights(config, args.checkpoint) or args.checkpoint
+    if args.model_path and Path(args.model_path).exists():
+        asked = asked | {'model_path': describe_source(Path(args.model_path))}
+    return describe_settings(config, weights, **asked)

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--out', metavar='OUT', required=True, type=Path, help='folder to write')
     add('--method', metavar='NAME', help='see above; without --preview it must be given')
     add('--set', nargs='+', default=[], metavar='NAME=VALUE', help='arguments of the method')
+    add('--fps', type=float, metavar='F', help='frames per second, where those of files are wrong')
     add('--num-frames', type=int, metavar='N', help='frames to learn from; default: 40')
     add('--preview', action='store_true', help='only write pictures of what would be made')
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
         try:
-            source = open_source(path, name=name)
+            source = open_source(path, name=name, fps=args.fps)
             with keep_files(found.values()):
                 if args.preview:
                     written = write_preview(source, args.out, chosen, num_frames=num_frames)

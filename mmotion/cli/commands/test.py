@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f'--dump must end in one of {", ".join(DUMP_SUFFIXES)}, got --dump {args.dump}'
         )
-    check_not_kept(args.dump or '')
+    if args.dump:
+        check_not_kept(args.dump)
     needed = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     config = read_config(args.config, args.cfg_options, *needed)
     from mmotion.checkpoint import find_weights

@@ -50,11 +50,16 @@ def run(args: argparse.Namespace) -> int:
     from mmotion.training.divergence import DivergedError
     from mmotion.training.memory import keep_freed_memory
     from mmotion.training.processes import stop_processes
-    from mmotion.training.runner import build_runner
+    from mmotion.training.runner import build_runner, find_work_dir, hold_work_dir
 
     if get_device() == 'cpu':
         keep_freed_memory()
 
+    work_dir = find_work_dir(config, args.work_dir)
+    if work_dir.is_dir() and (args.launcher or config.get('launcher') or 'none') == 'none':
+        # a runner leaves its logs there as soon as it is built, before it is refused
+        with hold_work_dir(work_dir):
+            pass
     runner = build_runner(
         config,
         work_dir=args.work_dir,
@@ -74,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
             raise
         print(f'mmotion: error: {error}', file=sys.stderr)
         return FAILED
+    except BrokenPipeError:
+        raise
     except EXPECTED_ERRORS as error:
         # once it runs, it is no wrong use, and the traceback is wanted
         if runner.iter:

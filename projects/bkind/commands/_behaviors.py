@@ -3,7 +3,6 @@
 Shape letters in this file: N frames of a video, K keypoints, F features, C classes.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
 from mmotion.atomic import write_atomically
-from mmotion.tables import read_table, write_table
+from mmotion.tables import read_json, read_table, unify, write_table
 from projects.bkind.results import KeypointTracks
 
 OTHER = 'other'
@@ -46,7 +45,7 @@ def read_tracks(path: Path) -> KeypointTracks:
         ValueError: If it is another file.
     """
     try:
-        return KeypointTracks.from_dict(json.loads(path.read_text(encoding='utf-8')))
+        return KeypointTracks.from_dict(read_json(path, what='keypoint tracks must be JSON'))
     except (TypeError, ValueError) as error:
         raise ValueError(f'{path} must hold keypoint tracks: {error}') from None
 
@@ -167,8 +166,8 @@ def describe(results: Mapping[str, tuple[float, float, int]], num_frames: int) -
 
 def _read_bouts(path: Path, tracks: Mapping[str, KeypointTracks]) -> dict[str, Labels]:
     labels = {}
-    for row in read_table(path, ['video', 'start', 'end', 'label'], what='labels'):
-        stem = row.text('video')
+    for row in read_table(path, ['video', 'start', 'end', 'label'], what='labels must be JSON'):
+        stem = unify(row.text('video'))
         if stem not in tracks:
             continue
         if stem not in labels:
@@ -180,7 +179,7 @@ def _read_bouts(path: Path, tracks: Mapping[str, KeypointTracks]) -> dict[str, L
 
 def _read_calms21(path: Path) -> dict[str, Labels]:
     labels = {}
-    for sequences in json.loads(path.read_text(encoding='utf-8')).values():
+    for sequences in read_json(path, what='labels').values():
         for name, sequence in sequences.items():
             words = {number: word for word, number in sequence['metadata']['vocab'].items()}
             numbers = sequence['annotations']

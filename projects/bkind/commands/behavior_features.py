@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the features, and print the report if there are labels."""
+    from mmotion.tables import unify
     from projects.bkind.commands._behaviors import (
         describe,
         make_features,
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         write_features,
     )
 
-    tracks = {path.stem: read_tracks(path) for path in args.tracks}
+    tracks = {unify(path.stem): read_tracks(path) for path in args.tracks}
     for stem, one in tracks.items():
         write_features(one, args.out / f'{stem}{".csv" if args.csv else ".npz"}')
     print(f'features of {len(tracks)} videos written to {args.out}')

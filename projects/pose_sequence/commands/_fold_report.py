@@ -20,6 +20,7 @@ from scipy.stats import chi2
 
 from mmotion.atomic import write_atomically
 from mmotion.tables import as_markdown, write_table
+from mmotion.visualization import save_figure
 
 # of chance alone, below which the spread is called more than chance
 MIN_PROBABILITY = 0.05
@@ -217,8 +218,7 @@ def plot_runs(by_protocol: dict[str, list[Run]], classes: Sequence[str], path: P
     _draw_boxes(right, by_class)
     right.set_title('classes, group split')
     right.tick_params(axis='x', rotation=45 if len(classes) > 4 else 0)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, path)
 
 
 def _summarize(protocol: str, runs: Sequence[Run]) -> dict[str, str]:

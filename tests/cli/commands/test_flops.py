@@ -6,7 +6,9 @@ from mmotion.cli import main
 def test_a_table_is_printed(capsys) -> None:
     options = ['--views', '10', '--cfg-options', 'model.backbone.vit.depth=1']
     assert main(['flops', 'timesformer_shapes', *options]) == 0
-    *_, row = capsys.readouterr().out.splitlines()
+    out, error = capsys.readouterr()
+    assert 'Warning' not in error
+    *_, row = out.splitlines()
     name, shape, parameters, gflops, tflops, _ = row.split()
     assert (name, shape) == ('timesformer_shapes', '8x64x64')
     assert float(parameters) == pytest.approx(0.24, abs=0.02)

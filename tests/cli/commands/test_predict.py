@@ -4,11 +4,13 @@ import shutil
 import sys
 
 import pytest
+import torch
 
 from mmotion.cli import main
 from mmotion.cli.parser import NOBODY_READS
 from mmotion.registry import PREDICTORS
 from tests.command_lines import TOY, check_wrong_use, run
+from tests.moving_boxes import write_pictures
 
 WRONG_USE = {
     'option of no predictor': (
@@ -42,7 +44,7 @@ WRONG_USE = {
     ),
     'broken file of regions': (
         ['predict', TOY, 'clip.mp4', '--regions', 'text.pth'],
-        'a file of regions must be JSON, got text.pth',
+        'a file of regions must be JSON, got Expecting value: line 1 column 1 (char 0) in text.pth',
     ),
     'margin without regions': (
         ['predict', TOY, 'clip.mp4', '--region-margin', '0.2'],
@@ -75,6 +77,20 @@ WRONG_USE = {
     'predict without predictor': (
         ['predict', 'no_test.py', 'clip.mp4'],
         'got no_test.py without predictor',
+    ),
+    'unknown predictor': (
+        ['predict', TOY, 'clip.mp4', '--checkpoint', 'random', '--cfg-options', 'predictor.type=X'],
+        "type must be a name in the registry PREDICTORS, got type='X'",
+    ),
+    'no rate': (['predict', TOY, 'clip.mp4', '--fps', '0'], 'above 0 and finite, got --fps 0'),
+    'rate that is no number': (
+        ['predict', TOY, 'clip.mp4', '--fps', 'nan'],
+        '--fps must be above 0 and finite, got --fps nan',
+    ),
+    'start that is no number': (['predict', TOY, 'clip.mp4', '--start', 'nan'], 'got --start nan'),
+    'resuming lines': (
+        ['predict', TOY, 'clip.mp4', '--json-lines', '-', '--resume'],
+        '--json-lines must come without --resume, got both',
     ),
     'json lines and pictures': (
         ['predict', TOY, 'clip.mp4', '--json-lines', '-', '--draw'],
@@ -286,3 +302,81 @@ def test_lines_of_before_stay_if_every_video_fails(folder, checkpoint, capsys):
     command[2] = 'clip.mp4'
     assert run(capsys, *command)[0] == 0
     assert json.loads((folder / 'old.jsonl').read_text())['count'] == 6
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Whoever loads a model fails."""
+    monkeypatch.setattr('mmotion.inference.load_model', None)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        pytest.param(
+            ['clip.mp4', 'pictures'],
+            '--fps must be given for pictures, and for keypoints that do not tell it, got none for '
+            'pictures; --fps 30 is the most usual',
+            id='rate of pictures',
+        ),
+        pytest.param(['clip.mp4', '--out', 'text.pth'], 'must be a folder that can be', id='out'),
+        pytest.param(
+            ['clip.mp4', '--json-lines', 'text.pth/lines'], 'must be a folder that', id='lines'
+        ),
+    ],
+)
+def test_wrong_use_is_found_before_the_model_is_loaded(
+    folder, capsys, no_model, arguments, message
+):
+    write_pictures(folder / 'pictures', 3)
+    check_wrong_use(capsys, ['predict', TOY, *arguments, '--checkpoint', 'random'], message)
+
+
+def test_options_of_the_predictor_may_be_written_as_in_the_config(
+    folder, capsys, checkpoint, slow_predictor
+):
+    command = ['predict', TOY, 'clip.mp4', '--checkpoint', checkpoint, '--predictor.pause_s', '2']
+    assert run(capsys, *command)[0] == 0
+    assert slow_predictor == {'pause_s': 2.0}
+    assert '--predictor.pause_s' not in run(capsys, 'predict', TOY, '--help')[1]
+
+
+def test_resume(folder, capsys, checkpoint):
+    (folder / 'bad.mp4').write_bytes(b'no video')
+    shutil.copy('clip.mp4', 'more.mp4')
+    command = ['predict', TOY, '.', '--checkpoint', checkpoint, '--resume', '--draw']
+    code, out, error = run(capsys, *command)
+    assert (code, 'predicted again' in out) == (1, False)
+    assert 'mmotion: 2 of 3 videos done\n' in error
+    before = {file.name: file.read_bytes() for file in (folder / 'results').iterdir()}
+    times = {file: file.stat().st_mtime_ns for file in (folder / 'results').iterdir()}
+
+    # what has failed is tried again
+    code, out, error = run(capsys, *command)
+    assert (code, out) == (1, '')
+    assert 'mmotion: 0 of 3 videos done, 2 were done before\n' in error
+    assert error.endswith('mmotion: 1 of 3 videos failed: bad.mp4\n')
+    assert {file: file.stat().st_mtime_ns for file in (folder / 'results').iterdir()} == times
+
+    # a file that is gone, and a run that was killed before it had drawn
+    (folder / 'bad.mp4').unlink()
+    (folder / 'results' / 'clip.png').unlink()
+    whole = (folder / 'results' / 'more.json').read_text()
+    (folder / 'results' / 'more.json').write_text(whole[: whole.index(', "made_from"')] + '}')
+    assert run(capsys, *command)[0] == 0
+    assert {file.name: file.read_bytes() for file in (folder / 'results').iterdir()} == before
+
+    # other settings, weights, and another video of the same name
+    code, out, _ = run(capsys, *command, '--end', '0.5', '--cfg-options', 'model.width=16')
+    assert 'clip.mp4: predicted again, not as before: end_s, config.model' in out
+    assert json.loads((folder / 'results' / 'clip.json').read_text())['count'] == 5
+    code, out, _ = run(capsys, *command)
+    assert out.count('predicted again') == 2
+    os.utime('clip.mp4')
+    weights = torch.load(checkpoint)
+    weights['state_dict']['head.bias'] += 1
+    torch.save(weights, folder / 'other.pth')
+    command[command.index(checkpoint)] = 'other.pth'
+    _, out, _ = run(capsys, *command)
+    assert 'clip.mp4: predicted again, not as before: video, weights' in out
+    assert 'more.mp4: predicted again, not as before: weights' in out

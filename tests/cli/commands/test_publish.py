@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from mmotion.checkpoint import load_checkpoint_file, load_weights, save_checkpoint_file
+from mmotion.config import load_config
+from mmotion.registry import MODELS
 from tests.command_lines import run
 
 
@@ -47,3 +49,21 @@ def test_a_file_without_weights_is_refused(tmp_path, capsys):
     assert code == 2
     assert 'got a text file' in error
     assert not (tmp_path / 'small.pth').exists()
+
+
+def test_a_folder_needs_the_config(trained, tmp_path, capsys):
+    code, _, error = run(capsys, 'publish', trained[1], tmp_path / 'model')
+    assert code == 2
+    assert '--config must be given to publish a folder' in error
+
+
+def test_a_folder_to_hand_on(tmp_path, capsys):
+    model = MODELS.build(load_config('pose_lstm_shapes').model)
+    save_checkpoint_file({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+    target = tmp_path / 'model'
+    code, out, _ = run(
+        capsys, 'publish', tmp_path / 'a.pth', target, '--config', 'pose_lstm_shapes'
+    )
+    assert code == 0
+    assert (target / 'SHA256SUMS').read_text() in out
+    assert subprocess.run(['sha256sum', '-c', 'SHA256SUMS'], cwd=target).returncode == 0

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from mmotion.atomic import LOCK_NAME, hold_folder
 from mmotion.cli import main
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -53,6 +56,13 @@ WRONG_USE = {
 @pytest.mark.parametrize(('arguments', 'message'), WRONG_USE.values(), ids=WRONG_USE)
 def test_wrong_use_is_answered_in_one_line(folder, capsys, arguments, message):
     check_wrong_use(capsys, arguments, message)
+
+
+def test_a_training_that_is_refused_leaves_no_trace(folder, capsys):
+    with hold_folder('run', remedy=''):
+        code, _, error = run(capsys, 'train', TOY, '--work-dir', 'run')
+        assert code == 2 and 'run must not be in use by another process, got process' in error
+        assert [path.name for path in Path('run').iterdir()] == [LOCK_NAME]
 
 
 def test_stopping_tells_how_to_go_on(folder, capsys, monkeypatch):

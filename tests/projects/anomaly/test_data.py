@@ -1,6 +1,7 @@
 """Tables of clips, and other data sets as subsets."""
 
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ def test_a_row_becomes_a_clip_with_what_a_detector_asks_for(videos: Path) -> Non
     # without VIDEO it is a recording of its own
     assert (other['data_samples'].video, other['data_samples'].class_name) == ('walk/c.mp4', 'walk')
     assert dataset.metainfo['classes'] == ['run', 'walk']
+
+
+def test_videos_are_found_however_the_accents_of_a_name_are_written(videos: Path) -> None:
+    on_disk, written = (unicodedata.normalize(form, 'Übung.mp4') for form in ('NFD', 'NFC'))
+    (videos / on_disk).write_bytes((videos / 'run/a.mp4').read_bytes())
+    data = build(videos, train=[f'{written},0,run,,'])
+    assert Path(data.get_data_info(0)['filename']) == videos / on_disk
 
 
 def test_a_clip_is_the_same_each_time_and_faster_if_its_row_says_so(videos: Path) -> None:

@@ -255,6 +255,21 @@ def test_boxes_cut_the_pairs(tmp_path: Path) -> None:
             np.testing.assert_array_equal(pairs[0]['imgs'], wanted)
 
 
+def test_motion_is_that_within_the_box(tmp_path: Path) -> None:
+    """It was that of the whole picture: pairs of an animal at rest counted as moving."""
+    write_pictures(tmp_path / 'a', 24)
+    options = {'min_motion': 0.005, 'step': 1}
+    assert len(make(tmp_path / 'a', **options)) == 20
+    # what moves has left it after eight frames
+    fixed = make(tmp_path / 'a', boxes={'a': [0, 0, 16, 64]}, **options)
+    assert [fixed[i]['frame'] for i in range(len(fixed))] == [*range(8)]
+    # and a box of each frame may go with it
+    rows = [f'a,{n},{2 * n},0,{2 * n + 16},64' for n in range(24)]
+    table = tmp_path / 'boxes.csv'
+    table.write_text('\n'.join(['video,frame,left,top,right,bottom', *rows]))
+    assert len(make(tmp_path / 'a', boxes=str(table), **options)) == 20
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

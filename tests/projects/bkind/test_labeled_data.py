@@ -136,6 +136,16 @@ def test_annotated_frames_of_a_video_are_read(tmp_path: Path) -> None:
         AnnotatedFrames(annotations=str(tmp_path / 'a.csv'), pipeline=PACK)
 
 
+def test_annotated_images_of_12_bits_are_not_black(tmp_path: Path) -> None:
+    """They were read as grey 2 to 13, while the videos they are from were not."""
+    for number, level in enumerate((1000, 4000)):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((8, 8), level, np.uint16))
+    (tmp_path / 'a.csv').write_text('image,nose_x,nose_y\n0.png,1,2\n1.png,1,2\n')
+    frames = AnnotatedFrames(annotations=str(tmp_path / 'a.csv'), pipeline=[])
+    levels = [frames[i]['imgs'][0].mean() for i in range(2)]
+    assert levels == [1000 >> 4, 4000 >> 4]
+
+
 def test_annotated_images_are_read(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'one.png'), draw_frames(1)[0][..., ::-1])
     (tmp_path / 'two.png').write_bytes(b'no picture')

@@ -4,8 +4,11 @@ import json
 import cv2
 import numpy as np
 import pytest
+import simplejson
 from matplotlib.figure import Figure
 
+from mmotion.structures.json_file import iterate_json
+from mmotion.structures.results import list_entries
 from mmotion.visualization import make_caption, make_painter, plot_result, plot_row
 from projects.bkind.results import FrameKeypoints, KeypointTracks, keypoint_colors
 
@@ -180,3 +183,13 @@ def test_plots_and_captions(tmp_path):
 
 def test_colors_are_different():
     assert len(set(keypoint_colors(16))) == 16
+
+
+def test_a_file_of_tracks_is_written_as_its_dictionary():
+    numbers = np.random.default_rng(0).random((3000, 2, 3))
+    tracks = KeypointTracks(
+        fps=30.0, width=64, height=48, frames=np.arange(3000), names=('a', 'b'), num_lost=2,
+        keypoints=40 * numbers[..., :2], confidence=numbers[..., 2], covariance=numbers,
+    )  # fmt: skip
+    text = simplejson.dumps(tracks.to_dict(), ignore_nan=True)
+    assert ''.join(iterate_json(list_entries(tracks))) == text

@@ -1,6 +1,7 @@
 """Pairs are cut, scaled, registered, freed of shadows and packed."""
 
 import sys
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -182,6 +183,12 @@ def test_boxes_are_of_a_video_or_of_a_frame(tmp_path: Path, sources) -> None:
     assert of_frames.find('a.mp4', 3) == (0, 0, 8, 8)
     with pytest.raises(VideoError, match=r'one for each frame .* got none for frame 2 of s1'):
         of_frames.find('s1', 2)
+
+
+def test_boxes_are_found_however_the_accents_of_a_name_are_written(sources) -> None:
+    sources[0].name, written = (unicodedata.normalize(f, 'Übung.mp4') for f in ('NFD', 'NFC'))
+    boxes = Boxes({written: [1, 2, 3, 4], 's1': [0, 0, 9, 9]}, sources)
+    assert boxes.find(sources[0].name, 7) == (1, 2, 3, 4) == boxes.find_fixed(sources[0].name)
 
 
 def test_boxes_of_human36m_enclose_the_joints(tmp_path: Path, sources, monkeypatch) -> None:

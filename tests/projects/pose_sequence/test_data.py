@@ -2,6 +2,7 @@
 
 import logging
 import random
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,45 @@ def test_what_cannot_be_used_is_counted_and_nothing_else_is_lost(
     assert '3 left out that cannot be used, the first: ' in line
     assert 'ann_0.json: the file must be JSON' in line
     assert 'run/yan_1.json' in infos(load(pose_folder, subset={'min_det_threshold': 7}), 'name')
+
+
+def test_a_class_of_one_sequence_is_named_where_a_part_lacks_it(
+    pose_folder: Path, log: Any
+) -> None:
+    write_poses(make_video(10), pose_folder / 'sit' / 'zoe_0.json')
+    load(pose_folder, subset={'split': 'val'})
+    (line,) = (text for level, text in log if 'none of' in text and level == logging.WARNING)
+    assert line == 'val has 5 of these sequences, none of sit'
+    assert 2 in infos(load(pose_folder, subset={'split': 'train'}), 'label')
+
+
+def test_json_that_no_program_can_hold_is_counted(pose_folder: Path, log: Any) -> None:
+    for name, content in (
+        ('jump/ann_0', '[' * 100_000),
+        ('jump/ann_1', ('"width":', f'"width":{"9" * 400}')),
+        ('run/bob_0', ('"keypoints":[[', f'"keypoints":[[{"9" * 400},')),
+        ('run/bob_1', ('"fps":', f'"fps":{"9" * 400}')),
+    ):
+        file = pose_folder / f'{name}.json'
+        if not isinstance(content, str):
+            content = file.read_text().replace(*content)
+        file.write_text(content)
+    assert len(infos(load(pose_folder), 'name')) == 20
+    assert '4 left out that cannot be used' in log[0][1]
+
+
+@pytest.mark.parametrize(('on_disk', 'written'), [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_names_are_matched_however_their_accents_are_written(
+    tmp_path: Path, on_disk: str, written: str
+) -> None:
+    there, here = (unicodedata.normalize(form, 'Übung') for form in (on_disk, written))
+    for number in range(2):
+        write_poses(make_video(10), tmp_path / f'{there}{number}.json')
+    rows = [f'{there}0.json,{there},{here}', f'{here}1.json,{here},{there}']
+    (tmp_path / 'a.csv').write_text('\n'.join(['path,label,group', *rows]), encoding='utf-8')
+    data = load(tmp_path, ann_file=str(tmp_path / 'a.csv'), classes=[here])
+    assert infos(data, 'label') == [0, 0]
+    assert len({*infos(data, 'group')}) == 1
 
 
 def test_frames_without_anybody_stay_steps(tmp_path: Path) -> None:

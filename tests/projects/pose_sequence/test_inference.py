@@ -426,3 +426,15 @@ def test_command_line_takes_a_detector(tmp_path, spot_detector):
 
 def test_is_registered():
     assert isinstance(build(make_config()), PosePredictor)
+
+
+def test_a_file_that_begins_later_keeps_the_first_frame_at_0(tmp_path):
+    """By the gaps after it, the frames before a slow beginning had times below 0."""
+    poses = make_poses(
+        np.arange(3), every=1, source='none.mp4', num_frames=7,
+        frame_indices=np.array([4, 5, 6]), frame_times_s=np.array([0.2, 0.4, 0.6]),
+    )  # fmt: skip
+    source = inference.KeypointFileSource(tmp_path / 'a.json', poses)
+    numbers = range(7)
+    expected = [0, 0.05, 0.1, 0.15, 0.2, 0.4, 0.6]
+    np.testing.assert_allclose([source.times.time_at(n) for n in numbers], expected)

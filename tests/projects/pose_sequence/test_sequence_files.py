@@ -50,6 +50,11 @@ def test_files_beside_each_other_have_no_label_of_a_folder(pose_folder: Path) ->
             'my b.json 3\na.npy 0\n', [('a.npy', '0', None), ('my b.json', '3', None)], id='list'
         ),
         pytest.param(
+            '"my, b.json" 3\n"a.npy" 0\n',
+            [('a.npy', '0', None), ('my, b.json', '3', None)],
+            id='quoted-list',
+        ),
+        pytest.param(
             'my b.json\nx/a.json\n',
             [('my b.json', None, None), ('x/a.json', None, None)],
             id='paths',

@@ -438,3 +438,17 @@ def test_bad_fps(make_oracle, make_tensor, fps):
 def test_no_frames(make_oracle):
     with pytest.raises(ValueError, match='at least one frame to be counted, got none'):
         count(make_oracle(), torch.zeros(0, 3, 4, 4))
+
+
+def test_scores_that_are_not_finite_are_no_count(make_oracle, make_tensor, monkeypatch):
+    oracle = make_oracle()
+    score_windows = oracle.score_windows
+
+    def score_badly(maps):
+        scored = score_windows(maps)
+        scored.period_logits = scored.period_logits * math.nan
+        return scored
+
+    monkeypatch.setattr(oracle, 'score_windows', score_badly)
+    with pytest.raises(ValueError, match=r'scores of the strides must be finite, got .*nan'):
+        count(oracle, make_tensor((100, 10)))

@@ -145,6 +145,8 @@ def test_each_report_is_the_count_of_what_was_seen(make_predictor, make_video):
     for report in make_predictor(report_every_s=0.1).stream(frames, fps=30.0):
         seen = make_predictor().predict(frames[: report.num_frames], fps=30.0)
         assert report.count == pytest.approx(seen.count, abs=1e-9)
+        # as a person counts too
+        assert report.repetitions == report.to_dict()['repetitions'] == seen.repetitions
 
 
 def test_stream_reports_before_the_video_ends(make_predictor, make_video):

@@ -203,6 +203,16 @@ def test_start_shifts_times():
     np.testing.assert_allclose(result.repetition_times_s, [60.3])
 
 
+@pytest.mark.parametrize('count', [0.0, 0.5, 0.51, 0.96, 1.0, 1.5, 7.6, 7.9999999])
+def test_a_stream_counts_as_its_video_does(count):
+    whole = from_rates([0.0, *[count / 5] * 5])
+    running = RunningCount(
+        num_frames=6, time_s=0.6, count=whole.count, period_s=math.nan, periodicity=0.1,
+        confidence=0.2, stride=1,
+    )  # fmt: skip
+    assert running.repetitions == whole.repetitions == whole.repetitions_at(5)
+
+
 def test_running_count_to_dict():
     running = RunningCount(
         num_frames=3,

@@ -1,5 +1,6 @@
 """Tables of counts: what is read, what is refused, what is left out."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def test_rows_become_clips(write_table, tmp_path):
         CountedClip(path=tmp_path / 'b/c.avi', count=0, end_s=9.25),
     ]
     assert [clip.name for clip in clips] == ['a 0.5-2 s', 'c 0-9.25 s']
+
+
+def test_videos_are_found_however_the_accents_of_a_name_are_written(write_table, tmp_path):
+    on_disk, written = (unicodedata.normalize(form, 'Übung.mp4') for form in ('NFD', 'NFC'))
+    (tmp_path / on_disk).touch()
+    (clip,) = read_counts_table(write_table(f'{written},0,2,3,'))
+    assert clip.path == tmp_path / on_disk
 
 
 def test_whole_videos_have_the_sum_of_their_counts(write_table, tmp_path):

@@ -108,6 +108,21 @@ TINY = [
 ]
 
 
+@pytest.mark.parametrize('pattern', [None, r'(cam\d)'], ids=['usual-names', 'pattern'])
+def test_two_lists_tell_their_recordings(videos: Path, tmp_path: Path, pattern: str | None) -> None:
+    names = ['v_Run_g01_c01', 'v_Run_g01_c02'] if pattern is None else ['cam1-0', 'cam1-1']
+    for part, name in zip(('train', 'val'), names, strict=True):
+        (tmp_path / f'{name}.mp4').write_bytes((videos / 'run' / 'a.mp4').read_bytes())
+        (tmp_path / f'{part}.txt').write_text(f'{name}.mp4 0\n')
+    train, val = (
+        build(PACK, ann_file=str(tmp_path / f'{p}.txt'), data_root=str(tmp_path),
+              group_pattern=pattern)
+        for p in ('train', 'val')
+    )  # fmt: skip
+    assert train.recordings == val.recordings
+    assert len(train.recordings) == 1
+
+
 def test_class_names_are_in_the_checkpoint(videos: Path, tmp_path: Path) -> None:
     options = [*TINY, f'train_dataloader.dataset.data_root={videos}']
     train = ['train', 'timesformer_folder', '--work-dir', str(tmp_path), '--cfg-options', *options]

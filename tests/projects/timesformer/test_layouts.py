@@ -1,9 +1,11 @@
 """Every layout of a collection of videos, and what is said of one that is not as described."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from projects.timesformer import layouts
 from projects.timesformer.layouts import (
     VideoList,
     detect_layout,
@@ -72,6 +74,44 @@ def test_a_list_of_paths_and_labels(tmp_path: Path, name: str, gap: str) -> None
     found = read_videos(ann_file=ann_file, data_root=tmp_path)
     assert found.videos == (('air drumming/a b.mp4', 0), ('run/c.mp4', 1))
     assert found.classes == ('air drumming', 'run')
+
+
+def test_a_list_may_be_quoted_as_spreadsheets_do(tmp_path: Path) -> None:
+    touch(tmp_path, 'run, fast/a.mp4', 'sit/b "x".mp4', 'sit/c d.mp4')
+    lines = ['"run, fast/a.mp4",0', '"sit/b ""x"".mp4","1"', '"sit/c d.mp4" 1', '']
+    ann_file = write(tmp_path / 'train.txt', *lines)
+    found = read_videos(ann_file=ann_file, data_root=tmp_path)
+    assert found.videos == (('run, fast/a.mp4', 0), ('sit/b "x".mp4', 1), ('sit/c d.mp4', 1))
+    assert find_missing(found) == []
+
+
+@pytest.mark.parametrize(('on_disk', 'written'), [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_names_are_matched_however_their_accents_are_written(
+    tmp_path: Path, on_disk: str, written: str
+) -> None:
+    there, here = (unicodedata.normalize(form, 'Übung') for form in (on_disk, written))
+    touch(tmp_path, f'{there}/{there}.mp4', f'{there}/x_000001_000011.mp4')
+    touch(tmp_path, f'train/{there}/a.mp4', f'val/{here}/b.mp4')
+    ann_file = write(tmp_path / 'list.txt', f'{here}/{here}.mp4 0')
+    listed = read_videos(ann_file=ann_file, data_root=tmp_path, classes=[here])
+    assert find_missing(listed) == []
+    assert listed.videos == ((f'{there}/{there}.mp4', 0),)
+    table = write(tmp_path / 'k.csv', HEADER, f'{here},x,1,11,train')
+    assert read_videos(ann_file=table, data_root=tmp_path).videos[0][0].startswith(there)
+    assert read_videos(data_root=tmp_path).classes == (unicodedata.normalize('NFC', 'Übung'),)
+    assert len(read_videos(data_root=tmp_path, classes=[here]).videos) == 2
+
+
+def test_a_class_that_a_part_lacks_is_named(tmp_path: Path, monkeypatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(layouts, 'print_log', lambda text, **_: logged.append(text))
+    root = touch(tmp_path, 'train/run/a.mp4', 'train/sit/b.mp4', 'val/run/c.mp4')
+    read_videos(data_root=root, split='val')
+    read_videos(ann_file=write(tmp_path / 'val.txt', 'a.mp4 1'), classes=['run', 'sit'])
+    assert [text.partition(' has ')[2] for text in logged] == [
+        'no video of 1 of 2 classes: sit',
+        'no video of 1 of 2 classes: run',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -361,6 +361,10 @@ def timm_vit() -> Any:
     [
         pytest.param({'attention': 'time_only'}, r'attention must be one of .*axial', id='scheme'),
         pytest.param({'resize': 'area'}, 'resize must be one of bicubic, nearest', id='resize'),
+        pytest.param({'vit': {'embed_dim': 0}}, 'embed_dim must be at least 1', id='no-width'),
+        pytest.param(
+            {'vit': {'embed_dim': '24'}}, "embed_dim must be a number, got .*'24'", id='text'
+        ),
         pytest.param({'vit': {'embed_dim': 25}}, 'of num_heads, got embed_dim=25', id='width'),
         pytest.param({'num_frames': 0}, 'num_frames must be at least 1', id='frames'),
         pytest.param({'vit': {'drop_path': 1.0}}, r'drop_path must lie in \[0, 1\)', id='drop'),
