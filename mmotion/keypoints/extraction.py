@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -126,7 +126,8 @@ def extract_keypoints(
         build: Makes a detector; called once for each worker, before any work starts. If it can be
             pickled, each worker is a process, and a crash in one fails that video alone, after a
             second try; a script needs `if __name__ == '__main__':` then. Anything else, such as
-            a lambda, is called here, for threads.
+            a lambda, is called here, for threads: a crash ends this process, and when the
+            extraction is stopped, each detector first finishes the frames that it has.
         every: See `extract_poses`, like the next two.
         keep: See `extract_poses`.
         fps: See `extract_poses`.
@@ -149,12 +150,14 @@ def extract_keypoints(
     out_dir = Path(out_dir)
     jobs = plan_jobs(names)
     ExtractionTable(out_dir / TABLE).check_owners(jobs)
-    start = _plan_worker(build, workers)
-    detectors = [start()]
-    settings = f'{detectors[0].name}, every {every}, keep {keep}'
-    if fps is not None:
-        settings += f', {fps:g} fps'
-    with hold_folder(out_dir, remedy='wait for that extraction, or choose another folder'):
+    with ExitStack() as ends:
+        start = _plan_worker(build, workers, ends)
+        detectors = [start()]
+        settings = f'{detectors[0].name}, every {every}, keep {keep}'
+        if fps is not None:
+            settings += f', {fps:g} fps'
+        remedy = 'wait for that extraction, or choose another folder'
+        ends.enter_context(hold_folder(out_dir, remedy=remedy))
         # as another process may have left it meanwhile
         table = ExtractionTable(out_dir / TABLE)
         table.check_owners(jobs)
@@ -199,16 +202,22 @@ def extract_keypoints(
 
 
 def _plan_worker(
-    build: Callable[[], PoseDetector], workers: int
+    build: Callable[[], PoseDetector], workers: int, ends: ExitStack
 ) -> Callable[[], PoseDetector | WorkerProcess]:
-    """Choose between processes and, if the builder cannot go to one, threads."""
+    """Choose processes, which `ends` kills, or threads if the builder cannot go to a process."""
     try:
         pickle.dumps(build)
     except (pickle.PicklingError, AttributeError, TypeError):
         return build
     # several must not take all cores each
     threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
-    return partial(WorkerProcess, build=build, work=extract_poses, num_threads=threads)
+
+    def start() -> WorkerProcess:
+        worker = WorkerProcess(build=build, work=extract_poses, num_threads=threads)
+        ends.callback(worker.kill)
+        return worker
+
+    return start
 
 
 def _describe_success(job: Job, poses: PoseVideo, every: int, settings: str) -> Outcome:
@@ -262,8 +271,7 @@ def _run(
         finally:
             end()
             pool.shutdown(cancel_futures=True)
-            if jobs:
-                table.compact()
+            table.compact()
 
 
 def _report(jobs: Sequence[Job], table: ExtractionTable, out_dir: Path) -> list[Path]:

@@ -2,6 +2,9 @@
 
 Native code of detectors and decoders may end its process: a segmentation fault, `abort`, the killer
 of processes that take too much memory. No exception tells of it, but the pipe to it closes.
+
+`concurrent.futures.ProcessPoolExecutor` notices that too, but does not say how the process ended,
+cannot end one that is at work before Python 3.14, and leaves it behind when its parent is killed.
 """
 
 import multiprocessing
@@ -9,7 +12,8 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -37,7 +41,11 @@ class WorkerProcess:
         self._arguments = (build, work, num_threads)
         self._is_killed = False
         self._lock = threading.Lock()
-        self.name: str = self._start()
+        try:
+            self.name: str = self._start()
+        except BaseException:
+            self.kill()
+            raise
 
     def __call__(self, item: Any, **options: Any) -> Any:
         """Work on an item; after a crash, once more in a fresh process.
@@ -51,9 +59,11 @@ class WorkerProcess:
             try:
                 if not self._process.is_alive():
                     self._start()
-                self._connection.send((item, options))
+                # if the process has ended, no answer comes
+                with suppress(OSError):
+                    self._connection.send((item, options))
                 return self._receive()
-            except (CrashError, BrokenPipeError) as error:
+            except CrashError as error:
                 crash = error
         raise CrashError(f'{crash}, and so did the one that tried again')
 
@@ -74,7 +84,8 @@ class WorkerProcess:
             self._process = context.Process(
                 target=_serve, args=(theirs, *self._arguments), daemon=True
             )
-            self._process.start()
+            with _without_ctrl_c():
+                self._process.start()
         # it is theirs alone, so that it closes when they end
         theirs.close()
         return self._receive()
@@ -82,7 +93,7 @@ class WorkerProcess:
     def _receive(self) -> Any:
         try:
             is_right, answer = self._connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             self._process.join()
             raise CrashError(
                 f'the process that reads the video ended by {_describe(self._process.exitcode)}'
@@ -90,6 +101,19 @@ class WorkerProcess:
         if not is_right:
             raise answer
         return answer
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let what is started meanwhile not hear of Ctrl-C, not even while it imports."""
+    if not hasattr(signal, 'pthread_sigmask'):  # on Windows
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _describe(exit_code: int | None) -> str:
