@@ -189,6 +189,15 @@ def find_config_read_by(frame: FrameType) -> Path | None:
     return Path(frame.f_locals['filename']) if frame.f_code.co_name == '_file2dict' else None
 
 
+def find_built_by(frame: FrameType) -> tuple[Any, dict[str, Any]] | None:
+    """The class, and its arguments, that this frame of a traceback builds for mmengine."""
+    if frame.f_code.co_name != 'build_from_cfg' or not hasattr(
+        frame.f_locals.get('obj_cls'), '__name__'
+    ):
+        return None
+    return frame.f_locals['obj_cls'], dict(frame.f_locals['args'])
+
+
 def rename_run(runner: Any, timestamp: str) -> None:
     """Give a runner another `timestamp`, by which it names its logger and its folder of logs."""
     runner._timestamp = timestamp

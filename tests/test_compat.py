@@ -336,3 +336,10 @@ def test_the_private_names_that_compat_uses_are_listed():
     # what Python's enum documents for its subclasses
     used -= {'_missing_', '_name_', '_value_'}
     assert used == set().union(*PRIVATE_NAMES.values())
+
+
+@pytest.mark.parametrize('first', ['import mmotion', 'import mmotion.registry'])
+def test_mmaction2_is_importable_after_mmotion(first):
+    code = f'{first}; from mmaction.models import ResNet3d; print(ResNet3d.__name__)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.split()[-1:] == ['ResNet3d'], done.stderr[-500:]

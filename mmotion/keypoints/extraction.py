@@ -267,7 +267,8 @@ def _run(
                 progress.advance(task)
                 if outcome.status == 'failed':
                     text = f'{outcome.video}: {outcome.reason}'
-                    print_log(text, logger='current', level=logging.ERROR)
+                    # an ERROR of mmengine carries the place of print_log
+                    print_log(text, logger='current', level=logging.WARNING)
         finally:
             end()
             pool.shutdown(cancel_futures=True)

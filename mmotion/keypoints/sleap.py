@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
 from mmotion.keypoints.poses import PoseVideo
@@ -115,7 +114,7 @@ def write_nwb(poses: PoseVideo, path: str | Path) -> None:
     behavior = file.create_processing_module('behavior', 'what the points are')
     behavior.add(ndx_pose.Skeletons(skeletons=[skeleton]))
     module = file.create_processing_module('SLEAP_VIDEO_000', f'keypoints in {poses.source}')
-    times_s = _time_every_frame(poses)
+    times_s = poses.time_every_frame()
     for number in poses.tracks:
         points = np.full((len(times_s), poses.skeleton.num_points, 3), np.nan)
         keypoints, scores = poses.track(number)
@@ -146,15 +145,3 @@ def write_nwb(poses: PoseVideo, path: str | Path) -> None:
         )
     with write_atomically(path) as temporary, pynwb.NWBHDF5IO(str(temporary), 'w') as output:
         output.write(file)
-
-
-def _time_every_frame(poses: PoseVideo) -> NDArray[np.float64]:
-    """When each frame from 0 to the last is shown (T,), in between where it was not looked at."""
-    every = np.arange(int(poses.frame_indices[-1]) + 1)
-    if poses.frame_times_s is None:
-        return every / poses.fps
-    # the first of all frames is shown at 0
-    known, known_s = poses.frame_indices, poses.times_s
-    if known[0]:
-        known, known_s = np.r_[0, known], np.r_[0.0, known_s]
-    return np.interp(every, known, known_s)

@@ -58,6 +58,7 @@ class FrameKeypoints:
         keypoints: x and y in pixels (K, 2).
         confidence: Height of the peak of each heat map (K,), in [0, 1].
         covariance: Spread of each heat map (K, 3): var x, var y and cov xy, in square pixels.
+        quality: How sharp each heat map is (K,), see `KeypointTracks`.
 
     Raises:
         ValueError: If a value is not finite.
@@ -68,6 +69,7 @@ class FrameKeypoints:
     keypoints: NDArray[np.float32]
     confidence: NDArray[np.float32]
     covariance: NDArray[np.float32]
+    quality: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         for name in ('keypoints', 'confidence', 'covariance'):
@@ -157,10 +159,8 @@ class KeypointTracks:
         if (self.covariance[..., :2] < 0).any():
             raise ValueError('covariance must have variances of at least 0, got lower ones')
         if self.quality is None:
-            # beside the variances of a picture of one color
-            spread = self.covariance[..., :2] * 12 / np.square([self.width, self.height])
-            sharp = 1 - np.sqrt(spread.mean(axis=-1))
-            object.__setattr__(self, 'quality', np.clip(sharp, 0, 1))
+            quality = find_quality(self.covariance, self.width, self.height)
+            object.__setattr__(self, 'quality', quality)
         self._freeze('quality', shape)
         check_scores('quality', self.sharpness)
 
@@ -275,6 +275,13 @@ def _check_finite(name: str, values: NDArray[np.floating]) -> None:
         raise ValueError(
             f'{name} must be finite, got NaN or infinite values; look at the weights of the model'
         )
+
+
+def find_quality(covariance: NDArray[np.float32], width: int, height: int) -> NDArray[np.float64]:
+    """How sharp heat maps (..., 3) over a whole picture are (...), see `KeypointTracks`."""
+    # beside the variances of a picture of one color
+    spread = covariance[..., :2] * 12 / np.square([width, height])
+    return np.clip(1 - np.sqrt(spread.mean(axis=-1)), 0, 1)
 
 
 @make_painter.register

@@ -156,7 +156,7 @@ def test_a_stream_gives_each_frame_what_the_video_gets(tracker):
     stream = list(tracker.stream(iter(frames), fps=10.0))
     assert [frame.frame for frame in stream] == tracks.frames.tolist()
     assert stream[5].time_s == pytest.approx(0.5)
-    for name in ('keypoints', 'confidence', 'covariance'):
+    for name in ('keypoints', 'confidence', 'covariance', 'quality'):
         values = np.stack([getattr(frame, name) for frame in stream])
         np.testing.assert_allclose(values, getattr(tracks, name), rtol=1e-6)
 

@@ -91,7 +91,9 @@ def test_a_frame_of_a_stream_is_plain():
         keypoints=tracks.keypoints[3],
         confidence=tracks.confidence[3],
         covariance=tracks.covariance[3],
+        quality=tracks.sharpness[3],
     )
+    assert len(frame.to_dict()['quality']) == 2
     assert frame.to_dict()['keypoints'] == [[19.0, 20.0], [39.0, 20.0]]
 
 
