@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -109,6 +110,8 @@ def _without_ctrl_c() -> Iterator[None]:
     if not hasattr(signal, 'pthread_sigmask'):  # on Windows
         yield
         return
+    # the first start would start it, which unblocks Ctrl-C
+    resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
