@@ -20,7 +20,7 @@ from typing import Any
 
 import simplejson
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import name_disk_errors, write_atomically
 
 # the mark of UTF-32 begins with that of UTF-16
 MARKS = {
@@ -310,10 +310,13 @@ def append_row(path: Path, values: Sequence[Any]) -> None:
     Args:
         path: CSV file that is there.
         values: In the order of its columns.
+
+    Raises:
+        OSError: If the disk does not take it.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerow(values)
-    with path.open('a', newline='', encoding='utf-8') as file:
+    with name_disk_errors(path), path.open('a', newline='', encoding='utf-8') as file:
         file.write(text.getvalue())
         file.flush()
         os.fsync(file.fileno())
