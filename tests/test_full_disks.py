@@ -11,15 +11,18 @@ from mmotion.cli.commands.publish import publish
 from mmotion.keypoints.arrays import write_mmaction_pickle
 from mmotion.keypoints.coco import write_coco
 from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.skeletons import COCO17
 from mmotion.keypoints.sleap import write_nwb, write_sleap
 from mmotion.metrics import plot_confusion
 from mmotion.tables import append_row, write_table
 from mmotion.video.pictures import write_picture
 from mmotion.video.writer import VideoWriter
 from mmotion.visualization.results import save_figure
+from projects.anomaly.cache import EmbeddingCache
 from projects.anomaly.metrics import plot_roc
 from projects.bkind.export import export_tracks
 from projects.bkind.results import KeypointTracks
+from tests.command_lines import TOY, run
 from tests.pose_videos import make_video
 from tests.stopping import fill, make_read_only, mount_small_disk, read_all
 
@@ -39,6 +42,16 @@ TRACKS = KeypointTracks(
     width=10,
     height=10,
 )
+
+
+class Nobody:
+    """Finds nobody."""
+
+    name = 'nobody'
+    skeleton = COCO17
+
+    def detect(self, images):
+        return [[] for _ in images]
 
 
 def write_overlay(path):
@@ -128,3 +141,34 @@ def test_a_writer_says_so_and_loses_nothing(disk, writer):
     if writer == 'a.csv row':
         assert after.pop('a.csv').startswith(before.pop('a.csv'))
     assert after == before
+
+
+def test_the_cache_of_embeddings_does_without(disk):
+    place, _ = disk
+    cache = EmbeddingCache(place / 'cache')
+    before = read_all(place)
+    for number in range(3):
+        cache.store(f'{number:02x}' * 32, np.ones(90_000, np.float32))
+    assert read_all(place) == before
+
+
+@pytest.mark.parametrize('disk', ['full', 'read-only'], indirect=True)
+@pytest.mark.parametrize(
+    'words',
+    [
+        pytest.param(['extract-keypoints', '{tmp}/videos', '--out', '{disk}'], id='extract'),
+        pytest.param(['train', TOY, '--work-dir', '{disk}/work'], id='train'),
+        pytest.param(['print-config', TOY, '--out', '{disk}/a.py'], id='print-config'),
+    ],
+)
+def test_a_command_says_so_in_one_line(disk, tmp_path, capsys, monkeypatch, words):
+    place, reason = disk
+    monkeypatch.setattr('mmotion.keypoints.detectors.build_detector', lambda *_: Nobody())
+    with VideoWriter(tmp_path / 'videos' / 'clip.mp4', fps=10.0) as writer:
+        writer.write(NOISE)
+    before = read_all(place)
+    code, _, error = run(capsys, *(word.format(tmp=tmp_path, disk=place) for word in words))
+    assert code == 2
+    assert reason in error and str(place) in error and 'Traceback' not in error
+    assert 'make room' in error
+    assert {name: read_all(place)[name] for name in before} == before

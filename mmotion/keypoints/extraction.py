@@ -24,7 +24,7 @@ from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
-from mmotion.atomic import hold_folder
+from mmotion.atomic import check_writable, hold_folder
 from mmotion.checks import check_at_least, check_fps
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
@@ -139,6 +139,7 @@ def extract_keypoints(
 
     Raises:
         FileNotFoundError: If a name stands for no video.
+        OSError: If the folder cannot be written to.
         ValueError: If a number is below 1, or the folder holds something else, or another process
             extracts into it.
     """
@@ -148,6 +149,7 @@ def extract_keypoints(
         check_fps(fps)
     choose_people([], keep)
     out_dir = Path(out_dir)
+    check_writable(out_dir)
     jobs = plan_jobs(names)
     ExtractionTable(out_dir / TABLE).check_owners(jobs)
     with ExitStack() as ends:
