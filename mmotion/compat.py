@@ -163,7 +163,7 @@ def stop_while_laying_out_configs() -> None:
 
     def pretty_text(config: Config) -> str:
         try:
-            return lay_out(config)
+            return lay_out(config)  # pyright: ignore[reportOptionalCall]
         except SyntaxError as error:
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise error.__context__ from None

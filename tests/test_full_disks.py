@@ -33,9 +33,9 @@ ROWS = [[number, 'a word'] for number in range(9000)]
 TENSORS = {'weight': torch.arange(20_000.0)}
 POSES = make_video(200, labels={'label': 'walk'})
 TRACKS = KeypointTracks(
-    keypoints=np.ones((900, 8, 2)),
-    confidence=np.ones((900, 8)),
-    covariance=np.ones((900, 8, 3)),
+    keypoints=np.ones((900, 8, 2), np.float32),
+    confidence=np.ones((900, 8), np.float32),
+    covariance=np.ones((900, 8, 3), np.float32),
     frames=np.arange(900),
     names=tuple('abcdefgh'),
     fps=25.0,
