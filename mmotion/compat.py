@@ -33,6 +33,7 @@ def apply_compat() -> None:
     stand_in_for_missing_drn()
     survive_broken_multimodal()
     resolve_own_base_configs()
+    stop_while_laying_out_configs()
 
 
 def survive_half_written_grammar() -> None:
@@ -149,6 +150,26 @@ def resolve_own_base_configs() -> None:
 
     resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
     Config._get_cfg_path = staticmethod(resolve_base)
+
+
+def stop_while_laying_out_configs() -> None:
+    """Let Ctrl-C end what lays out a config, of which mmengine's `except:` makes a SyntaxError.
+
+    yapf takes a second for it at the start of each run.
+    """
+    from mmengine.config import Config
+
+    lay_out = Config.pretty_text.fget
+
+    def pretty_text(config: Config) -> str:
+        try:
+            return lay_out(config)  # pyright: ignore[reportOptionalCall]
+        except SyntaxError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
+
+    Config.pretty_text = property(pretty_text, doc=Config.pretty_text.__doc__)
 
 
 def accept_any_tags() -> dict[str, Any]:

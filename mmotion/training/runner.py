@@ -26,7 +26,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import hold_folder, write_atomically
+from mmotion.atomic import check_writable, hold_folder, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -312,6 +312,7 @@ def build_runner(
     Raises:
         ValueError: If an argument contradicts the config.
         CheckpointError: If a checkpoint is not there or is no checkpoint.
+        OSError: If the work dir cannot be written to.
 
     Example:
         >>> runner = build_runner('repnet_shapes', seed=1)  # doctest: +SKIP
@@ -319,6 +320,7 @@ def build_runner(
     """
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     config.work_dir = str(find_work_dir(config, work_dir))
+    check_writable(config.work_dir)
     config.launcher = launcher or config.get('launcher') or 'none'
     config.randomness = {'seed': 0, **(config.get('randomness') or {})}
     if seed is not None:

@@ -272,7 +272,9 @@ def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
     count = len(tracks.names)
     levels = {'scorer': [SCORER], 'bodyparts': tracks.names, 'coords': COORDINATES}
     codes = (np.zeros(3 * count), np.arange(count).repeat(3), np.tile(np.arange(3), count))
-    with write_atomically(path) as temporary, h5py.File(temporary, 'w') as file:
+    # in memory, as HDF5 crashes when a disk fills up
+    content = io.BytesIO()
+    with h5py.File(content, 'w') as file:
         _set_attributes(file, CLASS='GROUP', VERSION='1.0', PYTABLES_FORMAT_VERSION='2.1')
         group = file.create_group(HDF5_KEY)
         _set_attributes(group, CLASS='GROUP', VERSION='1.0', encoding='UTF-8', errors='strict')
@@ -289,6 +291,8 @@ def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
         # without a name, as in DeepLabCut's files
         _add_array(group, 'axis1', np.arange(len(values)), kind='integer')
         _add_array(group, 'block0_values', values)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _add_array(group: Any, key: str, values: NDArray[Any], **attributes: str) -> None:
