@@ -286,7 +286,6 @@ def test_what_describes_no_object(config, message):
 
 def test_a_text_that_is_compared_to_a_number_is_named():
     importlib.import_module('projects.repnet')
-    with pytest.raises(
-        TypeError, match="RepetitionLoss must be given .* got similarity_weight='x'"
-    ):
-        MODELS.build({'type': 'RepetitionLoss', 'similarity_weight': 'x'})
+    model = {'type': 'RepNet', 'loss': {'similarity_weight': 'x'}}
+    with pytest.raises(TypeError, match=r"RepNet must be given .* loss={'similarity_weight': 'x'}"):
+        MODELS.build(model)
