@@ -289,6 +289,9 @@ def _count_lost(
         return 0
     num_lost = max(len(stream.index_entries) - num_stored, _count_displaced(stored))
     num_shown = sum(not packet.is_hidden for packet in stored)
+    # an edit list that leaves less than half of a frame is broken itself
+    if 2 * (stream.duration or 0) < stored[0].duration:
+        return max(stream.frames, num_stored) - num_shown
     if num_shown < stream.frames:
         num_lost = max(num_lost, _count_unlisted(path, stream.frames, num_shown))
     return num_lost

@@ -271,6 +271,16 @@ def test_frames_that_broken_tables_hide_are_lost(
     )
 
 
+def test_an_edit_list_that_leaves_no_frame_is_broken(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.mp4')
+    # of the one entry, how long it is shown, in milliseconds
+    set_table(path, 'elst', 0, 1)
+
+    index = scan_video(path)
+
+    assert index.info.num_frames + index.num_lost == 24
+
+
 def test_avi_declares_its_frames(tmp_path: Path) -> None:
     path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
     content = path.read_bytes()
