@@ -41,7 +41,11 @@ _PLACES = (
 
 
 def config_door(rng: Random, folder: Path) -> Case:
-    """A config with a value of another size or type: its model and its predictor."""
+    """A config with a value of another size or type: its model and its predictor.
+
+    What can be built and does not fit together, such as a step of the pipeline that comes twice,
+    fails on the frames in the words of torch or MMAction2: that much is let pass.
+    """
     name = rng.choice(CONFIGS)
     config = load_config(name)
     part = rng.choice([key for key in (*KEYS[:3], *KEYS[:3], *KEYS) if key in config])
@@ -53,9 +57,11 @@ def config_door(rng: Random, folder: Path) -> Case:
     frames = np.zeros((16, 48, 64, 3), np.uint8)
 
     def call() -> Any:
-        return mmotion.load_model(Config(config.to_dict()), 'random', device='cpu').predict(
-            frames, fps=30.0
-        )
+        predictor = mmotion.load_model(Config(config.to_dict()), 'random', device='cpu')
+        try:
+            return predictor.predict(frames, fps=30.0)
+        except (KeyError, RuntimeError, TypeError) as error:
+            return str(error)
 
     return Case(f'{name}, {part}: {words}', call, names=(part,))
 
