@@ -29,8 +29,8 @@ def fan_out(
 ) -> list[Answer]:
     """Run `read` once for each view of the items, side by side, going through the items once.
 
-    Memory stays the same however many items there are: those that wait are 8 a view, and fewer where
-    there are more than 50 views.
+    Memory stays the same however many items there are: those that wait are 8 a view, and
+    fewer where there are more than 50 views.
 
     Args:
         items: What is read, in order.

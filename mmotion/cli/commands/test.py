@@ -71,10 +71,9 @@ def _check_drawable(kind: Any) -> None:
     """Refuse `--show-dir` for a model that says of itself that its samples cannot be drawn."""
     from mmotion.registry import MODELS
 
-    if not getattr(
-        MODELS.get(kind) if isinstance(kind, str) else kind, 'has_drawable_samples', True
-    ):
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not getattr(kind, 'has_drawable_samples', True):
         raise ValueError(
             '--show-dir must be used with a model whose test samples hold a result or scores of '
-            f'classes, got model.type={kind!r}; "mmotion predict --draw" draws all systems'
+            f'classes, got model.type={kind.__name__!r}; "mmotion predict --draw" draws all systems'
         )
