@@ -44,6 +44,8 @@ MIN_QUALITY = 0.25
 TRAIL_S = 0.5
 # decimals of positions (px), confidences and covariances (px^2) in files
 PIXEL_DECIMALS, SCORE_DECIMALS, COVARIANCE_DECIMALS = 3, 6, 4
+# more points than these, per keypoint, are not drawn in a plot: it is a thousand pixels wide
+MAX_PLOTTED = 20_000
 # OpenCV draws fractions of a pixel as whole numbers of 1 / 2^SHIFT
 SHIFT = 4
 
@@ -338,7 +340,10 @@ def caption_tracks(result: KeypointTracks, index: int) -> Caption:
 def plot_tracks(
     result: KeypointTracks, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
-    """The ways of the keypoints in the picture, and x, y and confidence over time."""
+    """The ways of the keypoints in the picture, and x, y and confidence over time.
+
+    Of more than 20,000 frames every second, third, ... is drawn.
+    """
     del truth  # positions are no single number
     figure = Figure(figsize=(11, 6), layout='constrained')
     figure.suptitle(f'{title}: {result.describe()}' if title else result.describe(), fontsize=11)
@@ -347,12 +352,13 @@ def plot_tracks(
     left, right = halves
     picture = left.subplots()
     rows = right.subplots(3, 1, sharex=True)
-    times_s = result.times_s
+    drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
+    times_s = result.times_s[drawn]
     for k, color in enumerate(keypoint_colors(len(result.names))):
         style = {'color': [value / 255 for value in color], 'lw': 0.8}
-        x, y = result.keypoints[:, k].T
+        x, y = result.keypoints[drawn, k].T
         picture.plot(x, y, label=result.names[k], **style)
-        for axes, values in zip(rows, (x, y, result.confidence[:, k]), strict=True):
+        for axes, values in zip(rows, (x, y, result.confidence[drawn, k]), strict=True):
             axes.plot(times_s, values, **style)
     picture.set(xlim=(0, result.width), ylim=(result.height, 0), aspect='equal')
     picture.set(xlabel='x (px)', ylabel='y (px)')
@@ -368,10 +374,10 @@ def plot_tracks(
 def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
     """The speed of each keypoint."""
     if result.num_frames > 1:
-        for color, speed in zip(
-            keypoint_colors(len(result.names)), result.speed_px_s.T, strict=True
-        ):
-            axes.plot(result.times_s[1:], speed, color=[v / 255 for v in color], lw=0.8)
+        drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
+        times_s, speeds = result.times_s[1:][drawn], result.speed_px_s[drawn]
+        for color, speed in zip(keypoint_colors(len(result.names)), speeds.T, strict=True):
+            axes.plot(times_s, speed, color=[v / 255 for v in color], lw=0.8)
     axes.set_ylabel('speed (px/s)')
     return result.describe()
 

@@ -183,6 +183,16 @@ def test_plots_and_captions(tmp_path):
     assert plot_row(make_tracks(1), Figure().subplots())
 
 
+def test_a_plot_of_many_frames_draws_some(monkeypatch):
+    tracks = make_tracks(num_frames=9)
+    monkeypatch.setattr('projects.bkind.results.MAX_PLOTTED', 4)
+    axes = Figure().subplots()
+    plot_row(tracks, axes)
+    # every third of 9 frames, whose speeds begin with the second
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), [0.1, 0.4, 0.7])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), 50)
+
+
 def test_colors_are_different():
     assert len(set(keypoint_colors(16))) == 16
 
