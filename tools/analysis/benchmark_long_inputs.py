@@ -102,7 +102,7 @@ def measure(
 
 def main() -> None:
     """Measure what is asked for, one row after the other."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
     parser.add_argument('--systems', nargs='+', default=[*CONFIGS], choices=[*CONFIGS])
     parser.add_argument('--seconds', type=float, default=3600.0, help='of video, at 10 a second')
     parser.add_argument('--size', type=int, default=64, help='of the picture, in pixels')
