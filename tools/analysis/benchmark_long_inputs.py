@@ -52,14 +52,9 @@ def write_keypoints(path: Path, num_frames: int) -> Path:
     rng = np.random.default_rng(0)
     points = rng.uniform(20, 80, (COCO17.num_points, 2)).astype(np.float32)
     scores = np.ones(COCO17.num_points, np.float32)
-    frames = [
-        [
-            Person(
-                keypoints=points + np.float32(5 * np.sin(n / 5)), scores=scores, score=1.0, track=0
-            )
-        ]
-        for n in range(num_frames)
-    ]
+    places = [points + np.float32(5 * np.sin(number / 5)) for number in range(num_frames)]
+    people = (Person(keypoints=place, scores=scores, score=1.0, track=0) for place in places)
+    frames = tuple((person,) for person in people)
     poses = PoseVideo(
         source='generated',
         skeleton=COCO17,
