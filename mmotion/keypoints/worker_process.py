@@ -7,6 +7,7 @@ of processes that take too much memory. No exception tells of it, but the pipe t
 cannot end one that is at work before Python 3.14, and leaves it behind when its parent is killed.
 """
 
+import copy
 import multiprocessing
 import os
 import pickle
@@ -168,7 +169,9 @@ def _end_with_parent() -> None:
 
 def _make_picklable(error: Exception) -> Exception:
     try:
-        pickle.loads(pickle.dumps(error))
+        pickle.dumps(error)
+        # made again as unpickling would, without it
+        copy.copy(error)
     except Exception:
         # an exception of a library may need arguments that it does not keep
         return RuntimeError(f'{type(error).__name__}: {error}')
