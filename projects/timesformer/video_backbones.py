@@ -292,10 +292,10 @@ def _normalize(model: Any, clips: Tensor) -> Tensor:
             f'clips must be (B, {", ".join(map(str, want))}), got {tuple(clips.shape)}; set '
             'num_frames and the size of Resize or the crops in the pipelines'
         )
-    low, high = clips.min(), clips.max()
+    low, high = float(clips.min()), float(clips.max())
     if low < 0 or 0 < high <= 1:
         raise ValueError(
-            f'clips must hold grey levels from 0 to 255, got {float(low):.3g} to {float(high):.3g}; '
+            f'clips must hold grey levels from 0 to 255, got {low:.3g} to {high:.3g}; '
             'set mean=None and std=None in model.data_preprocessor, as the backbone normalizes'
         )
     return (clips.float() - model.mean) / model.std
