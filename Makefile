@@ -1,12 +1,17 @@
 # Everything a fresh machine needs is python3 (3.10 to 3.13) and make.
-#   make demo              train RepNet for a few minutes, test it, count repetitions in a video
-#   make demo VIDEO=path   the same, and count in your own video
+#   make demo              count the repetitions in a generated video
+#   make demo VIDEO=path   count those in your own video
+#   make demo TRAIN=1      train such a counter for a few minutes, test it, count
 #   make test              lint, types and tests
 #   make test-slow         the tests that take minutes, such as the wheel in an empty environment
 #   make clean             remove what is built (not work_dirs/)
 
 PYTHON ?= python3
 VIDEO ?=
+TRAIN ?=
+# as it was typed, whatever is in the name; the shell finds it in the environment
+override VIDEO := $(value VIDEO)
+export VIDEO
 BIN := .venv/bin
 # changes whenever the environment must be brought up to date
 INSTALLED := .venv/installed
@@ -15,7 +20,7 @@ PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
 # all four fill the folder cv2: to take one away breaks another
 OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
-.PHONY: install demo lint pytest test test-slow clean
+.PHONY: install video demo lint pytest test test-slow clean
 
 install: $(INSTALLED)
 
@@ -33,8 +38,14 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
-demo: $(INSTALLED)
-	$(BIN)/mmotion tool demo --work-dir work_dirs/demo $(if $(VIDEO),--video '$(VIDEO)')
+# before anything is installed for a video that is not there
+video:
+	@$(PYTHON) -c 'import os, sys; v = os.environ["VIDEO"]; \
+	    sys.exit(0 if not v or os.path.exists(os.path.expanduser(v)) else \
+	    "VIDEO must be a video file or a folder, got %r, which is not there" % v)'
+
+demo: video $(INSTALLED)
+	@$(BIN)/mmotion tool demo $(if $(VIDEO),--video="$$VIDEO") $(if $(filter-out 0,$(TRAIN)),--train)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

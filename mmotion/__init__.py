@@ -8,6 +8,8 @@
 What is named here is imported when it is first used, so that `import mmotion` answers at once.
 """
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmotion.inference import DrawsAttention, Exports, Predictor, load_model
@@ -79,3 +81,19 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _BeforeMMAction:
+    """Finds no module, and makes the models of MMAction2 importable before they are imported."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: object = None, target: object = None) -> None:
+        """Apply the remedies of `mmotion.compat` at the first search for MMAction2."""
+        if fullname == 'mmaction':
+            sys.meta_path.remove(cls)
+            from importlib import import_module
+
+            import_module('mmotion.compat').apply_compat()
+
+
+sys.meta_path.insert(0, _BeforeMMAction)

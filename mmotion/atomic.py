@@ -6,12 +6,14 @@ half a file. Of several processes that write one file at once, the last one wins
 over what it reads, see `keep_files`.
 """
 
+import errno
 import functools
 import hashlib
 import itertools
 import os
 import platform
 import re
+import shutil
 import tempfile
 import time
 import warnings
@@ -29,6 +31,9 @@ LOCK_NAME = '.lock'
 _MAX_NAME = 255
 # what a disk must at least have room for
 _PROBE_BYTES = 1 << 16
+# what a system says of a disk that takes nothing more, or not from everybody
+_DISK_ERRORS = {errno.EACCES, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS}
+_DISK_ERRORS |= {errno.EDQUOT} if hasattr(errno, 'EDQUOT') else set()
 _PARTIAL = re.compile(r'\..*\.([0-9a-f]{8})-(\d+)-\d+\.partial(\.[^.]*)?')
 _numbers = itertools.count()
 # what must not be written over, by process and not by thread, as some readers write in threads
@@ -79,15 +84,47 @@ def check_writable(folder: str | Path) -> None:
         OSError: If it cannot be, or its disk is full.
     """
     folder = Path(folder).absolute()
-    place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    place = _find_place(folder)
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(bytes(_PROBE_BYTES))
-            file.flush()
+        _probe(place)
     except OSError as error:
         raise type(error)(
             f'{folder} must be a folder that can be written to, got "{error.strerror}"'
             f'{"" if place == folder else f" in {place}"}; name another one, or make room'
+        ) from error
+
+
+def check_room(folder: Path, num_bytes: int) -> None:
+    """Refuse a disk with less room, for libraries that crash when it fills up, as HDF5 does.
+
+    Raises:
+        OSError: If there is less.
+    """
+    if shutil.disk_usage(folder).free < num_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+@contextmanager
+def name_disk_errors(path: str | Path) -> Iterator[None]:
+    """While the block writes a file or folder, say in our words that the disk does not take it.
+
+    Errors of libraries need not tell that the disk is full, so it is asked.
+
+    Raises:
+        OSError: If it does not, with the path and what to do.
+    """
+    try:
+        yield
+    except (ValueError, TypeError):
+        # they are about what is written
+        raise
+    except Exception as error:
+        reason = _find_disk_error(error, Path(path).absolute())
+        if reason is None:
+            raise
+        raise OSError(
+            f'a file must have a disk that takes it, got "{reason}" for {path}; make room there, '
+            'or write to another folder'
         ) from error
 
 
@@ -108,6 +145,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: If `path` is a folder.
+        OSError: If the disk does not take it.
         ValueError: If it is kept, see `keep_files`.
 
     Example:
@@ -122,22 +160,21 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(f'the file to write must not be a folder, got {path}')
     check_not_kept(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with name_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path.parent.absolute(), os.getpid())
     temporary = _name_temporary(path)
     try:
-        yield temporary
-        # the rename may reach the disk before the content does, unless the content is flushed
-        with open(temporary, 'rb+') as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        # that of a full disk does not say which
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)
-        raise
+        with name_disk_errors(path):
+            yield temporary
+            # the rename may reach the disk before the content does, unless the content is flushed
+            with open(temporary, 'rb+') as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # on a disk that is read-only, this fails as well
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
@@ -153,11 +190,14 @@ def hold_folder(folder: str | Path, *, remedy: str) -> Iterator[None]:
         remedy: What to do if it is in use, for the message.
 
     Raises:
+        OSError: If the disk takes nothing.
         ValueError: If another process holds it.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK_NAME, 'a+', encoding='utf-8') as lock:
+    with name_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = open(folder / LOCK_NAME, 'a+', encoding='utf-8')  # noqa: SIM115
+    with opened as lock:
         try:
             lock_file(lock.fileno())
         except BlockingIOError as error:
@@ -167,8 +207,10 @@ def hold_folder(folder: str | Path, *, remedy: str) -> Iterator[None]:
                 f'{lock.read().strip() or "one that does not say its name"}; {remedy}'
             ) from error
         lock.truncate(0)
-        lock.write(f'process {os.getpid()} on {platform.node()}, since {time.ctime()}\n')
-        lock.flush()
+        # on a full disk, it does not say who holds it
+        with suppress(OSError):
+            text = f'process {os.getpid()} on {platform.node()}, since {time.ctime()}\n'
+            os.write(lock.fileno(), text.encode())
         try:
             yield
         finally:
@@ -196,6 +238,32 @@ def lock_file(descriptor: int) -> None:
             f'this file system keeps no locks ({error}): see to it that one process alone writes',
             stacklevel=3,
         )
+
+
+def _find_place(path: Path) -> Path:
+    """What is there of a path and the folders above it."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def _probe(folder: Path) -> None:
+    """Write a little to a folder, which nobody sees."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_PROBE_BYTES))
+        file.flush()
+
+
+def _find_disk_error(error: Exception, path: Path) -> str | None:
+    """What a disk has to do with an error in writing a file; None if it is well."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        # that of a file which is read is another matter
+        named = path if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        if named in (path, *path.parents) or named.parent in (path, path.parent):
+            return os.strerror(error.errno)  # pyright: ignore[reportArgumentType]
+    try:
+        _probe(_find_place(path.parent))
+    except OSError as found:
+        return found.strerror
+    return None
 
 
 def _identify(path: Path) -> Path | tuple[int, int]:

@@ -33,6 +33,7 @@ def apply_compat() -> None:
     stand_in_for_missing_drn()
     survive_broken_multimodal()
     resolve_own_base_configs()
+    stop_while_laying_out_configs()
 
 
 def survive_half_written_grammar() -> None:
@@ -151,6 +152,26 @@ def resolve_own_base_configs() -> None:
     Config._get_cfg_path = staticmethod(resolve_base)
 
 
+def stop_while_laying_out_configs() -> None:
+    """Let Ctrl-C end what lays out a config, of which mmengine's `except:` makes a SyntaxError.
+
+    yapf takes a second for it at the start of each run.
+    """
+    from mmengine.config import Config
+
+    lay_out = Config.pretty_text.fget
+
+    def pretty_text(config: Config) -> str:
+        try:
+            return lay_out(config)  # pyright: ignore[reportOptionalCall]
+        except SyntaxError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
+
+    Config.pretty_text = property(pretty_text, doc=Config.pretty_text.__doc__)
+
+
 def accept_any_tags() -> dict[str, Any]:
     """What `av.open` must be told to open a video whose tags, such as its title, are not UTF-8.
 
@@ -187,6 +208,15 @@ def options_of(config: Any) -> dict[str, Any]:
 def find_config_read_by(frame: FrameType) -> Path | None:
     """The file that this frame of a traceback reads, if it is mmengine's reader of configs."""
     return Path(frame.f_locals['filename']) if frame.f_code.co_name == '_file2dict' else None
+
+
+def find_built_by(frame: FrameType) -> tuple[Any, dict[str, Any]] | None:
+    """The class, and its arguments, that this frame of a traceback builds for mmengine."""
+    if frame.f_code.co_name != 'build_from_cfg' or not hasattr(
+        frame.f_locals.get('obj_cls'), '__name__'
+    ):
+        return None
+    return frame.f_locals['obj_cls'], dict(frame.f_locals['args'])
 
 
 def rename_run(runner: Any, timestamp: str) -> None:

@@ -67,8 +67,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     root = enable_projects()
     file = find_config(path)
     config = _read(file)
-    for key, value in (cfg_options or {}).items():
-        _set_option(config, key.split('.'), value)
+    apply_options(config, cfg_options or {})
     for key in [key for key in config if key.startswith('_')]:
         config.pop(key)
     _check_keys(config, file)
@@ -79,6 +78,16 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         sys.path.append(str(folder))
     _import_modules(config.get('custom_imports'), file)
     return config
+
+
+def apply_options(config: Config, cfg_options: Mapping[str, Any]) -> None:
+    """Set values of a config by dotted key, see `load_config`.
+
+    Raises:
+        ValueError: If an option leads nowhere.
+    """
+    for key, value in cfg_options.items():
+        _set_option(config, key.split('.'), value)
 
 
 def read_options(texts: Iterable[str]) -> dict[str, Any]:
@@ -215,6 +224,10 @@ def _locate(error: Exception, file: Path) -> tuple[Path, int | None]:
 def _set_option(config: Config, parts: list[str], value: Any) -> None:
     """Set one value by the keys that lead to it; missing dicts on the way are created."""
     key = '.'.join(parts)
+    if isinstance(value, Mapping) and value.get('_delete_'):
+        # the whole of what was there is replaced
+        value = {name: nested for name, nested in value.items() if name != '_delete_'}
+        _set_option(config, parts, ConfigDict())
     if isinstance(value, Mapping) and value:
         for name, nested in value.items():
             if not isinstance(name, str):

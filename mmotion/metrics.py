@@ -75,6 +75,12 @@ class ActionMetric(BaseMetric):
             name = str(sample.get('name') or sample.get('filename') or len(self.results))
             label = np.ravel(_to_numpy(sample['gt_label']))
             scores = _to_numpy(sample['pred_score']).astype(np.float32)
+            if scores.ndim != 1:
+                raise ValueError(
+                    f'pred_score of a video must have a score a class, got shape {scores.shape} '
+                    f"for video {name!r}; set model.cls_head.average_clips='prob', so that a head "
+                    'of MMAction2 averages the views of a video'
+                )
             if label.size != 1 or not 0 <= label[0] < len(scores):
                 raise ValueError(
                     f'gt_label of a video must be one class of {len(scores)}, got '

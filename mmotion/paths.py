@@ -68,7 +68,7 @@ def find_config(name_or_path: str | Path) -> Path:
         The path of a file that exists.
 
     Raises:
-        FileNotFoundError: If there is no such file; the message lists the nearest bundled names.
+        FileNotFoundError: If there is no such file; the message has the nearest bundled names.
     """
     path = Path(name_or_path).expanduser()
     configs = find_root() / 'configs'
@@ -77,8 +77,8 @@ def find_config(name_or_path: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     names = sorted(file.stem for file in configs.glob('*.py'))
-    nearest = difflib.get_close_matches(path.stem, names, n=3) or names
+    nearest = difflib.get_close_matches(path.stem, names, n=3)
     raise FileNotFoundError(
         f'config must be a file or the name of a bundled config, got config={str(name_or_path)!r}; '
-        f'bundled configs with the nearest names: {", ".join(nearest)}'
+        + (f'did you mean {" or ".join(nearest)}?' if nearest else '"mmotion list" shows them')
     )

@@ -6,14 +6,20 @@ and mmengine's modules. A name is looked up here first, then in MMAction2, then 
 
 import ast
 import difflib
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.registry import Registry as MMEngineRegistry
 
-from mmotion.compat import apply_compat
-from mmotion.paths import find_root
+from mmotion.compat import apply_compat, find_built_by
+from mmotion.paths import PACKAGE_DIR, find_root
 
 apply_compat()
 
@@ -93,7 +99,11 @@ class Registry(MMEngineRegistry):
             # for good, as a Runner does: models go on building parts after this call
             init_default_scope(SCOPE)
         is_ours = current is None or current.scope_name == SCOPE
-        with DefaultScope.overwrite_default_scope(None if is_ours else SCOPE):
+        scope = DefaultScope.overwrite_default_scope(None if is_ours else SCOPE)
+        # a list of models is a sequence of them
+        if not isinstance(cfg, list):
+            _check_part(cfg, kwargs.get('default_args'))
+        with scope, explain_building():
             return super().build(cfg, *args, **kwargs)
 
     def _lineage(self) -> list[MMEngineRegistry]:
@@ -119,6 +129,100 @@ class Registry(MMEngineRegistry):
         if nearest:
             return message
         return f'{message}; import the module that registers it by custom_imports in the config'
+
+
+@contextmanager
+def explain_building() -> Iterator[None]:
+    """Within the block, say which module of a config could not be built, and what it was given.
+
+    MMAction2 and mmengine check arguments by bare assertions, or let Python name one that is
+    unknown. An error that this project has worded is left as it is.
+
+    Raises:
+        TypeError: If an argument is unknown, or has a wrong type.
+        ValueError: If MMAction2 or mmengine want something else of an argument.
+    """
+    try:
+        yield
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        built = [found for frame in frames if (found := find_built_by(frame)) is not None]
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # not the checkout, which may hold the environment
+        own = (PACKAGE_DIR, find_root() / 'projects')
+        is_own = any(Path(place.filename).is_relative_to(folder) for folder in own)
+        # what Python itself finds wrong, a text that is compared to a number, is not worded
+        if not built or (is_own and (place.line or '').startswith('raise')):
+            raise
+        target, arguments = built[-1]
+        if message := _explain_unknown_arguments(target, arguments):
+            raise TypeError(message) from error
+        text = ', '.join(f'{key}={value!r}' for key, value in arguments.items())
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f'{target.__name__} must be given arguments that it can work with, got '
+            f'{text if len(text) <= 300 else f"{text[:297]}..."}: {str(error) or place.line} in '
+            f'{place.filename}, line {place.lineno}; correct them in the config'
+        ) from error
+
+
+def _check_part(cfg: Any, default_args: Any) -> None:
+    """Refuse what describes no object: no dictionary, or one without a type."""
+    if not isinstance(cfg, Mapping | Config):
+        raise TypeError(f'a part of a config must be a dict with a type, got {cfg!r}; correct it')
+    kind = cfg.get('type', (default_args or {}).get('type'))
+    if not (isinstance(kind, str | type) or callable(kind)) or any(
+        not isinstance(key, str) for key in cfg
+    ):
+        text = repr(cfg)
+        raise TypeError(
+            "a part of a config must be a dict with a type, dict(type='Name', ...), got "
+            f'{text if len(text) <= 300 else f"{text[:297]}..."}; correct it'
+        )
+
+
+def _explain_unknown_arguments(target: Any, arguments: Mapping[str, Any]) -> str | None:
+    """Say which arguments a class does not have; None if it has, or may have, all of them."""
+    known = _list_arguments(target)
+    unknown = [] if known is None else [key for key in arguments if key not in known]
+    if known is None or not unknown:
+        return None
+    near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown}
+    hints = ', '.join(f'{found[0]} for {key}' for key, found in near.items() if found)
+    message = f'{target.__name__} must be given arguments that it has, got {", ".join(unknown)}'
+    message += f' (did you mean {hints}?)' if hints else ''
+    message += f'; it has {", ".join(sorted(known)) or "none"}'
+    # what a base config gave the class that another one replaces stays in the merged dict
+    for registry in (MODELS, DATASETS, TRANSFORMS, HOOKS, METRICS):
+        for name, other in registry.module_dict.items():
+            if other is not target and {*unknown} <= (_list_arguments(other) or set()):
+                return (
+                    f'{message}. {", ".join(unknown)} may be left of {name}: where a config '
+                    'replaces the type that its base has, the new dict needs _delete_=True, or it '
+                    'keeps the arguments of the old one'
+                )
+    return message
+
+
+def _list_arguments(target: Any) -> set[str] | None:
+    """The arguments of a class or function; None if it takes any, or does not tell."""
+    names: set[str] = set()
+    # a class that forwards **kwargs has those of the next one too
+    steps = (
+        [vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)]
+        if isinstance(target, type)
+        else [target]
+    )
+    for step in steps:
+        try:
+            parameters = inspect.signature(step).parameters.values()
+        except (TypeError, ValueError):
+            return None
+        kinds = {parameter.kind for parameter in parameters}
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            return names - {'self'}
+    return None
 
 
 def _scan_projects(registry_name: str) -> dict[str, str]:

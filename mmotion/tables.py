@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import math
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 
 import simplejson
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import name_disk_errors, write_atomically
 
 # the mark of UTF-32 begins with that of UTF-16
 MARKS = {
@@ -99,7 +100,10 @@ def read_text(path: str | Path, *, what: str, remedy: str = 'correct it') -> str
         OSError: If it cannot be read.
         ValueError: If it is in another encoding.
     """
-    content = Path(path).expanduser().read_bytes()
+    return _decode(Path(path).expanduser().read_bytes(), path, what=what, remedy=remedy)
+
+
+def _decode(content: bytes, path: str | Path, *, what: str, remedy: str) -> str:
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), 'utf-8')
     try:
         return content.decode(encoding)
@@ -143,7 +147,7 @@ def read_json(path: str | Path, *, what: str, remedy: str = 'correct it') -> Any
 
 
 def read_rows(
-    path: str | Path, *, what: str, remedy: str = 'correct it'
+    path: str | Path, *, what: str, remedy: str = 'correct it', may_be_torn: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
     """Give the cells of each row of a CSV file, with the number of its (last) line.
 
@@ -151,12 +155,15 @@ def read_rows(
         path: The file.
         what: What it is, for messages.
         remedy: What helps if it is no CSV.
+        may_be_torn: Leave out a last row without its end, see `append_row`.
 
     Raises:
         OSError: If it cannot be read.
         ValueError: If it is no CSV.
     """
-    text = read_text(path, what=f'{what} must be a CSV file in UTF-8', remedy=remedy)
+    content = Path(path).expanduser().read_bytes()
+    content = _drop_torn_row(content) if may_be_torn else content
+    text = _decode(content, path, what=f'{what} must be a CSV file in UTF-8', remedy=remedy)
     reader = csv.reader(io.StringIO(text, newline=''), strict=True)
     try:
         for cells in reader:
@@ -205,6 +212,7 @@ def read_table(
     what: str = 'a table',
     remedy: str = 'correct it',
     may_be_empty: bool = False,
+    may_be_torn: bool = False,
 ) -> list[Row]:
     """Read a table.
 
@@ -215,6 +223,7 @@ def read_table(
         what: What the table is, for messages.
         remedy: What helps if it is not as described.
         may_be_empty: Whether a table without a row is one.
+        may_be_torn: Whether a last row that was not written to its end is left out.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -224,7 +233,7 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{what} must be a file, got {path}; {remedy}')
-    lines = read_rows(path, what=what, remedy=remedy)
+    lines = read_rows(path, what=what, remedy=remedy, may_be_torn=may_be_torn)
     header = [name.strip() for name in next(lines, (0, []))[1]]
     missing = [name for name in columns if name not in header]
     if missing:
@@ -293,6 +302,26 @@ def write_table(
             writer.writerow(row)
 
 
+def append_row(path: Path, values: Sequence[Any]) -> None:
+    """Add a row to a table of `write_table`, on the disk before this returns.
+
+    If the machine stops meanwhile, a torn row is left: see `may_be_torn` of `read_table`.
+
+    Args:
+        path: CSV file that is there.
+        values: In the order of its columns.
+
+    Raises:
+        OSError: If the disk does not take it.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerow(values)
+    with name_disk_errors(path), path.open('a', newline='', encoding='utf-8') as file:
+        file.write(text.getvalue())
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """Lay out rows, all with the same columns, as a table of Markdown.
 
@@ -305,3 +334,12 @@ def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     text = [f'| {" | ".join(cells)} |' for cells in lines]
     return '\n'.join([text[0], '|---' * len(rows[0]) + '|', *text[1:]])
+
+
+def _drop_torn_row(content: bytes) -> bytes:
+    """Give a table up to its last row that ends; all of it if not even the first line does."""
+    end = content.rfind(b'\n') + 1
+    # after an odd number of quotes, a line break belongs to a value
+    while content.count(b'"', 0, end) % 2:
+        end = content.rfind(b'\n', 0, end - 1) + 1
+    return content[:end] or content

@@ -336,3 +336,24 @@ def test_the_private_names_that_compat_uses_are_listed():
     # what Python's enum documents for its subclasses
     used -= {'_missing_', '_name_', '_value_'}
     assert used == set().union(*PRIVATE_NAMES.values())
+
+
+@pytest.mark.parametrize('first', ['import mmotion', 'import mmotion.registry'])
+def test_mmaction2_is_importable_after_mmotion(first):
+    code = f'{first}; from mmaction.models import ResNet3d; print(ResNet3d.__name__)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.split()[-1:] == ['ResNet3d'], done.stderr[-500:]
+
+
+def test_ctrl_c_ends_the_layout_of_a_config(monkeypatch):
+    from mmengine.config import Config
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmengine.config.config.FormatCode', stop)
+    with pytest.raises(KeyboardInterrupt):
+        _ = Config({'a': 1}).pretty_text
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda *_, **__: 1 / 0)
+    with pytest.raises(SyntaxError, match='check the syntax'):
+        _ = Config({'a': 1}).pretty_text

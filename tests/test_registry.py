@@ -1,5 +1,6 @@
 """Names of three packages through one registry, and the answers to names that are not there."""
 
+import importlib
 import re
 
 import pytest
@@ -226,3 +227,65 @@ def test_a_backbone_of_mmaction2_runs(backbone, clips, features):
         result = model(torch.zeros(clips))
     shapes = [tuple(part.shape) for part in result] if isinstance(result, tuple) else result.shape
     assert shapes == features
+
+
+RECOGNIZER = {'type': 'Recognizer3D', 'backbone': {'type': 'C3D'}}
+LEFT = r'num_frames, vit may be left of TimeSformer: .* the new dict needs _delete_=True'
+
+
+@pytest.mark.parametrize(
+    ('config', 'error', 'message'),
+    [
+        pytest.param(
+            {'type': 'ResNet3d', 'depth': 18, 'num_frames': 8, 'vit': None, 'pretrained': None},
+            TypeError,
+            r'ResNet3d must be given arguments that it has, got num_frames, vit .*' + LEFT,
+            id='an assertion of MMAction2 on what is left of another type',
+        ),
+        pytest.param(
+            {**RECOGNIZER, 'cls_head': {'type': 'I3DHead', 'num_classes': 2, 'in_chanels': 4}},
+            TypeError,
+            r'I3DHead must be .* got in_chanels \(did you mean in_channels for in_chanels\?\); it '
+            'has average_clips, dropout_ratio, in_channels',
+            id='a part that MMAction2 builds, which forwards its arguments',
+        ),
+        pytest.param(
+            {'type': 'I3DHead', 'num_classes': 'two', 'in_channels': 4},
+            TypeError,
+            r"I3DHead must be given arguments that it can work with, got num_classes='two', in_",
+            id='a wrong type',
+        ),
+        pytest.param(
+            {'type': 'ResNet3d', 'num_stages': 9, 'depth': 18},
+            ValueError,
+            r'ResNet3d must be given arguments .* got num_stages=9, depth=18: assert 1 <= num_sta',
+            id='an assertion of MMAction2',
+        ),
+    ],
+)
+def test_arguments_that_a_module_cannot_have(config, error, message):
+    importlib.import_module('projects.timesformer')
+    with pytest.raises(error, match=message):
+        MODELS.build(config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('RepNet', "must be a dict with a type, got 'RepNet'"),
+        ({'depth': 18}, "must be a dict with a type, dict.* got {'depth': 18}"),
+        ({'type': ['a']}, r"must be a dict with a type, dict.* got {'type': \['a'\]}"),
+        ({'type': 'ResNet3d', None: 3}, r'must be a dict with a type, dict.* None: 3'),
+    ],
+    ids=['text', 'no type', 'a list', 'a key that is no text'],
+)
+def test_what_describes_no_object(config, message):
+    with pytest.raises(TypeError, match=message):
+        MODELS.build(config)
+
+
+def test_a_text_that_is_compared_to_a_number_is_named():
+    importlib.import_module('projects.repnet')
+    model = {'type': 'RepNet', 'loss': {'similarity_weight': 'x'}}
+    with pytest.raises(TypeError, match=r"RepNet must be given .* loss={'similarity_weight': 'x'}"):
+        MODELS.build(model)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmotion.tables import read_json, read_table, write_table
+from mmotion.tables import append_row, read_json, read_table, write_table
 
 
 @pytest.fixture
@@ -139,3 +139,12 @@ def test_a_table_is_written_whole_or_not_at_all(table: Path) -> None:
         write_table(table, ['a', 'b'], [{'a': 1}, {'c': 1}])
     assert table.read_text().startswith('# a note')
     assert [path.name for path in table.parent.iterdir()] == ['table.csv']
+
+
+def test_a_row_is_appended_and_a_torn_one_left_out(tmp_path):
+    path = tmp_path / 'a.csv'
+    write_table(path, ['name', 'count'], [('a', 1)])
+    append_row(path, ('b\n"x"', 2))
+    assert [row.text('count') for row in read_table(path, ['name'])] == ['1', '2']
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [row.text('count') for row in read_table(path, ['name'], may_be_torn=True)] == ['1']

@@ -54,7 +54,10 @@ def encode(
         options = {'g': '6', 'bf': '2'} | options
     if codec == 'mpeg4':
         options['qmax'] = '2'
-    container_options = {'movflags': options.pop('movflags')} if 'movflags' in options else {}
+    # the same bytes again: without random numbers and dates
+    container_options = {'fflags': '+bitexact'}
+    if 'movflags' in options:
+        container_options['movflags'] = options.pop('movflags')
     with av.open(str(path), 'w', options=container_options) as container:
         stream = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = images[0].shape[:2]
@@ -137,6 +140,20 @@ def cut_start(source: Path, target: Path, *, frames: int) -> Path:
         shift = round(frames / (stream.average_rate * stream.time_base))
         for packet in reader.demux(stream):
             if packet.size:
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                writer.mux(packet)
+    return target
+
+
+def trim(source: Path, target: Path, *, start_ms: int, end_ms: int) -> Path:
+    """Copy packets of a file that begins with its only keyframe, so that an edit list trims it."""
+    with av.open(str(source)) as reader, av.open(str(target), 'w') as writer:
+        stream = reader.streams.video[0]
+        copy = writer.add_stream_from_template(stream)
+        for packet in reader.demux(stream):
+            if packet.size and packet.dts < round(end_ms / 1000 / packet.time_base):
+                shift = round(start_ms / 1000 / packet.time_base)
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = copy
                 writer.mux(packet)

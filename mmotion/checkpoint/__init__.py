@@ -2,6 +2,7 @@
 
 from mmotion.checkpoint import sources
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file, find_last_checkpoint
+from mmotion.checkpoint.hub import ask_hub
 from mmotion.checkpoint.released import RANDOM_WEIGHTS, fetch_if_released, find_weights
 from mmotion.checkpoint.weights import (
     check_finite,
@@ -17,6 +18,7 @@ from mmotion.checkpoint.weights import (
 __all__ = [
     'RANDOM_WEIGHTS',
     'CheckpointError',
+    'ask_hub',
     'check_checkpoint_file',
     'check_finite',
     'fetch_if_released',

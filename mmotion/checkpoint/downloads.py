@@ -14,11 +14,9 @@ import hashlib
 import importlib.metadata
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +27,7 @@ from mmengine.dist import barrier, get_dist_info, is_distributed
 
 from mmotion.atomic import write_atomically
 from mmotion.checkpoint.files import CheckpointError
+from mmotion.checkpoint.hub import answers
 
 # as torch.hub knows it, with eight digits at least; a date such as 20230101 is none
 _HASHED_NAME = re.compile(r'.*-(?!(?:19|20)\d{6}\.)([0-9a-f]{8,64})\.[^.]+')
@@ -145,10 +144,10 @@ def fetch_from_hub(repo: str, file: str, *, revision: str = 'main') -> Path:
 
     is_here = isinstance(try_to_load_from_cache(repo, file, revision=revision), str)
     # where there is no network, it would ask for half a minute
-    if not is_here and not is_within_reach(constants.ENDPOINT):
+    if not is_here and not answers(constants.ENDPOINT):
         raise CheckpointError(
             f'{file} of {constants.ENDPOINT}/{repo} must be in the cache of the hub or within '
-            f'reach, got no network that knows {urlparse(constants.ENDPOINT).hostname}'
+            f'reach, got no answer from {urlparse(constants.ENDPOINT).hostname}'
         )
     try:
         path = Path(hf_hub_download(repo, file, revision=revision, local_files_only=is_here))
@@ -163,17 +162,6 @@ def fetch_from_hub(repo: str, file: str, *, revision: str = 'main') -> Path:
     if re.fullmatch('[0-9a-f]{64}', name):
         check_hash(path, name)
     return path
-
-
-def is_within_reach(url: str) -> bool:
-    """Whether the name of a server is known here, or a proxy is there to ask; no proof of more."""
-    if urllib.request.getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlparse(url).hostname, None)
-    except OSError:
-        return False
-    return True
 
 
 def to_url(source: str) -> str:

@@ -108,12 +108,13 @@ def check_checksums(path: Path) -> None:
     Raises:
         CheckpointError: If a checksum is wrong.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        # a UnicodeDecodeError, of a name that is damaged, is a ValueError
         damaged = str(error)
     if damaged:
         raise CheckpointError(
@@ -132,7 +133,7 @@ def list_globals(path: Path) -> dict[str, str]:
         Full names as Python 3 has them, such as 'builtins.getattr', by the names in the file:
         pickle protocol 2, which torch writes, has those of Python 2, '__builtin__.getattr'.
     """
-    if zipfile.is_zipfile(path):
+    if _is_zip(path):
         with zipfile.ZipFile(path) as archive:
             name = next(name for name in archive.namelist() if name.endswith('/data.pkl'))
             with archive.open(name) as file:
@@ -142,11 +143,25 @@ def list_globals(path: Path) -> dict[str, str]:
         return {k: v for _ in range(5) for k, v in _globals_of_pickle(file).items()}
 
 
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        # one of several disks: a zip file, though none of torch
+        return True
+
+
 def _check_zip(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         raise CheckpointError(f'checkpoint must be whole, got the truncated {path}; {COPY_AGAIN}')
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise CheckpointError(
+            f'checkpoint must be whole, got {path}, whose directory is damaged ({error}); '
+            f'{COPY_AGAIN}'
+        ) from error
     if any(name.endswith('/constants.pkl') for name in names):
         raise _not_a_checkpoint(
             path, 'a TorchScript archive', 'save the state_dict of the model instead'

@@ -204,6 +204,16 @@ def find_weights(
     return path
 
 
+def describe_weights(
+    config: Mapping[str, Any] | Config, checkpoint: str | None = None
+) -> dict[str, Any]:
+    """What a result says of the weights that it was made with: `checkpoint`, perhaps `licence`."""
+    names = (checkpoint, config.get('released_weights'), config.get('shipped_weights'))
+    name = next((name for name in names if name), None)
+    known = read_table().get(str(name))
+    return {'checkpoint': name} | ({'licence': known.licence} if known else {})
+
+
 def _fetch(released: ReleasedWeights) -> Path:
     """Fetch the file from the first source that has it."""
     failures = []

@@ -220,13 +220,14 @@ def load_image_weights(source: str) -> dict[str, Tensor]:
 
     if not timm.is_model(source):
         return find_state_dict(load_checkpoint_file(source), source=source)
-    try:
+    from mmotion.checkpoint.hub import ask_hub
+
+    remedy = (
+        'the option init, --cfg-options model.backbone.init=FILE or model.backbone.init=None (of '
+        'bkind model.encoder.init); load_from=CHECKPOINT then replaces random weights'
+    )
+    with ask_hub(source, remedy=remedy):
         return timm.create_model(source, pretrained=True).state_dict()
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f'init must name weights that timm can fetch, got {source} ({error}); '
-            'fetch them by other means and give the file'
-        ) from error
 
 
 def load_state_dict(
@@ -270,10 +271,15 @@ def load_state_dict(
         if names
     )
     summary = f'{len(fitting)} of {len(own)} tensors fit {type(model).__name__}'
+    remedy = 'give the config that it was trained with'
+    if shapes:
+        remedy += ', or set the options that make these shapes, such as num_classes, as there'
+    if strict and 2 * len(fitting) >= len(own):
+        remedy += '; as the start of a training, load_from takes what fits'
     if problems and (strict or 2 * len(fitting) < len(own)):
         raise CheckpointError(
             f'checkpoint must hold the weights of this model, got {source} of which {summary} '
-            f'({problems}); give the config that it was trained with'
+            f'({problems}); {remedy}'
         )
     if problems:
         print_log(f'{source}: {summary} ({problems})', logger='current', level=logging.WARNING)

@@ -5,7 +5,7 @@ import difflib
 import importlib
 import sys
 
-from mmotion.paths import enable_projects
+from mmotion.paths import PACKAGE_DIR, enable_projects
 
 
 def list_entries(kind: str) -> list[tuple[str, str]]:
@@ -30,28 +30,23 @@ def list_entries(kind: str) -> list[tuple[str, str]]:
         files = [root / 'projects' / name / '__init__.py' for name in systems]
         docs = [ast.get_docstring(ast.parse(file.read_text(encoding='utf-8'))) for file in files]
         return [(name, (doc or '').split('\n')[0]) for name, doc in zip(systems, docs, strict=True)]
-    # slow to import, and neither configs nor systems need it
-    from mmotion import registry
-
-    registries = {
-        name.lower(): value
-        for name, value in vars(registry).items()
-        if isinstance(value, registry.Registry)
-    }
-    if kind not in registries:
-        kinds = ['configs', 'systems', *sorted(registries)]
+    kinds = ['configs', 'systems', *find_registries()]
+    if kind not in kinds:
         near = difflib.get_close_matches(kind, kinds, n=1)
         raise ValueError(
             f'kind must be one of {", ".join(kinds)}, got {kind!r}'
             + (f'; did you mean {near[0]!r}?' if near else '')
         )
+    # slow to import, and neither configs nor systems need it, nor does a wrong word
+    from mmotion import registry
+
     for system in systems:
         try:
             importlib.import_module(f'projects.{system}')
         except Exception as error:
             print(f'mmotion: projects.{system} cannot be imported: {error}', file=sys.stderr)
     found: dict[str, str] = {}
-    current = registries[kind]
+    current = getattr(registry, kind.upper())
     while current is not None:
         current.import_from_location()
         for name, value in sorted(current.module_dict.items()):
@@ -63,3 +58,14 @@ def list_entries(kind: str) -> list[tuple[str, str]]:
 def find_systems() -> list[str]:
     """Name the systems: the packages in `projects/`, in alphabetical order."""
     return sorted(p.parent.name for p in enable_projects().glob('projects/*/__init__.py'))
+
+
+def find_registries() -> list[str]:
+    """Name the registries in small letters, in alphabetical order, without importing them."""
+    module = ast.parse((PACKAGE_DIR / 'registry.py').read_text(encoding='utf-8'))
+    return sorted(
+        node.targets[0].id.lower()
+        for node in module.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith('Registry(')
+        if isinstance(node.targets[0], ast.Name)
+    )

@@ -13,6 +13,7 @@ import inspect
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -76,6 +77,17 @@ def find_inputs(args: argparse.Namespace) -> list[Path]:
     each = chain.from_iterable(v if isinstance(v, list | tuple) else [v] for v in values)
     paths = [Path(value).expanduser() for value in each if isinstance(value, str | Path)]
     return [path for path in paths if os.path.isfile(path)]
+
+
+def shorten_worker_error(message: str) -> str:
+    """What an error says that torch brings from a data worker, without the traceback around it."""
+    if 'Original Traceback' not in message:
+        return message
+    # the last line that is not indented begins with the class of the error
+    for line in reversed(message.splitlines()):
+        if match := re.match(r'[A-Za-z_][\w.]*: ', line):
+            return message[message.rindex(line) + match.end() :].strip()
+    return message
 
 
 def build_overview(commands: dict[str, Command]) -> argparse.ArgumentParser:
@@ -143,6 +155,7 @@ def _run_command(words: Sequence[str]) -> int:
         if debug:
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = shorten_worker_error(str(message))
         print(f'mmotion: error: {message}', file=sys.stderr)
         print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
         return USAGE_ERROR

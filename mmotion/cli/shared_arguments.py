@@ -2,7 +2,10 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmotion.paths import find_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -58,7 +61,7 @@ def read_config(config: str, cfg_options: list[str] | None, *required: str) -> '
     """Load the config of a command, and check that it can be used for it.
 
     Args:
-        config: Path or name of a config.
+        config: Path or name of a config, or of a published model, see `load_model`.
         cfg_options: What `--cfg-options` was given.
         required: Keys that the config must have.
 
@@ -66,9 +69,19 @@ def read_config(config: str, cfg_options: list[str] | None, *required: str) -> '
         FileNotFoundError: If there is no such config.
         ValueError: If it cannot be read, or lacks one of those keys.
     """
+    # a wrong name is answered at once, before torch is imported
+    is_published = config.startswith('hf:') or Path(config).is_dir()
+    if not is_published:
+        find_config(config)
     from mmotion.config import load_config, read_options
 
-    loaded = load_config(config, read_options(cfg_options or ()))
+    options = read_options(cfg_options or ())
+    if is_published:
+        from mmotion.inference.published import read_published
+
+        loaded = read_published(config, options)
+    else:
+        loaded = load_config(config, options)
     missing = [key for key in required if loaded.get(key) is None]
     if missing:
         raise ValueError(

@@ -18,6 +18,8 @@ Answer = TypeVar('Answer')
 
 # what waits for a reader: enough that threads do not take turns for every frame
 CHUNK_ITEMS = 8
+# and what may wait for all of them, in each of the places where it waits
+ALL_ITEMS = 400
 
 
 def fan_out(
@@ -27,7 +29,8 @@ def fan_out(
 ) -> list[Answer]:
     """Run `read` once for each view of the items, side by side, going through the items once.
 
-    Memory stays the same however many items there are: those that wait are 8 a view.
+    Memory stays the same however many items there are: those that wait are 8 a view, and
+    fewer where there are more than 50 views.
 
     Args:
         items: What is read, in order.
@@ -44,6 +47,7 @@ def fan_out(
         >>> fan_out(range(5), [lambda x: x, lambda x: -x], sum)
         [10, -10]
     """
+    size = min(CHUNK_ITEMS, max(ALL_ITEMS // max(len(views), 1), 1))
     turn, stopped = threading.Lock(), threading.Event()
     feeds: list[_Feed[Part]] = [_Feed(turn) for _ in views]
 
@@ -65,7 +69,7 @@ def fan_out(
             source = iter(items)
             while not stopped.is_set():
                 # an item is let go of before the next one is taken: it may be large
-                chunk = [[view(item) for view in views] for item in islice(source, CHUNK_ITEMS)]
+                chunk = [[view(item) for view in views] for item in islice(source, size)]
                 if not chunk:
                     break
                 for feed, parts in zip(feeds, zip(*chunk, strict=True), strict=True):

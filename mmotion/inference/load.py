@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -42,10 +42,8 @@ def load_model(
         ValueError: If the config names no predictor, or the device is not there.
         CheckpointError: If there are no weights, or they cannot be read or do not fit.
     """
-    if is_published(config):
-        config, published = read_published(cast('str | Path', config))
-        checkpoint = published if checkpoint is None else checkpoint
-    config = config if isinstance(config, Config) else load_config(config)
+    if not isinstance(config, Config):
+        config = read_published(config) if is_published(config) else load_config(config)
     if not config.get('predictor'):
         raise ValueError(
             f'config must have the key predictor, got none in {config.filename}; add '

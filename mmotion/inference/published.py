@@ -25,6 +25,7 @@ from mmotion.atomic import write_atomically
 from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_safetensors
 from mmotion.checkpoint.downloads import check_hash, fetch_from_hub, hash_file
 from mmotion.checkpoint.files import CheckpointError
+from mmotion.config import apply_options
 from mmotion.paths import enable_projects
 from mmotion.registry import SCOPE
 
@@ -90,14 +91,15 @@ def is_published(source: Any) -> bool:
     return isinstance(source, str)
 
 
-def read_published(source: str | Path) -> tuple[Config, Path]:
+def read_published(source: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
     """Read what `write_published` wrote, from a folder or from the hub.
 
     Args:
         source: See `is_published`.
+        cfg_options: Values to change by dotted key, see `mmotion.config.load_config`.
 
     Returns:
-        The config, and the file of the weights.
+        The config, whose `released_weights` is the file of the weights.
 
     Raises:
         CheckpointError: If a file cannot be had or is not what SHA256SUMS says.
@@ -112,7 +114,8 @@ def read_published(source: str | Path) -> tuple[Config, Path]:
     try:
         content = _restore_tuples(json.loads(files[CONFIG].read_text(encoding='utf-8'))['config'])
         text = json.dumps(content)
-        config = Config({**content, 'default_scope': SCOPE}, cfg_text=text, filename=str(source))
+        content |= {'default_scope': SCOPE, 'released_weights': str(files[WEIGHTS])}
+        config = Config(content, cfg_text=text, filename=str(source))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f'{CONFIG} must be what "mmotion publish" writes, got {type(error).__name__} in '
@@ -120,7 +123,8 @@ def read_published(source: str | Path) -> tuple[Config, Path]:
         ) from error
     _check_types(content, str(source))
     _import_systems(content, str(source))
-    return config, files[WEIGHTS]
+    apply_options(config, cfg_options or {})
+    return config
 
 
 def _find(source: str | Path, name: str) -> Path:
@@ -227,7 +231,7 @@ A model of mmotion {__version__}: `{content['model'].get('type')}`, which answer
     result = load_model('hf:OWNER/NAME').predict('video.mp4')
     print(result.describe())
 
-or `mmotion predict hf:OWNER/NAME video.mp4 --out results`.
+or `mmotion predict hf:OWNER/NAME video.mp4`.
 
 Trained on: *say which data, under which licence, and what was measured.*
 """

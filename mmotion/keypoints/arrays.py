@@ -93,8 +93,13 @@ def read_mmaction_pickle(
             content = _ArrayUnpickler(file).load()
     except FileNotFoundError:
         raise FileNotFoundError(f'keypoints must be in a file, got {path}, which is none') from None
-    except (EOFError, pickle.UnpicklingError, RecursionError, *_FORMAT_ERRORS) as error:
-        raise PoseFileError(f'{path}: the file must be a pose pickle, got {error}') from None
+    except OSError:
+        raise
+    except Exception as error:
+        # broken bytes can mean anything to a pickle: a text of 2 GB, or a name of no class
+        raise PoseFileError(
+            f'{path}: the file must be a pose pickle, got {_explain(error)}'
+        ) from None
     if isinstance(content, list):
         content = {'annotations': content}
     if not isinstance(content, dict) or not isinstance(content.get('annotations'), list):
@@ -126,8 +131,8 @@ def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float) -> Pose
         OSError: If it cannot be opened.
         PoseFileError: If it has another shape, or values that are no keypoints.
     """
+    values = _load_array(path)
     try:
-        values = np.load(path, allow_pickle=False).astype(np.float32)
         if values.ndim != 3 or values.shape[1:] != (skeleton.num_points, 3) or not len(values):
             raise ValueError(
                 f'the array must have the shape (T, {skeleton.num_points}, 3), the points of '
@@ -150,8 +155,20 @@ def read_pose_array(path: str | Path, *, skeleton: Skeleton, fps: float) -> Pose
         )
         video.check_pixels()
         return video
-    except (EOFError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise PoseFileError(f'{path}: {error}') from None
+
+
+def _load_array(path: str | Path) -> NDArray[np.float32]:
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except OSError:
+        raise
+    except Exception as error:
+        # its header is text in Python's notation, of which broken bytes can make anything
+        raise PoseFileError(
+            f'{path}: the file must be an array of numbers, got {_explain(error)}'
+        ) from None
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -264,4 +281,5 @@ def _make_frames(
 
 
 def _explain(error: Exception) -> str:
-    return f'no {error}' if isinstance(error, KeyError) else str(error)
+    # a MemoryError says nothing
+    return f'no {error}' if isinstance(error, KeyError) else str(error) or type(error).__name__

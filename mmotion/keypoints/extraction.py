@@ -9,11 +9,13 @@ skipped, what failed is tried again. A video with nobody in it is done, and name
 """
 
 import logging
+import os
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -22,13 +24,14 @@ from mmengine.logging import print_log
 from rich.console import Console
 from rich.progress import Progress
 
-from mmotion.atomic import hold_folder
+from mmotion.atomic import check_writable, hold_folder
 from mmotion.checks import check_at_least, check_fps
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, plan_jobs
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
+from mmotion.keypoints.worker_process import WorkerProcess
 from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
 from mmotion.video.files import check_origin
@@ -120,18 +123,23 @@ def extract_keypoints(
     Args:
         names: Files, folders or patterns, see `find_videos`.
         out_dir: Folder of the outputs, see the top of this file.
-        build: Makes a detector; called once for each worker, before any work starts.
+        build: Makes a detector; called once for each worker, before any work starts. If it can be
+            pickled, each worker is a process, and a crash in one fails that video alone, after a
+            second try; a script needs `if __name__ == '__main__':` then. Anything else, such as
+            a lambda, is called here, for threads: a crash ends this process, and when the
+            extraction is stopped, each detector first finishes the frames that it has.
         every: See `extract_poses`, like the next two.
         keep: See `extract_poses`.
         fps: See `extract_poses`.
         batch_size: See `extract_poses`.
-        workers: Videos at a time, each read by a thread with a detector of its own.
+        workers: Videos at a time, each by a worker with a detector of its own.
 
     Returns:
         The videos that failed; the reasons are on stderr and in the table.
 
     Raises:
         FileNotFoundError: If a name stands for no video.
+        OSError: If the folder cannot be written to.
         ValueError: If a number is below 1, or the folder holds something else, or another process
             extracts into it.
     """
@@ -141,24 +149,27 @@ def extract_keypoints(
         check_fps(fps)
     choose_people([], keep)
     out_dir = Path(out_dir)
+    check_writable(out_dir)
     jobs = plan_jobs(names)
     ExtractionTable(out_dir / TABLE).check_owners(jobs)
-    detectors = [build()]
-    settings = f'{detectors[0].name}, every {every}, keep {keep}'
-    if fps is not None:
-        settings += f', {fps:g} fps'
-    with hold_folder(out_dir, remedy='wait for that extraction, or choose another folder'):
+    with ExitStack() as ends:
+        start = _plan_worker(build, workers, ends)
+        detectors = [start()]
+        settings = f'{detectors[0].name}, every {every}, keep {keep}'
+        if fps is not None:
+            settings += f', {fps:g} fps'
+        remedy = 'wait for that extraction, or choose another folder'
+        ends.enter_context(hold_folder(out_dir, remedy=remedy))
         # as another process may have left it meanwhile
         table = ExtractionTable(out_dir / TABLE)
         table.check_owners(jobs)
         todo = [job for job in jobs if not table.is_done(job, settings)]
         print(f'{len(jobs):,} videos, {len(jobs) - len(todo):,} of them done already', flush=True)
-        detectors += [build() for _ in range(1, min(workers, len(todo)))]
+        detectors += [start() for _ in range(1, min(workers, len(todo)))]
 
         stop = threading.Event()
         options = {'every': every, 'keep': keep, 'fps': fps, 'batch_size': batch_size}
-        extract = partial(extract_poses, **options, stop=stop)
-        free: SimpleQueue[PoseDetector] = SimpleQueue()
+        free: SimpleQueue[PoseDetector | WorkerProcess] = SimpleQueue()
         for detector in detectors:
             free.put(detector)
 
@@ -166,19 +177,49 @@ def extract_keypoints(
             detector = free.get()
             try:
                 check_origin(out_dir / job.file, job.video, 'source')
-                poses = extract(job.video, detector)
+                if isinstance(detector, WorkerProcess):
+                    poses = detector(job.video, **options)
+                else:
+                    poses = extract_poses(job.video, detector, **options, stop=stop)
                 write_poses(poses, out_dir / job.file)
             except StoppedError:
                 raise
             except Exception as error:
+                if stop.is_set():
+                    raise StoppedError from error
                 # whatever it is, the other videos may still be fine
                 return _describe_failure(job, error, settings)
             finally:
                 free.put(detector)
             return _describe_success(job, poses, every, settings)
 
-        _run(work, todo, table, num_threads=len(detectors), stop=stop)
+        def end() -> None:
+            stop.set()
+            for detector in detectors:
+                if isinstance(detector, WorkerProcess):
+                    detector.kill()
+
+        _run(work, todo, table, num_threads=len(detectors), end=end)
         return _report(jobs, table, out_dir)
+
+
+def _plan_worker(
+    build: Callable[[], PoseDetector], workers: int, ends: ExitStack
+) -> Callable[[], PoseDetector | WorkerProcess]:
+    """Choose processes, which `ends` kills, or threads if the builder cannot go to a process."""
+    try:
+        pickle.dumps(build)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return build
+    # several must not take all cores each
+    threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+
+    def start() -> WorkerProcess:
+        worker = WorkerProcess(build=build, work=extract_poses, num_threads=threads)
+        ends.callback(worker.kill)
+        return worker
+
+    return start
 
 
 def _describe_success(job: Job, poses: PoseVideo, every: int, settings: str) -> Outcome:
@@ -214,7 +255,7 @@ def _run(
     table: ExtractionTable,
     *,
     num_threads: int,
-    stop: threading.Event,
+    end: Callable[[], None],
 ) -> None:
     """Do the jobs and record each; after an error, Ctrl-C included, end what is under way."""
     progress = Progress(console=Console(stderr=True), disable=not jobs)
@@ -228,10 +269,12 @@ def _run(
                 progress.advance(task)
                 if outcome.status == 'failed':
                     text = f'{outcome.video}: {outcome.reason}'
-                    print_log(text, logger='current', level=logging.ERROR)
+                    # an ERROR of mmengine carries the place of print_log
+                    print_log(text, logger='current', level=logging.WARNING)
         finally:
-            stop.set()
+            end()
             pool.shutdown(cancel_futures=True)
+            table.compact()
 
 
 def _report(jobs: Sequence[Job], table: ExtractionTable, out_dir: Path) -> list[Path]:

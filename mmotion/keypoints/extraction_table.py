@@ -5,13 +5,15 @@ Of a folder of videos the sub-folders are kept: `videos/squat/clip.mp4` becomes 
 `extraction.csv` has a row a video: `video`, its path; `status`, done or failed; `reason`, why it
 failed, or what is missing; `file`, from the output folder; `frames`, how many were looked at;
 `with_people`, in how many of them somebody was found; `settings`, what it was extracted with.
+Rows are added as videos end, so while an extraction runs, and after one that was killed, the last
+row of a file counts, and the last line may be torn; the next extraction drops what does not count.
 """
 
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmotion.tables import read_table, write_table
+from mmotion.tables import append_row, read_table, write_table
 from mmotion.video.files import find_videos, name_outputs
 
 
@@ -50,7 +52,7 @@ class Job:
 
 
 class ExtractionTable:
-    """The outcomes by file, read once and written anew after each video.
+    """The outcomes by file, read once; each video adds a line to the table.
 
     Args:
         path: The CSV; where there is none, the table is empty.
@@ -62,6 +64,9 @@ class ExtractionTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.outcomes: dict[str, Outcome] = {}
+        # whether the file has these outcomes, and each of them once
+        self._is_compact = False
+        self._can_append = False
         if path.is_file():
             for row in read_table(
                 path,
@@ -69,6 +74,7 @@ class ExtractionTable:
                 what='the table of an extraction',
                 remedy='delete it to extract anew',
                 may_be_empty=True,
+                may_be_torn=True,
             ):
                 outcome = Outcome(**{name: row.text(name) for name in COLUMNS})
                 self.outcomes[outcome.file] = outcome
@@ -97,10 +103,25 @@ class ExtractionTable:
                 )
 
     def record(self, outcome: Outcome) -> None:
-        """Add a row, or replace that of the same file."""
+        """Add a row, which counts from now on in place of an earlier one of the same file."""
+        is_new = outcome.file not in self.outcomes
         self.outcomes[outcome.file] = outcome
-        rows = [dataclasses.asdict(outcome) for outcome in self.outcomes.values()]
-        write_table(self.path, COLUMNS, rows)
+        if not (self._can_append and self.path.is_file()):
+            self._is_compact = False
+            self.compact()
+            return
+        self._is_compact &= is_new
+        # what fails may leave a torn row
+        self._can_append = False
+        append_row(self.path, dataclasses.astuple(outcome))
+        self._can_append = True
+
+    def compact(self) -> None:
+        """Write the table anew, without rows that no longer count, if there may be any."""
+        if not self._is_compact:
+            rows = [dataclasses.astuple(outcome) for outcome in self.outcomes.values()]
+            write_table(self.path, COLUMNS, rows)
+            self._is_compact = self._can_append = True
 
 
 def plan_jobs(names: Iterable[str]) -> list[Job]:

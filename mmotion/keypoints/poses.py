@@ -191,6 +191,17 @@ class PoseVideo:
         numbers = {person.track for persons in self.frames for person in persons}
         return tuple(sorted(number for number in numbers if number is not None))
 
+    def time_every_frame(self) -> NDArray[np.float64]:
+        """When each frame from 0 to the last of them is shown (T,); those between, in between."""
+        every = np.arange(int(self.frame_indices[-1]) + 1)
+        if self.frame_times_s is None:
+            return every / self.fps
+        first = int(self.frame_indices[0])
+        times_s = np.interp(every, self.frame_indices, self.times_s)
+        # nobody knows more about what was left out at the beginning than when it ended
+        times_s[:first] = times_s[first] * every[:first] / max(first, 1)
+        return times_s
+
     def check_pixels(self) -> None:
         """Refuse points that are shares of the picture or meters, as those of MediaPipe are.
 

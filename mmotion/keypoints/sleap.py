@@ -14,15 +14,19 @@ Shape letters in this file: T frames from 0 to the last that was looked at, K po
 
 import datetime
 import importlib
+import io
 import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmotion.atomic import write_atomically
+from mmotion.atomic import check_room, write_atomically
 from mmotion.keypoints.poses import PoseVideo
+
+# a .slp without anybody, and what a frame, person or point adds
+_LEAST_BYTES = 1 << 18
+_ROW_BYTES = 80
 
 
 def import_sleap(what: str) -> Any:
@@ -81,6 +85,9 @@ def write_sleap(poses: PoseVideo, path: str | Path) -> None:
     )
     labels.provenance.update(detector=poses.detector, fps=poses.fps)
     with write_atomically(path) as temporary:
+        # HDF5 crashes when a disk fills up; this is above what it takes
+        num_rows = len(poses.frames) + sum(map(len, poses.frames)) * (2 + len(names))
+        check_room(temporary.parent, _LEAST_BYTES + _ROW_BYTES * num_rows)
         sleap.save_slp(labels, str(temporary), verbose=False)
 
 
@@ -96,7 +103,7 @@ def write_nwb(poses: PoseVideo, path: str | Path) -> None:
         ImportError: If sleap-io is not installed.
     """
     import_sleap(str(path))
-    pynwb, ndx_pose = map(importlib.import_module, ('pynwb', 'ndx_pose'))
+    h5py, pynwb, ndx_pose = map(importlib.import_module, ('h5py', 'pynwb', 'ndx_pose'))
     untracked = sum(person.track is None for persons in poses.frames for person in persons)
     if untracked or not poses.tracks:
         raise ValueError(
@@ -115,7 +122,7 @@ def write_nwb(poses: PoseVideo, path: str | Path) -> None:
     behavior = file.create_processing_module('behavior', 'what the points are')
     behavior.add(ndx_pose.Skeletons(skeletons=[skeleton]))
     module = file.create_processing_module('SLEAP_VIDEO_000', f'keypoints in {poses.source}')
-    times_s = _time_every_frame(poses)
+    times_s = poses.time_every_frame()
     for number in poses.tracks:
         points = np.full((len(times_s), poses.skeleton.num_points, 3), np.nan)
         keypoints, scores = poses.track(number)
@@ -144,17 +151,9 @@ def write_nwb(poses: PoseVideo, path: str | Path) -> None:
                 original_videos=[poses.source],
             )
         )
-    with write_atomically(path) as temporary, pynwb.NWBHDF5IO(str(temporary), 'w') as output:
+    # in memory, as HDF5 crashes when a disk fills up
+    content = io.BytesIO()
+    with h5py.File(content, 'w') as memory, pynwb.NWBHDF5IO(file=memory, mode='w') as output:
         output.write(file)
-
-
-def _time_every_frame(poses: PoseVideo) -> NDArray[np.float64]:
-    """When each frame from 0 to the last is shown (T,), in between where it was not looked at."""
-    every = np.arange(int(poses.frame_indices[-1]) + 1)
-    if poses.frame_times_s is None:
-        return every / poses.fps
-    # the first of all frames is shown at 0
-    known, known_s = poses.frame_indices, poses.times_s
-    if known[0]:
-        known, known_s = np.r_[0, known], np.r_[0.0, known_s]
-    return np.interp(every, known, known_s)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

@@ -6,10 +6,11 @@ Times are in seconds of the video. Shape letters in this file: W windows of the 
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE
 from mmotion.structures.results import time_at
+from mmotion.structures.times import ROUNDING_S
 
 
 def check_windows(
@@ -31,12 +32,35 @@ def check_windows(
     # written so that NaN fails as well
     rising = all((np.diff(times) > 0).all() for times in (window_start_s, window_end_s))
     if not (rising and (window_start_s < window_end_s).all()):
-        raise ValueError('windows must be in order and end after they start')
+        raise ValueError(
+            'windows must be in order and end after they start, got '
+            f'window_start_s={window_start_s} and window_end_s={window_end_s}'
+        )
     if window_start_s[0] < start_s - TOLERANCE:
         raise ValueError(
             f'the first window must not start before start_s={start_s}, got '
             f'window_start_s[0]={window_start_s[0]}'
         )
+
+
+def cut_ends(ends_s: ArrayLike, num_frames: ArrayLike, times_s: ArrayLike) -> NDArray[np.float64]:
+    """When windows end (W,): no later than the frame after their last one appears.
+
+    How long the last frame of a window lasts is estimated, and too long behind a pause.
+
+    Args:
+        ends_s: When they end, as estimated (W,).
+        num_frames: Frames of the video up to the end of each window (W,).
+        times_s: When each frame of the video appears (N,).
+
+    Example:
+        >>> cut_ends([2.0, 7.0, 9.0], [2, 3, 5], [0.0, 1.0, 5.0, 6.0, 7.0])
+        array([2., 6., 9.])
+    """
+    next_s = np.append(times_s, np.inf)[np.asarray(num_frames)]
+    ends = np.asarray(ends_s, np.float64)
+    # but for the rounding of times
+    return np.where(ends > next_s + ROUNDING_S, next_s, ends)
 
 
 def find_edges(

@@ -255,30 +255,43 @@ class ShowResultsHook(Hook):
         """Draw a batch.
 
         Raises:
-            ValueError: If a sample has no result in its field `pred`.
+            ValueError: If a sample has neither a result in `pred` nor scores in `pred_score`.
         """
-        # matplotlib is slow to import, and only a run with this hook needs it
-        from mmotion.visualization import plot_result
-
         rank, world_size = get_dist_info()
         for sample in outputs or ():
-            if 'pred' not in sample:
-                raise ValueError(
-                    'a data sample must have its result in the field pred to be drawn, got the '
-                    f'fields {", ".join(sample.keys())}; leave out ShowResultsHook'
-                )
             index = self.num_samples * world_size + rank
             self.num_samples += 1
             name = str(sample.get('name', 'sample'))
             file = f'{index:05d}_{re.sub(r"[^A-Za-z0-9._-]+", "_", name)}.png'
+            self._draw(runner, sample, self.out_dir / file, name)
+
+    def _draw(self, runner: Runner, sample: BaseDataElement, path: Path, name: str) -> None:
+        # matplotlib is slow to import, and only a run with this hook needs it
+        from mmotion.visualization import plot_result
+        from mmotion.visualization.actions import plot_scores
+
+        if 'pred' in sample:
             # the ground truth of what the result says in one number, as gt_count is of count
             known = [
                 value
                 for key, value in sample.items()
                 if key.startswith('gt_') and hasattr(sample.pred, key.removeprefix('gt_'))
             ]
-            truth = float(known[0]) if known else None
-            plot_result(sample.pred, self.out_dir / file, title=name, truth=truth)
+            plot_result(sample.pred, path, title=name, truth=float(known[0]) if known else None)
+        elif 'pred_score' in sample:
+            dataset: Any = runner.test_dataloader.dataset
+            scores = sample.pred_score.flatten().tolist()
+            classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+            names = [*map(str, classes), *map(str, range(len(classes), len(scores)))]
+            labels = np.ravel(sample.get('gt_label', ()))
+            truth = names[int(labels[0])] if labels.size == 1 else None
+            plot_scores(dict(zip(names, scores, strict=False)), path, title=name, truth=truth)
+        else:
+            raise ValueError(
+                'a data sample must have its result in the field pred, or scores of classes in '
+                f'pred_score, to be drawn, got the fields {", ".join(sample.keys())}; leave out '
+                'ShowResultsHook, which is --show-dir; mmotion predict --draw draws all systems'
+            )
 
 
 def to_jsonable(value: Any) -> Any:

@@ -6,6 +6,7 @@ a GPU.
 """
 
 import copy
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmaction.models.heads.base import BaseHead
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
@@ -24,7 +26,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import hold_folder, write_atomically
+from mmotion.atomic import check_writable, hold_folder, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -37,16 +39,27 @@ from mmotion.checkpoint.files import (
 )
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
-from mmotion.registry import OPTIM_WRAPPERS, RUNNERS
+from mmotion.registry import MODELS, OPTIM_WRAPPERS, RUNNERS, explain_building
 from mmotion.training import divergence, hooks, leaks  # noqa: F401
+from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import start_processes
-from mmotion.training.schedule import Schedule, follow_schedule
+from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, list_parts
 
 # of the runners of this process
 _timestamps: set[str] = set()
 # what training writes beside the weights
 _RESUMED = ('meta', 'optimizer', 'message_hub')
+# backend of mmengine: its package, and what to install
+_TRACKERS = {
+    'TensorboardVisBackend': ('tensorboard', 'mmotion[track]'),
+    'WandbVisBackend': ('wandb', 'wandb'),
+    'MLflowVisBackend': ('mlflow', 'mlflow'),
+    'ClearMLVisBackend': ('clearml', 'clearml'),
+    'NeptuneVisBackend': ('neptune', 'neptune'),
+    'DVCLiveVisBackend': ('dvclive', 'dvclive'),
+    'AimVisBackend': ('aim', 'aim'),
+}
 
 
 @RUNNERS.register_module()
@@ -70,10 +83,16 @@ class Runner(MMEngineRunner):
             ValueError: If another one does.
         """
         if get_rank():
-            return super().train()
-        with hold_work_dir(self.work_dir):
+            with explain_building():
+                return super().train()
+        with hold_work_dir(self.work_dir), explain_building():
             super().dump_config()
             return super().train()
+
+    def test(self) -> dict[str, float]:
+        """Test; an error of what is built for it says what it was given."""
+        with explain_building():
+            return super().test()
 
     def dump_config(self) -> None:
         """Leave the config in the work dir to `train`: until then, that of another run is there."""
@@ -124,6 +143,50 @@ class Runner(MMEngineRunner):
         if isinstance(dataloader, dict) and 'worker_init_fn' not in dataloader:
             loader.worker_init_fn = None
         return loader
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """Build the loop of training, if the labels of its data are classes of the model."""
+        return self._check_labels(super().build_train_loop(loop), 'train_dataloader')
+
+    def build_val_loop(self, loop: Any) -> Any:
+        """Build the loop of validation, if the labels of its data are classes of the model."""
+        return self._check_labels(super().build_val_loop(loop), 'val_dataloader')
+
+    def build_test_loop(self, loop: Any) -> Any:
+        """Build the loop of a test, if the labels of its data are classes of the model."""
+        return self._check_labels(super().build_test_loop(loop), 'test_dataloader')
+
+    def _check_labels(self, loop: Any, loader: str) -> Any:
+        check_labels(
+            self.cfg.get('model', {}),
+            self.cfg.get(loader, {}),
+            loop.dataloader.dataset,
+            is_training=loader == 'train_dataloader',
+        )
+        return loop
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedule, as far as a short training can follow it.
+
+        Raises:
+            ValueError: If a part of it is not as mmengine wants it.
+        """
+        # on resuming, mmengine gives the schedulers themselves
+        if has_train_loop(self) and any(list_parts(scheduler)):
+            scheduler = copy.deepcopy(scheduler)
+            fit_schedule(
+                scheduler,
+                max_epochs=self.max_epochs,
+                max_iters=self.max_iters,
+                epoch_length=len(self.train_dataloader),
+            )
+        try:
+            return super().build_param_scheduler(scheduler)
+        except (AssertionError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ValueError(
+                f'param_scheduler must be a schedule that can be built, got {scheduler} '
+                f'({error}); correct it, or set param_scheduler=[] for a rate that stays'
+            ) from error
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it for DDP, which on CPUs must name no device."""
@@ -249,6 +312,7 @@ def build_runner(
     Raises:
         ValueError: If an argument contradicts the config.
         CheckpointError: If a checkpoint is not there or is no checkpoint.
+        OSError: If the work dir cannot be written to.
 
     Example:
         >>> runner = build_runner('repnet_shapes', seed=1)  # doctest: +SKIP
@@ -256,6 +320,7 @@ def build_runner(
     """
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     config.work_dir = str(find_work_dir(config, work_dir))
+    check_writable(config.work_dir)
     config.launcher = launcher or config.get('launcher') or 'none'
     config.randomness = {'seed': 0, **(config.get('randomness') or {})}
     if seed is not None:
@@ -269,11 +334,14 @@ def build_runner(
     if auto_scale_lr:
         _enable_auto_scale_lr(config)
     _check_schedule(config)
+    _check_trackers(config)
+    _check_views(config)
     _share_cores(config)
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
     start_processes(config)
-    return Runner.from_cfg(config)
+    with explain_building():
+        return Runner.from_cfg(config)
 
 
 def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:
@@ -298,15 +366,54 @@ def _enable_auto_scale_lr(config: Config) -> None:
 
 
 def _check_schedule(config: Config) -> None:
-    """Refuse a schedule that begins when training is over; mmengine does so without naming it."""
-    epochs = (config.get('train_cfg') or {}).get('max_epochs')
-    schedulers = config.get('param_scheduler')
-    for number, scheduler in enumerate(schedulers if isinstance(schedulers, list) else ()):
-        begin = scheduler.get('begin', 0)
-        if epochs is not None and scheduler.get('by_epoch', True) and begin >= epochs:
+    """Refuse lengths of training that are none, and a schedule that begins when all is over."""
+    train_cfg = config.get('train_cfg') or {}
+    for key in ('max_epochs', 'max_iters', 'val_interval'):
+        value = train_cfg.get(key)
+        if value is not None and not (isinstance(value, int) and value >= 1):
             raise ValueError(
-                f'param_scheduler.{number} must begin before training ends, got begin={begin} and '
-                f'train_cfg.max_epochs={epochs}; train longer, or set param_scheduler=[]'
+                f'train_cfg.{key} must be a whole number from 1 on, got train_cfg.{key}={value!r}'
+            )
+    epochs = train_cfg.get('max_epochs')
+    parts = [part for _, part in list_parts(config.get('param_scheduler'))]
+    begins = [part.get('begin', 0) for part in parts if part.get('by_epoch', True)]
+    # some parts may begin too late, as in a training of one epoch to try a config
+    if epochs is not None and len(begins) == len(parts) > 0 and min(begins) >= epochs:
+        raise ValueError(
+            f'param_scheduler.{begins.index(min(begins))} must begin before training ends, got '
+            f'begin={min(begins)} and train_cfg.max_epochs={epochs}; train longer, or set '
+            'param_scheduler=[]'
+        )
+
+
+def _check_views(config: Config) -> None:
+    """Refuse a head of MMAction2 that gives a score a view where videos are measured."""
+    evaluators = config.get('val_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    head = (config.get('model') or {}).get('cls_head') or {}
+    kind = head.get('type')
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    if (
+        isinstance(found, type)
+        and issubclass(found, BaseHead)
+        and head.get('average_clips') is None
+        and any(evaluator.get('type') == 'ActionMetric' for evaluator in evaluators)
+    ):
+        raise ValueError(
+            "model.cls_head.average_clips must be 'prob' or 'score' for ActionMetric, got "
+            f"average_clips=None of {kind}; set average_clips='prob', so that the views of a "
+            'video are averaged'
+        )
+
+
+def _check_trackers(config: Config) -> None:
+    """Refuse a tracker of experiments that is not installed."""
+    for number, backend in enumerate((config.get('visualizer') or {}).get('vis_backends') or ()):
+        package, extra = _TRACKERS.get(backend.get('type'), ('', ''))
+        if package and importlib.util.find_spec(package) is None:
+            raise ValueError(
+                f'a tracker must be installed, got visualizer.vis_backends.{number}.type='
+                f'{backend.type} and no package {package}; pip install "{extra}"'
             )
 
 

@@ -1,18 +1,74 @@
-"""What becomes of the learning rate when a run is resumed with another schedule.
+"""What becomes of the learning rate when a run is short, or is resumed with another schedule.
+
+A training of one epoch, as one tries a config with, may end before a part of the schedule begins,
+and an epoch of few steps may be shorter than a warm-up: mmengine refuses the first without a name,
+and leaves the rate at the start of a warm-up that has a single step for good.
 
 A checkpoint holds the state of its schedule, its length included. Resumed with more epochs, a run
 whose cosine had come to its end goes on at the last, tiny rate; with another rate in the config, it
 goes on with the old one.
 """
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 # of a scheduler's state: where it is, not what it is
 _POSITION = ('last_step', '_global_step', '_last_value', 'verbose')
+
+
+def list_parts(schedule: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The parts of a schedule in a config and what leads to them, of several optimizers too."""
+    if isinstance(schedule, Mapping) and 'type' not in schedule:
+        for name, parts in schedule.items():
+            yield from ((f'.{name}{place}', part) for place, part in list_parts(parts))
+    elif isinstance(schedule, list | tuple):
+        yield from ((f'.{i}', part) for i, part in enumerate(schedule) if isinstance(part, dict))
+    elif isinstance(schedule, dict):
+        yield '', schedule
+
+
+def fit_schedule(schedule: Any, *, max_epochs: int, max_iters: int, epoch_length: int) -> None:
+    """Change a schedule so that a training which is short for it can follow it as far as it goes.
+
+    A part that begins when training is over stays, so that a checkpoint can be resumed with more
+    epochs, but does nothing. A part of less than a step has one, and a warm-up of a single step is
+    at its end at once. The log says what has no effect, and which warm-up does not come to its end.
+
+    Args:
+        schedule: Configs of mmengine's parameter schedulers, changed in place.
+        max_epochs: Epochs of the training.
+        max_iters: Steps of the training.
+        epoch_length: Steps of an epoch.
+    """
+    for place, part in list_parts(schedule):
+        counts_epochs = part.get('by_epoch', True)
+        total, unit = (max_epochs, 'epoch') if counts_epochs else (max_iters, 'step')
+        begin, end = part.get('begin', 0), part.get('end', total)
+        name = f'param_scheduler{place}, {part["type"]},'
+        kind = str(part['type']).rpartition('.')[2]
+        if begin >= total:
+            part['end'] = end = max(part.get('end', 0), begin + 1)
+            print_log(f'{name} is not reached: it begins at {unit} {begin} of {total}', 'current')
+        elif end > total and kind.startswith(('Constant', 'Linear')):
+            print_log(
+                f'{name} does not come to its end: that is {unit} {end} of {total}',
+                'current',
+                logging.WARNING,
+            )
+        scale = epoch_length if counts_epochs and part.get('convert_to_iter_based') else 1
+        if begin < end and int(end * scale) <= int(begin * scale):
+            # in the middle of a step, so that rounding does not matter
+            part['end'] = end = (int(begin * scale) + 1.5) / scale
+        if int(end * scale) - int(begin * scale) == 1:
+            if kind.startswith('Linear'):
+                part['start_factor'] = part.get('end_factor', 1.0)
+            elif kind.startswith('Constant'):
+                part['factor'] = 1.0
 
 
 class Schedule:

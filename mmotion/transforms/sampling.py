@@ -1,7 +1,7 @@
 """Which frames of a video a clip is made of, and how they are read.
 
 They take what a data set says of a video, in MMAction2's words:
-    filename: path of the video
+    filename: path of the video, or of a folder of pictures
     total_frames, fps: its length and rate, measured
     excluded: True for a video that cannot be decoded, in testing
     start_index, modality: 0 and 'RGB', which MMAction2's transforms ask for
@@ -37,6 +37,7 @@ from mmotion.checks import check_at_least, check_choice
 from mmotion.registry import TRANSFORMS
 from mmotion.video.clips import BrokenVideos, LazyFrames
 from mmotion.video.scan import VideoError, VideoInfo, scan_video
+from mmotion.video.sources import open_source
 from mmotion.video.timing import frames_at
 
 # rate of the videos that strides are meant for; the same time is taken from others
@@ -72,12 +73,29 @@ def load_clip(
     if not video['excluded']:
         path = Path(video['filename'])
         try:
-            return pipeline({**video, **describe(scan_video(path).info)})
+            return pipeline({**video, **describe(inspect_clip(path))})
         except (VideoError, OSError) as error:
             broken.report(path, error)
         if not test_mode:
             return None
     return pipeline({**video, 'total_frames': 1, 'fps': STRIDE_FPS, 'excluded': True})
+
+
+def inspect_clip(path: Path) -> VideoInfo:
+    """What a video is; a folder of pictures, which tells no rate, has that of `STRIDE_FPS`.
+
+    A stride then counts pictures, as it does for MMAction2's lists of frames.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder.
+        VideoError: If it cannot be read.
+    """
+    if not path.is_dir():
+        return scan_video(path).info
+    source = open_source(path, fps=STRIDE_FPS)
+    width, height = source.size_wh
+    num_frames = source.num_frames or 0
+    return VideoInfo(path, STRIDE_FPS, num_frames, width, height, num_frames / STRIDE_FPS)
 
 
 @TRANSFORMS.register_module()
@@ -163,8 +181,11 @@ class DecodeClip(BaseTransform):
             results['imgs'] = list(np.zeros((len(numbers), *shape, 3), np.uint8))
         else:
             path = Path(results['filename'])
-            info = scan_video(path).info
+            info = inspect_clip(path)
             shape = (info.height, info.width)
-            results['imgs'] = LazyFrames(path, numbers)
+            is_folder = path.is_dir()
+            results['imgs'] = (
+                open_source(path).read(numbers) if is_folder else LazyFrames(path, numbers)
+            )
         results['img_shape'] = results['original_shape'] = shape
         return results

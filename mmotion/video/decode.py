@@ -7,7 +7,7 @@ before it on, and leaves out what cannot be decoded.
 
 import multiprocessing
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
@@ -21,6 +21,8 @@ from mmotion.video.scan import FrameIndex, VideoError, decode_packet, demux, ope
 # unwanted frames that are decoded on the way to a wanted one; to pass over more, the file is opened
 # anew at the next keyframe, which takes about as long as decoding this many
 _MAX_UNWANTED_FRAMES = 32
+# as many as H.264 lets come between a frame and its turn
+_MAX_WAITING_FRAMES = 16
 _TORCHCODEC_BATCH = 16
 
 
@@ -69,7 +71,7 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
     for run, keyframe in zip(np.split(numbers, jumps), keyframes[[0, *jumps]], strict=True):
         wanted = set(run.tolist())
         with closing(_decode_from(index, int(keyframe))) as decoded:
-            for number, frame in decoded:
+            for number, frame in _put_in_order(decoded, int(keyframe)):
                 if number in wanted:
                     wanted.remove(number)
                     image = _to_image(frame, index, reformatter)
@@ -81,7 +83,7 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
 def _decode_from(
     index: FrameIndex, keyframe: int
 ) -> Generator[tuple[int, av.VideoFrame], None, None]:
-    """Number the frames that are decoded from a keyframe on, in the order of showing."""
+    """Number the frames that are decoded from a keyframe on, by the order of showing."""
     timestamps = index.timestamps
     start = int(timestamps[keyframe]) if timestamps is not None and keyframe else None
     with closing(_demux_from(index, start)) as packets:
@@ -94,6 +96,25 @@ def _decode_from(
             # any other frame is of a packet that was cut off, which the scan did not count
             if number < len(timestamps) and timestamps[number] == frame.pts:
                 yield number, frame
+
+
+def _put_in_order(
+    numbered: Iterable[tuple[int, av.VideoFrame]], first: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Give frames from number `first` on by their numbers, without those that come too late.
+
+    Decoders give them so, unless what tells them the order is damaged.
+    """
+    waiting: dict[int, av.VideoFrame] = {}
+    for number, frame in numbered:
+        if number >= first:
+            waiting[number] = frame
+        # in a whole file no frame waits
+        while first in waiting or len(waiting) > _MAX_WAITING_FRAMES:
+            first = min(waiting)
+            yield first, waiting.pop(first)
+            first += 1
+    yield from sorted(waiting.items())
 
 
 def _demux_from(index: FrameIndex, timestamp: int | None) -> Generator[av.Packet, None, None]:

@@ -43,7 +43,8 @@ def slide(
     """Give the items of a stretch of time, again and again; the last one ends with the last item.
 
     The stretches begin at the first item and at every `hop_s` after it. An item belongs to one if
-    it begins within it, or before it by less than half of the time that it lasts.
+    it begins within it, or before it by less than half of the time that it lasts. Of stretches that
+    begin with the same item, behind a pause, the longest is given.
 
     Args:
         items: In the order of their times.
@@ -57,12 +58,14 @@ def slide(
         ['abcd', 'defg', 'efgh']
         >>> [''.join(window) for window in slide('abcegikm', ord, size_s=4, hop_s=2, fps=1)]
         ['abc', 'ce', 'eg', 'gi', 'ik', 'km']
+        >>> [''.join(window) for window in slide('abcmnopq', ord, size_s=4, hop_s=2, fps=1)]
+        ['abc', 'mnop', 'nopq']
         >>> list(slide('', ord, size_s=4, hop_s=3, fps=1))
         []
     """
     # each with its begin, and half of the time that it lasts
     window: deque[tuple[float, float, Item]] = deque()
-    first_s, number, last_given = 0.0, 0, -math.inf
+    first_s, number, last_given, last_begin = 0.0, 0, -math.inf, -math.inf
     time_s = end_s = half_s = 0.0
     for item in items:
         time_s = time_of(item)
@@ -73,16 +76,21 @@ def slide(
         window.append((time_s, half_s, item))
         while (limit_s := first_s + number * hop_s + size_s) <= end_s + half_s:
             found = [entry for entry in window if limit_s - size_s <= entry[0] + entry[1] < limit_s]
-            # in a pause nothing comes in
-            if found and found[-1][0] > last_given:
+            # in a pause nothing comes in, and behind it the next stretch may show the same and more
+            next_s = limit_s - size_s + hop_s
+            if found and found[-1][0] > last_given and found[0][0] + found[0][1] < next_s:
                 yield [entry[-1] for entry in found]
-                last_given = found[-1][0]
+                last_begin, last_given = found[0][0], found[-1][0]
             number += 1
         # beside the last stretch, those are kept that tell how long an item lasts
         while len(window) > 3 and window[0][0] < end_s - size_s - half_s:
             window.popleft()
     if window and time_s > last_given:
-        yield [item for begin_s, half_s, item in window if begin_s + half_s >= end_s - size_s]
+        yield [
+            item
+            for begin_s, half_s, item in window
+            if begin_s + half_s >= end_s - size_s and begin_s > last_begin
+        ]
 
 
 def number_frames(

@@ -32,6 +32,8 @@ _DEFAULT_FPS = 25.0
 # some count from the first sound
 _TOLERATED_LACK_S = 0.25
 _TOLERATED_LACK_PART = 0.05
+# frames by which H.264 and its kin may store one earlier than it is shown
+_MAX_REORDERED = 16
 # FFmpeg draws text files (.txt, .nfo, .asc) as video
 _TEXT_FORMAT = 'tty'
 # FFmpeg's names for MP4 and its kin, and for Matroska and WebM
@@ -129,15 +131,19 @@ def scan_video(path: str | Path, fps: float | None = None) -> FrameIndex:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[av.VideoStream]:
+def open_video(path: Path, **options: str) -> Iterator[av.VideoStream]:
     """Open a file and give its video stream; the file is closed when the block ends.
+
+    Args:
+        path: The file.
+        options: Of FFmpeg's reader of the format.
 
     Raises:
         VideoError: If FFmpeg cannot read the file, or it holds no video.
     """
     try:
         # absolute, as FFmpeg takes 'a:b.mp4' for a protocol
-        container = av.open(str(path.absolute()), **accept_any_tags())
+        container = av.open(str(path.absolute()), options=options, **accept_any_tags())
     except av.FFmpegError as error:
         raise VideoError(
             f'a video must be a file that FFmpeg can read, got path={path} ({error.strerror}); '
@@ -188,33 +194,35 @@ class _PacketFacts(NamedTuple):
     duration: int
     is_keyframe: bool
     is_cut: bool
+    is_hidden: bool
 
 
 @lru_cache(maxsize=16)
 def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
-    packets: list[_PacketFacts] = []
-    first_frame, num_stored = None, 0
+    stored: list[_PacketFacts] = []
+    first_frame, num_repeats = None, 0
     with open_video(path) as stream:
         for packet in _demux_all(stream):
             if not packet.size and packet.dts is not None:
-                num_stored += 1
+                num_repeats += 1
                 continue
-            num_stored += bool(packet.size)
             first_frame = first_frame or next(iter(decode_packet(packet)), None)
-            # an edit list discards frames that are only there to decode others
-            if packet.size and not packet.is_discard:
-                packets.append(
+            if packet.size:
+                stored.append(
                     _PacketFacts(
                         packet.pts,
                         packet.dts,
                         packet.duration or 0,
                         packet.is_keyframe,
                         packet.is_corrupt,
+                        # an edit list hides frames that are only there to decode others
+                        packet.is_discard,
                     )
                 )
+        packets = [packet for packet in stored if not packet.is_hidden]
         is_cut = bool(packets) and packets[-1].is_cut
         if is_cut:
-            packets.pop()
+            stored.remove(packets.pop())
         if (first_frame is None or not packets) and _is_webp(path):
             raise VideoError(
                 f'a video must be of a kind that FFmpeg decodes, got path={path}, an animated '
@@ -225,15 +233,29 @@ def _scan(path: Path, _size: int, _mtime_ns: int) -> FrameIndex:
                 f'a video must have a frame that can be decoded, got none in path={path}; '
                 'it is damaged or cut off: copy or encode it again'
             )
-        index = _build_index(path, stream, first_frame, packets, is_cut)
-        num_lost = max(_count_lost(stream, num_stored - is_cut, len(packets)), index.num_lost)
-        if not num_lost:
-            return index
-        damage = index.damage or (
+        index = _build_index(path, stream, first_frame, packets)
+        num_lost = max(_count_lost(path, stream, stored, num_repeats), index.num_lost)
+        announced_s, lack_s = _find_lack(stream, index.info.duration_s, stored)
+    if is_cut or lack_s:
+        num_lost = num_lost or max(round(lack_s * index.info.fps), 1)
+        damage = (
+            f'{path} is cut off: it holds {len(packets)} whole frames, '
+            f'{index.info.duration_s:.2f} s, of {announced_s:.2f} s that it announces; copy it '
+            'again to have the rest'
+        )
+    elif num_lost:
+        damage = (
             f'{path} holds {len(packets)} frames, and {num_lost} more are lost; it is damaged, '
             'copy or encode it again'
         )
-        return dataclasses.replace(index, num_lost=num_lost, damage=damage)
+    elif num_broken := sum(packet.is_cut for packet in packets):
+        damage = (
+            f'{path} is damaged: {num_broken} of its {len(packets)} frames are not whole, and more '
+            'may be missing; copy or encode it again'
+        )
+    else:
+        return index
+    return dataclasses.replace(index, num_lost=num_lost, damage=damage)
 
 
 def _set_rate(index: FrameIndex, fps: float) -> FrameIndex:
@@ -254,20 +276,52 @@ def _is_webp(path: Path) -> bool:
         return file.read(12)[8:] == b'WEBP'
 
 
-def _count_lost(stream: av.VideoStream, num_stored: int, num_shown: int) -> int:
-    """Count the frames that a file declares and does not hold, of `num_shown` that it shows."""
+def _count_lost(
+    path: Path, stream: av.VideoStream, stored: list[_PacketFacts], num_repeats: int
+) -> int:
+    """Count the frames that the tables of a file declare and that it does not hold or hides."""
+    num_stored, name = len(stored) + num_repeats, stream.container.format.name
+    if name == 'avi':
+        # the header and the index may each be broken by itself
+        return max(stream.frames, len(stream.index_entries), num_stored) - num_stored
     # MP4 has a table of all frames; others guess, or say nothing
-    if stream.container.format.name != _PLAIN_FORMATS[0]:
+    if name != _PLAIN_FORMATS[0]:
         return 0
-    num_lost = len(stream.index_entries) - num_stored
-    # a table that is broken itself has fewer than the header announces, and one of which an edit
-    # list cuts off the beginning has too, but then lasts shorter
-    rate = float(stream.average_rate or 0)
-    announced_s = (stream.duration or 0) * float(stream.time_base or 0)
-    num_announced = min(stream.frames, round(announced_s * rate))
-    if num_announced - num_shown > _TOLERATED_LACK_PART * num_announced:
-        num_lost = max(num_lost, num_announced - num_shown)
-    return max(num_lost, 0)
+    num_lost = max(len(stream.index_entries) - num_stored, _count_displaced(stored))
+    num_shown = sum(not packet.is_hidden for packet in stored)
+    # an edit list that leaves less than half of a frame is broken itself
+    if 2 * (stream.duration or 0) < stored[0].duration:
+        return max(stream.frames, num_stored) - num_shown
+    if num_shown < stream.frames:
+        num_lost = max(num_lost, _count_unlisted(path, stream.frames, num_shown))
+    return num_lost
+
+
+def _count_displaced(stored: list[_PacketFacts]) -> int:
+    """Count the hidden frames whose time of showing is not where it could be.
+
+    Of what an edit list cuts off, it is as near to the time of decoding as that of other frames.
+    """
+    is_hidden = np.array([packet.is_hidden for packet in stored])
+    if not is_hidden.any():
+        return 0
+    times = np.array([(p.timestamp or 0, p.decoding_timestamp or 0) for p in stored], np.int64)
+    delays = times[:, 0] - times[:, 1]
+    limit = _MAX_REORDERED * np.diff(times[:, 1]).max(initial=0)
+    return int((is_hidden & (np.abs(delays - np.median(delays)) > limit)).sum())
+
+
+def _count_unlisted(path: Path, num_declared: int, num_shown: int) -> int:
+    """Count the frames of an MP4 file that are not shown although no edit list cuts them off."""
+    with open_video(path, ignore_editlist='1') as stream:
+        starts = [entry.timestamp for entry in stream.index_entries]
+        tick_s = float(stream.time_base or 0)
+        announced_s = (stream.duration or 0) * tick_s
+    lasts_s = (starts[-1] - starts[0]) * tick_s if starts else 0.0
+    # where the times are broken, the edit list cuts off whatever it meets
+    if lasts_s > (1 + _TOLERATED_LACK_PART) * announced_s + _TOLERATED_LACK_S:
+        return num_declared - num_shown
+    return num_declared - len(starts)
 
 
 def _build_index(
@@ -275,12 +329,11 @@ def _build_index(
     stream: av.VideoStream,
     first_frame: av.VideoFrame,
     packets: list[_PacketFacts],
-    is_cut: bool,
 ) -> FrameIndex:
     """Order what the packets say by the time of showing (see the head of this file)."""
+    num_gone = 0
     tick_s = float(stream.time_base or 0)
     rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
-    num_gone = 0
     if not _are_times_reliable(stream, packets):
         fps = rates[-1] if rates else _DEFAULT_FPS
         timestamps, keyframes = None, np.zeros(1, np.int64)
@@ -300,12 +353,6 @@ def _build_index(
         believed = [rate for rate in rates if abs(num_sent / rate - duration_s) <= 1 / rate]
         fps = believed[0] if believed else num_sent / duration_s
 
-    damage = None
-    if (lack_s := _find_lack_s(stream, duration_s)) or is_cut:
-        damage = (
-            f'{path} is cut off: it holds {len(packets)} whole frames, {duration_s:.2f} s, of '
-            f'{duration_s + lack_s:.2f} s that it announces; copy it again to have the rest'
-        )
     orientation = _read_orientation(first_frame)
     size = (first_frame.width, first_frame.height)
     width, height = reversed(size) if orientation.transposed else size
@@ -323,9 +370,16 @@ def _build_index(
         keyframes=keyframes,
         orientation=orientation,
         is_plain=is_plain,
-        damage=damage,
-        num_lost=max(round(lack_s * fps), num_gone),
+        damage=None,
+        num_lost=num_gone,
     )
+
+
+def _count_gone(times_s: np.ndarray, rate: float) -> int:
+    """Count the frames that are missing from a recording of a broadcast, by the gaps they leave."""
+    frames = np.rint(np.diff(times_s) * rate).astype(int)
+    # a rate that frames do not keep to tells nothing
+    return int(np.maximum(frames - 1, 0).sum()) if np.median(frames) == 1 else 0
 
 
 def _are_times_reliable(stream: av.VideoStream, packets: list[_PacketFacts]) -> bool:
@@ -338,13 +392,6 @@ def _are_times_reliable(stream: av.VideoStream, packets: list[_PacketFacts]) -> 
         and decoding == sorted(decoding)
         and not numbered_as_stored
     )
-
-
-def _count_gone(times_s: np.ndarray, rate: float) -> int:
-    """Count the frames that are missing from a recording of a broadcast, by the gaps they leave."""
-    frames = np.rint(np.diff(times_s) * rate).astype(int)
-    # a rate that frames do not keep to tells nothing
-    return int(np.maximum(frames - 1, 0).sum()) if np.median(frames) == 1 else 0
 
 
 def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
@@ -364,15 +411,19 @@ def _read_orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation(transposed=False, down=-1 if d < 0 else 1, across=-1 if a < 0 else 1)
 
 
-def _find_lack_s(stream: av.VideoStream, duration_s: float) -> float:
-    """How much less than it announces a file holds, in seconds; 0 if that may be rounding."""
-    announced_s = 0.0
-    if stream.container.format.name == 'avi' and stream.average_rate:
-        # its duration is that of what is there
-        announced_s = stream.frames / float(stream.average_rate)
-    elif stream.duration:
-        announced_s = stream.duration * float(stream.time_base or 0)
+def _find_lack(
+    stream: av.VideoStream, duration_s: float, stored: list[_PacketFacts]
+) -> tuple[float, float]:
+    """The seconds that the header announces, and how many are missing, 0 if that is normal."""
+    announced_s, tick_s = 0.0, float(stream.time_base or 0)
+    if stream.duration:
+        announced_s = stream.duration * tick_s
     elif stream.container.duration and len(stream.container.streams) == 1:
         announced_s = stream.container.duration / av.time_base
-    tolerated_s = max(_TOLERATED_LACK_S, _TOLERATED_LACK_PART * announced_s)
-    return announced_s - duration_s if announced_s - duration_s > tolerated_s else 0.0
+    lack_s = announced_s - duration_s
+    if any(packet.is_hidden for packet in stored):
+        # an edit list may begin and end within a frame
+        starts = [packet.decoding_timestamp or 0 for packet in stored]
+        lack_s -= 2 * float(np.diff(starts).max()) * tick_s
+    is_normal = lack_s <= max(_TOLERATED_LACK_S, _TOLERATED_LACK_PART * announced_s)
+    return announced_s, 0.0 if is_normal else lack_s

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.structures.times import find_end
+from mmotion.structures.times import find_end, list_irregular
 
 # Matroska rounds times to milliseconds: a number over the rate still finds its frame
 SLACK_S = 0.000501
@@ -40,6 +40,11 @@ class FrameTimes:
     def slack_s(self) -> float:
         """By how much a time may be later than a frame's and still be that frame's."""
         return min(SLACK_S, SLACK_FRAMES / self.fps)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the frames are evenly spaced, whatever tells their times."""
+        return self.listed_s is None or list_irregular(self.listed_s, self.fps) is None
 
     def time_at(self, number: int) -> float:
         """When a frame is shown; the number of frames gives the end of the last one."""

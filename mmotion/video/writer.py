@@ -80,8 +80,7 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with _as_video_error(self.path):
-            self._files.__exit__(error_type, error, traceback)
+        self._files.__exit__(error_type, error, traceback)
 
     def write(self, image: np.ndarray) -> None:
         """Append a frame.
@@ -152,12 +151,14 @@ class VideoWriter:
             return
         if self._container is None:
             raise VideoError(f'a video must have at least one frame, got none for path={self.path}')
-        self._container.mux(self._container.streams.video[0].encode(None))
+        with _as_video_error(self.path):
+            self._container.mux(self._container.streams.video[0].encode(None))
 
     def _close(self) -> None:
         self._temporary = None
         if self._container is not None:
-            self._container.close()
+            with _as_video_error(self.path):
+                self._container.close()
 
 
 @contextmanager

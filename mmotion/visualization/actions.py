@@ -6,7 +6,7 @@ Shape letters in this file: H and W height and width of a frame in pixels, h and
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,12 +124,8 @@ def plot_actions(
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.4])
     figure.suptitle(f'{title}: {result.label} {result.score:.2f}' if title else result.label)
-    ranked = result.top()[::-1]
     true_label = None if truth is None else result.classes[int(truth)]
-    colors = [PLOT_TRUTH if label == true_label else PLOT_LINE for label, _ in ranked]
-    top.barh([label for label, _ in ranked], [score for _, score in ranked], color=colors)
-    top.set_xlim(0, 1)
-    top.set_xlabel('score' if true_label is None else f'score (true class: {true_label})')
+    _draw_bars(top, result.top(), true_label)
     top.set_title(result.views, loc='left', fontsize=9)
     plot_row(result, bottom)
     bottom.set_xlabel('time (s)')
@@ -137,6 +133,35 @@ def plot_actions(
     for axes in (top, bottom):
         style_axes(axes)
     save_figure(figure, path)
+
+
+def plot_scores(
+    scores: Mapping[str, float], path: str | Path, *, title: str = '', truth: str | None = None
+) -> None:
+    """The best classes of a video as bars.
+
+    Args:
+        scores: By class, in [0, 1].
+        path: File to write, .png or another ending that matplotlib knows.
+        title: Name of the video, for the headline.
+        truth: Its true class, if it is known.
+    """
+    figure = Figure(figsize=(9, 3), layout='constrained')
+    axes = figure.subplots()
+    ranked = sorted(scores.items(), key=lambda item: -item[1])[:PLOTTED]
+    figure.suptitle(f'{title}: {ranked[0][0]} {ranked[0][1]:.2f}')
+    _draw_bars(axes, ranked, truth)
+    style_axes(axes)
+    save_figure(figure, path)
+
+
+def _draw_bars(axes: Axes, ranked: Sequence[tuple[str, float]], truth: str | None) -> None:
+    """A bar for each class, the best one on top and the true one in another color."""
+    ranked = ranked[::-1]
+    colors = [PLOT_TRUTH if label == truth else PLOT_LINE for label, _ in ranked]
+    axes.barh([label for label, _ in ranked], [score for _, score in ranked], color=colors)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel('score' if truth is None else f'score (true class: {truth})')
 
 
 @plot_row.register

@@ -126,8 +126,10 @@ class EmbeddingCache:
                 self._make_room()
         except OSError as error:
             self._can_write = False
+            # behind what we say of a file, what the system says
+            reason = getattr(error.__cause__, 'strerror', None) or error
             print_log(
-                f'embeddings are no longer stored in {self.folder} ({error.strerror or error}); '
+                f'embeddings are no longer stored in {self.folder} ({reason}); '
                 'the run goes on without. Make room there, or name another cache_dir',
                 logger='current',
                 level=logging.WARNING,

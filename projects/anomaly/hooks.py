@@ -197,10 +197,19 @@ class FitLoop(EpochBasedTrainLoop):
     Args:
         runner: The runner.
         dataloader: The loader of the training clips, or its config.
+        max_epochs: 1.
+
+    Raises:
+        ValueError: If `max_epochs` is another number.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict) -> None:
-        super().__init__(runner, dataloader, max_epochs=1)
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int = 1) -> None:
+        if max_epochs != 1:
+            raise ValueError(
+                f'max_epochs must be 1 where a scorer is fitted in one pass, got {max_epochs=}; '
+                'leave it out, or take an EmbeddingAutoencoder, which is trained by steps'
+            )
+        super().__init__(runner, dataloader, max_epochs=max_epochs)
 
     def run_epoch(self) -> None:
         """Gather the embeddings (N, D) and labels (N,) of all processes, and fit."""

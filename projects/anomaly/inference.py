@@ -23,6 +23,7 @@ from mmotion.inference import Predictor
 from mmotion.inference.views import ViewMaker, check_window, find_span
 from mmotion.registry import PREDICTORS
 from mmotion.structures.times import list_irregular
+from mmotion.structures.windows import cut_ends
 from mmotion.video import VideoFrame
 from mmotion.video.frames import note_times
 
@@ -78,13 +79,13 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         first = last = next(windows := self._stream_frames(frames, fps))
         columns: list[tuple[float, ...]] = []
         for last in (first, *windows):
-            columns.append((last.start_s, last.end_s, last.error, last.score))
-        starts, ends, errors, scores = np.array(columns).T
+            columns.append((last.num_frames, last.start_s, last.end_s, last.error, last.score))
+        numbers, starts, ends, errors, scores = np.array(columns).T
         return AnomalyScores(
             fps=fps,
             num_frames=last.num_frames,
             window_start_s=starts,
-            window_end_s=ends,
+            window_end_s=cut_ends(ends, numbers.astype(int), times_s),
             errors=errors,
             scores=scores,
             threshold=self.model.threshold,

@@ -373,6 +373,8 @@ def plot_errors(
         right.stairs(tops, bins, baseline=place, fill=True, color=color, alpha=0.6)
         for label in pair:
             label.set_color(color)
+            # a name with `$` in it is no formula; the numbers of a log axis are
+            label.set_parse_math(False)
     for axes in (left, right):
         axes.grid(alpha=0.25, lw=0.6)
     if is_log:

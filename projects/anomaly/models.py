@@ -85,6 +85,9 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
     calibration_errors: Tensor
     calibration_weights: Tensor
 
+    # for `mmotion test --show-dir`, which asks before it loads anything
+    has_drawable_samples = False
+
     def __init__(
         self,
         *,

@@ -17,6 +17,7 @@ Shape letters in this file: N frames of a video, P pairs, S width and height of 
 import hashlib
 import logging
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -113,12 +114,14 @@ class Subset:
         num_train = min(max(round(len(names) * (1 - self.val_share)), 1), len(names) - 1)
         return names[:num_train] if self.split == 'train' else names[num_train:]
 
-    def divide_in_time(self, firsts: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
-        """The pairs of the split of a single video; no frame is in both parts."""
+    def divide_in_time(
+        self, firsts: NDArray[np.int64], seconds: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which pairs of a single video are of the split, (P,); no frame is in both parts."""
         if self.split is None or not len(firsts):
-            return firsts
-        border = (firsts[-1] + gap + 1) * (1 - self.val_share)
-        return firsts[firsts + gap < border] if self.split == 'train' else firsts[firsts >= border]
+            return np.ones(len(firsts), bool)
+        border = (seconds[-1] + 1) * (1 - self.val_share)
+        return seconds < border if self.split == 'train' else firsts >= border
 
 
 @DATASETS.register_module()
@@ -133,7 +136,8 @@ class FramePairs(Dataset):
         data_root: A video, a folder of pictures, or a folder with any number of both, at any depth.
         pipeline: Transforms for each pair.
         gap_frames: From one frame of a pair to the other; give it or `gap_s`.
-        gap_s: The same in seconds, for video files.
+        gap_s: The same in seconds, for video files; where their rate varies, the frames that are
+            as near to it as they come.
         subset: Options of `Subset`: which videos are used, and which of their pairs.
         motion: Options of `Motion`: which pairs are still, and what becomes of them.
         boxes: Part of the picture to look at: boxes by video or a file, see `Boxes`. Pairs are cut
@@ -193,11 +197,15 @@ class FramePairs(Dataset):
         parts: list[_Pairs] = []
         for source in sources:
             gap = gap_frames or _frames_of(gap_s or 0, source)
-            firsts = list_pairs(source.numbers, gap=gap, step=self.subset.step or gap // 10 + 1)
+            step = self.subset.step or gap // 10 + 1
+            firsts = list_pairs(source.numbers, gap=gap, step=step)
+            pairs = _Pairs(source, firsts, firsts + gap, np.ones(len(firsts)))
+            if gap_s is not None and not source.times.is_regular:
+                pairs = _list_timed_pairs(source, gap_s=gap_s, step=step)
             if len(found) == 1:
-                firsts = self.subset.divide_in_time(firsts, gap)
+                pairs = pairs.take(self.subset.divide_in_time(pairs.firsts, pairs.seconds))
             try:
-                pairs = self._judge(source, firsts, gap)
+                pairs = self._judge(pairs, gap)
             except (VideoError, OSError) as error:
                 self.broken.report(source.path, error)
                 continue
@@ -236,7 +244,7 @@ class FramePairs(Dataset):
     def _read(self, pairs: '_Pairs', place: int) -> dict[str, Any]:
         """A pair as the pipeline gets it; `place` counts from the end of those of its video."""
         source, first = pairs.source, int(pairs.firsts[place])
-        numbers = np.array([first, first + pairs.gap])
+        numbers = np.array([first, pairs.seconds[place]])
         kept = pairs.kept
         images = kept.take(numbers) if kept else [*source.read(numbers)]
         sample = {
@@ -244,7 +252,7 @@ class FramePairs(Dataset):
             'name': f'{source.name}_{first:06d}',
             'video': str(source.path),
             'frame': first,
-            'gap': pairs.gap,
+            'gap': int(numbers[1]) - first,
             'weight': float(pairs.weights[place]),
         }
         if self._boxes is not None:
@@ -252,17 +260,17 @@ class FramePairs(Dataset):
             sample['box'] = kept.scale_box(box) if kept else box
         return sample
 
-    def _judge(self, source: VideoSource, firsts: NDArray[np.int64], gap: int) -> '_Pairs | None':
+    def _judge(self, pairs: '_Pairs', gap: int) -> '_Pairs | None':
         """Choose and weigh the pairs of a video by their motion; None if there is none to use."""
-        self._num_pairs += len(firsts)
-        pairs = _Pairs(source, firsts, gap, np.ones(len(firsts)))
-        if not len(firsts):
+        source = pairs.source
+        self._num_pairs += len(pairs.firsts)
+        if not len(pairs.firsts):
             self._pass_over(f'{source.path} has {len(source.numbers)} frames, no two {gap} apart')
             return None
         threshold, when_still = self.motion.min_motion, self.motion.when_still
         if not threshold:
             return pairs
-        motion, brightest = measure_motion(source, firsts, gap, self._boxes)
+        motion, brightest = measure_motion(source, pairs.firsts, pairs.seconds, self._boxes)
         is_still = motion < threshold
         self._measured.append(motion)
         if is_still.all():
@@ -271,7 +279,7 @@ class FramePairs(Dataset):
             self._pass_over(f'{source.path} {seen}: {most}')
             return None
         if when_still == 'skip':
-            return pairs._replace(firsts=firsts[~is_still], weights=pairs.weights[~is_still])
+            return pairs.take(~is_still)
         if when_still == 'weight':
             return pairs._replace(weights=np.minimum(motion / threshold, 1))
         return pairs
@@ -335,13 +343,18 @@ class _Kept(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """The pairs of a video: frames t and weights, (P,), and the gap."""
+    """The pairs of a video: numbers of their first and second frames, and weights, each (P,)."""
 
     source: VideoSource
     firsts: NDArray[np.int64]
-    gap: int
+    seconds: NDArray[np.int64]
     weights: NDArray[np.float64]
     kept: _Kept | None = None
+
+    def take(self, chosen: NDArray[np.bool_]) -> '_Pairs':
+        return self._replace(
+            firsts=self.firsts[chosen], seconds=self.seconds[chosen], weights=self.weights[chosen]
+        )
 
 
 def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np.int64]:
@@ -360,16 +373,31 @@ def list_pairs(numbers: NDArray[np.int64], *, gap: int, step: int) -> NDArray[np
     return firsts[np.isin(firsts, numbers) & np.isin(firsts + gap, numbers)]
 
 
+def _list_timed_pairs(source: VideoSource, *, gap_s: float, step: int) -> _Pairs:
+    """Pairs of frames that are not evenly spaced, as near to `gap_s` apart as they come."""
+    half_s, times_s = 0.5 / source.times.fps, np.asarray(source.times.listed_s)
+    firsts = np.arange(0, len(times_s) - 1, step)
+    goals_s = times_s[firsts] + gap_s
+    is_within = goals_s <= times_s[-1] + half_s
+    firsts, goals_s = firsts[is_within], goals_s[is_within]
+    middles_s = (times_s[1:] + times_s[:-1]) / 2
+    seconds = np.maximum(np.searchsorted(middles_s, goals_s), firsts + 1)
+    return _Pairs(source, firsts, seconds, np.ones(len(firsts)))
+
+
 def measure_motion(
-    source: VideoSource, firsts: NDArray[np.int64], gap: int, boxes: Boxes | None = None
+    source: VideoSource,
+    firsts: NDArray[np.int64],
+    seconds: NDArray[np.int64],
+    boxes: Boxes | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Measure how much the frames of each pair differ, or remember it from the last time.
 
     Args:
         source: Where the frames are.
         firsts: Numbers t of the first frames (P,), ascending.
-        gap: From one frame of a pair to the other.
-        boxes: What is looked at; None looks at the whole picture.
+        seconds: Numbers of the second frames (P,), none lower than the one before.
+        boxes: What is looked at, that of the first frame in both; None looks at the whole picture.
 
     Returns:
         Mean absolute difference of the grey values, which are from 0 to 1, (P,), and the brightest
@@ -378,29 +406,31 @@ def measure_motion(
     Raises:
         VideoError: If a frame cannot be read, or has no box.
     """
-    seen = [boxes.find(source.name, first) for first in firsts.tolist()] if boxes else None
+    seen = [boxes.find(source.name, n) if boxes else None for n in firsts.tolist()]
     status = source.path.stat()
-    what = (str(source.path.resolve()), status.st_size, status.st_mtime_ns, gap, SCAN_SIZE, seen)
-    key = hashlib.sha256(repr(what).encode() + firsts.tobytes()).hexdigest()[:32]
+    what = (str(source.path.resolve()), status.st_size, status.st_mtime_ns, SCAN_SIZE, seen)
+    pairs = firsts.tobytes() + seconds.tobytes()
+    key = hashlib.sha256(repr(what).encode() + pairs).hexdigest()[:32]
     cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
     file = cache / 'mmotion' / 'motion' / f'{key}.npy'
     with suppress(OSError, ValueError):
         values = np.load(file, allow_pickle=False)
         return values[1:], int(values[0])
     motion, brightest = np.zeros(len(firsts), np.float32), 0
-    numbers = np.union1d(firsts, firsts + gap)
-    places = dict(zip(firsts.tolist(), range(len(firsts)), strict=True))
-    waiting: dict[int, NDArray[np.uint8]] = {}
+    numbers = np.union1d(firsts, seconds)
+    # the small pictures of first frames whose second one has not come yet, in order
+    waiting: deque[NDArray[np.uint8]] = deque()
+    begun = done = 0
     for number, image in zip(numbers.tolist(), source.read(numbers), strict=True):
-        for first in {number - gap, number} & places.keys():
-            box = seen[places[first]] if seen else None
-            gray = _shrink(image, box, source.name)
+        while done < begun and seconds[done] == number:
+            gray = _shrink(image, seen[done], source.name)
             brightest = max(brightest, int(gray.max()))
-            if first == number:
-                waiting[first] = gray
-            else:
-                difference = cv2.absdiff(gray, waiting.pop(first))
-                motion[places[first]] = float(difference.mean()) / 255
+            motion[done] = float(cv2.absdiff(gray, waiting.popleft()).mean()) / 255
+            done += 1
+        if begun < len(firsts) and firsts[begun] == number:
+            waiting.append(_shrink(image, seen[begun], source.name))
+            brightest = max(brightest, int(waiting[-1].max()))
+            begun += 1
     # a cache that cannot be written is only slower
     with suppress(OSError), write_atomically(file) as temporary:
         np.save(temporary, np.concatenate([[brightest], motion]).astype(np.float32))
@@ -432,7 +462,7 @@ def _frames_of(gap_s: float, source: VideoSource) -> int:
 
 def _keep_frames(pairs: _Pairs, size: int, box: Box | None) -> _Kept:
     """Decode all frames of the pairs of a video, cut to a box and scaled to `size`."""
-    numbers = np.union1d(pairs.firsts, pairs.firsts + pairs.gap)
+    numbers = np.union1d(pairs.firsts, pairs.seconds)
     images = np.empty((len(numbers), size, size, 3), np.uint8)
     height = width = size
     left = top = 0

@@ -10,6 +10,8 @@
         DeepLabCut finds them
     mmaction: MMAction2's pose pickle, see `mmotion.keypoints.arrays`
     sleap, nwb: SLEAP's .slp, and NWB with the time of each frame, see `mmotion.keypoints.sleap`
+    <stem>_timestamps.csv, with the last four where frames are not evenly spaced: frame and time_s,
+        a row for every frame from 0, as their readers have times by a rate alone
 
 `read_annotations` reads DeepLabCut's CollectedData_*.csv and .h5 (rows of image paths or frame
 numbers, in one column or several), COCO keypoints (.json), and CSV tables with a column `frame` or
@@ -21,10 +23,11 @@ HDF5 is written and read by the package h5py, in the layout of pandas' DataFrame
 Shape letters in this file: N frames, K keypoints, J annotated points.
 """
 
-import csv
 import dataclasses
 import io
+import itertools
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
 from mmotion.keypoints.sleap import import_sleap, write_nwb, write_sleap
 from mmotion.structures.times import list_irregular
-from mmotion.tables import read_json, read_rows
+from mmotion.tables import read_json, read_rows, write_table
 
 from .results import KeypointTracks
 
@@ -48,6 +51,8 @@ from .results import KeypointTracks
 SCORER = 'DLC_mmotion'
 HDF5_KEY = 'df_with_missing'
 COORDINATES = ('x', 'y', 'likelihood')
+# whose readers count frames; that the times in NWB are dropped for a rate, movement (0.17.0) does
+TIMED_BY_RATE = ('deeplabcut', 'deeplabcut-h5', 'sleap', 'nwb')
 # columns of our own table after x and y, by keypoint
 SPREAD = ('confidence', 'var_x', 'var_y', 'cov_xy', 'quality')
 
@@ -109,7 +114,8 @@ def export_tracks(
         formats: Keys of `FORMATS`.
 
     Returns:
-        The files, in the order of `formats`.
+        The files, in the order of `formats`; then, with a warning, that of the times, if it is
+        needed.
 
     Raises:
         ValueError: If a format is unknown.
@@ -123,6 +129,17 @@ def export_tracks(
         path = Path(out_dir) / f'{Path(source).stem}{ending}'
         write(tracks, str(source), path)
         paths.append(path)
+    poses = to_poses(tracks, str(source))
+    misread = [name for name in formats if name in TIMED_BY_RATE]
+    if misread and poses.frame_times_s is not None:
+        paths.append(Path(out_dir) / f'{Path(source).stem}_timestamps.csv')
+        rows = ((i, f'{time_s:.6f}') for i, time_s in enumerate(poses.time_every_frame()))
+        write_table(paths[-1], ['frame', 'time_s'], rows)
+        warnings.warn(
+            f'the frames of {source} are not evenly spaced, and who reads {", ".join(misread)} '
+            f'takes them to be; their times are in {paths[-1]}',
+            stacklevel=2,
+        )
     return paths
 
 
@@ -207,7 +224,7 @@ def _write_csv(tracks: KeypointTracks, _source: str, path: Path) -> None:
             tracks.frames.tolist(), tracks.times_s, _join_values(tracks), strict=True
         )
     )
-    _write_rows(path, [['frame', 'time_s', *columns]], rows)
+    write_table(path, ['frame', 'time_s', *columns], rows)
 
 
 def _join_values(tracks: KeypointTracks) -> Iterator[list[list[float]]]:
@@ -235,14 +252,10 @@ def _write_nwb(tracks: KeypointTracks, source: str, path: Path) -> None:
 
 def _write_deeplabcut(tracks: KeypointTracks, _source: str, path: Path) -> None:
     bodyparts = [name for name in tracks.names for _ in COORDINATES]
-    header = [
-        ['scorer', *[SCORER] * len(bodyparts)],
-        ['bodyparts', *bodyparts],
-        ['coords', *COORDINATES * len(tracks.names)],
-    ]
+    levels = [['bodyparts', *bodyparts], ['coords', *COORDINATES * len(tracks.names)]]
     # nan, not nothing: pandas (3.1) takes a first row of blanks for the names of the index
     rows = ([frame, *row.tolist()] for frame, row in enumerate(_deeplabcut_values(tracks)))
-    _write_rows(path, header, rows)
+    write_table(path, ['scorer', *[SCORER] * len(bodyparts)], itertools.chain(levels, rows))
 
 
 def _deeplabcut_values(tracks: KeypointTracks) -> NDArray[np.float64]:
@@ -254,22 +267,14 @@ def _deeplabcut_values(tracks: KeypointTracks) -> NDArray[np.float64]:
     return values
 
 
-def _write_rows(path: Path, header: Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
-    with (
-        write_atomically(path) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
-    ):
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerows(header)
-        writer.writerows(rows)
-
-
 def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
     h5py = _import_h5py('deeplabcut-h5')
     count = len(tracks.names)
     levels = {'scorer': [SCORER], 'bodyparts': tracks.names, 'coords': COORDINATES}
     codes = (np.zeros(3 * count), np.arange(count).repeat(3), np.tile(np.arange(3), count))
-    with write_atomically(path) as temporary, h5py.File(temporary, 'w') as file:
+    # in memory, as HDF5 crashes when a disk fills up
+    content = io.BytesIO()
+    with h5py.File(content, 'w') as file:
         _set_attributes(file, CLASS='GROUP', VERSION='1.0', PYTABLES_FORMAT_VERSION='2.1')
         group = file.create_group(HDF5_KEY)
         _set_attributes(group, CLASS='GROUP', VERSION='1.0', encoding='UTF-8', errors='strict')
@@ -286,6 +291,8 @@ def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
         # without a name, as in DeepLabCut's files
         _add_array(group, 'axis1', np.arange(len(values)), kind='integer')
         _add_array(group, 'block0_values', values)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _add_array(group: Any, key: str, values: NDArray[Any], **attributes: str) -> None:
@@ -323,7 +330,10 @@ def _read_hdf5(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[list[
             if 'table' in group:
                 return _read_pandas_table(group)
             return _read_pandas_fixed(group)
-    except (OSError, pickle.UnpicklingError, AttributeError, EOFError) as error:
+    except PoseFileError:
+        raise
+    except Exception as error:
+        # h5py has an error of its own for each kind of broken bytes
         raise PoseFileError(
             f'{path}: the file must be HDF5 as DeepLabCut writes it, got {error}; read the .csv '
             'beside it'
@@ -397,8 +407,10 @@ def _split_header(
     The header has a row a level, `coords` the last; newer files have the parts of an image's path
     in a column each, which leaves blanks in the header.
     """
-    depth = next(i for i, row in enumerate(rows) if row[0] == 'coords') + 1
-    width = next(i for i, value in enumerate(rows[0][1:], 1) if value)
+    depth = next((i for i, row in enumerate(rows) if row[:1] == ['coords']), -1) + 1
+    width = next((i for i, value in enumerate(rows[0][1:], 1) if value), 0)
+    if not (depth and width):
+        raise ValueError('no rows scorer, bodyparts and coords at the top')
     columns = list(zip(*(row[width:] for row in rows[:depth]), strict=True))
     body: list[list[Any]] = []
     for number, row in enumerate(rows[depth:], depth + 1):

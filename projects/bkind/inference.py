@@ -26,7 +26,7 @@ from mmotion.video import VideoFrame
 from mmotion.video.frames import take_chunks
 
 from .export import check_formats, export_tracks
-from .results import FrameKeypoints, KeypointTracks
+from .results import FrameKeypoints, KeypointTracks, find_quality
 
 
 class _Prepared(NamedTuple):
@@ -115,6 +115,7 @@ class KeypointTracker(Predictor[KeypointTracks]):
                     keypoints=points,
                     confidence=confidence,
                     covariance=covariance,
+                    quality=find_quality(covariance, *chunk[0].size_wh).astype(np.float32),
                 )
 
     def _place(

@@ -67,6 +67,9 @@ class BKinD(BaseModel):
         torch.Size([2, 8, 16, 16])
     """
 
+    # for `mmotion test --show-dir`, which asks before it loads anything
+    has_drawable_samples = False
+
     def __init__(
         self,
         *,

@@ -44,6 +44,8 @@ MIN_QUALITY = 0.25
 TRAIL_S = 0.5
 # decimals of positions (px), confidences and covariances (px^2) in files
 PIXEL_DECIMALS, SCORE_DECIMALS, COVARIANCE_DECIMALS = 3, 6, 4
+# more points than these, per keypoint, are not drawn in a plot: it is a thousand pixels wide
+MAX_PLOTTED = 20_000
 # OpenCV draws fractions of a pixel as whole numbers of 1 / 2^SHIFT
 SHIFT = 4
 
@@ -58,6 +60,7 @@ class FrameKeypoints:
         keypoints: x and y in pixels (K, 2).
         confidence: Height of the peak of each heat map (K,), in [0, 1].
         covariance: Spread of each heat map (K, 3): var x, var y and cov xy, in square pixels.
+        quality: How sharp each heat map is (K,), see `KeypointTracks`.
 
     Raises:
         ValueError: If a value is not finite.
@@ -68,6 +71,7 @@ class FrameKeypoints:
     keypoints: NDArray[np.float32]
     confidence: NDArray[np.float32]
     covariance: NDArray[np.float32]
+    quality: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         for name in ('keypoints', 'confidence', 'covariance'):
@@ -157,10 +161,8 @@ class KeypointTracks:
         if (self.covariance[..., :2] < 0).any():
             raise ValueError('covariance must have variances of at least 0, got lower ones')
         if self.quality is None:
-            # beside the variances of a picture of one color
-            spread = self.covariance[..., :2] * 12 / np.square([self.width, self.height])
-            sharp = 1 - np.sqrt(spread.mean(axis=-1))
-            object.__setattr__(self, 'quality', np.clip(sharp, 0, 1))
+            quality = find_quality(self.covariance, self.width, self.height)
+            object.__setattr__(self, 'quality', quality)
         self._freeze('quality', shape)
         check_scores('quality', self.sharpness)
 
@@ -277,6 +279,13 @@ def _check_finite(name: str, values: NDArray[np.floating]) -> None:
         )
 
 
+def find_quality(covariance: NDArray[np.float32], width: int, height: int) -> NDArray[np.float64]:
+    """How sharp heat maps (..., 3) over a whole picture are (...), see `KeypointTracks`."""
+    # beside the variances of a picture of one color
+    spread = covariance[..., :2] * 12 / np.square([width, height])
+    return np.clip(1 - np.sqrt(spread.mean(axis=-1)), 0, 1)
+
+
 @make_painter.register
 def paint_tracks(result: KeypointTracks) -> Painter:
     """Keypoints with the ellipse of one standard deviation, and the trail of the last half second.
@@ -331,7 +340,10 @@ def caption_tracks(result: KeypointTracks, index: int) -> Caption:
 def plot_tracks(
     result: KeypointTracks, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
-    """The ways of the keypoints in the picture, and x, y and confidence over time."""
+    """The ways of the keypoints in the picture, and x, y and confidence over time.
+
+    Of more than 20,000 frames every second, third, ... is drawn.
+    """
     del truth  # positions are no single number
     figure = Figure(figsize=(11, 6), layout='constrained')
     figure.suptitle(f'{title}: {result.describe()}' if title else result.describe(), fontsize=11)
@@ -340,12 +352,13 @@ def plot_tracks(
     left, right = halves
     picture = left.subplots()
     rows = right.subplots(3, 1, sharex=True)
-    times_s = result.times_s
+    drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
+    times_s = result.times_s[drawn]
     for k, color in enumerate(keypoint_colors(len(result.names))):
         style = {'color': [value / 255 for value in color], 'lw': 0.8}
-        x, y = result.keypoints[:, k].T
+        x, y = result.keypoints[drawn, k].T
         picture.plot(x, y, label=result.names[k], **style)
-        for axes, values in zip(rows, (x, y, result.confidence[:, k]), strict=True):
+        for axes, values in zip(rows, (x, y, result.confidence[drawn, k]), strict=True):
             axes.plot(times_s, values, **style)
     picture.set(xlim=(0, result.width), ylim=(result.height, 0), aspect='equal')
     picture.set(xlabel='x (px)', ylabel='y (px)')
@@ -361,10 +374,10 @@ def plot_tracks(
 def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
     """The speed of each keypoint."""
     if result.num_frames > 1:
-        for color, speed in zip(
-            keypoint_colors(len(result.names)), result.speed_px_s.T, strict=True
-        ):
-            axes.plot(result.times_s[1:], speed, color=[v / 255 for v in color], lw=0.8)
+        drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
+        times_s, speeds = result.times_s[1:][drawn], result.speed_px_s[drawn]
+        for color, speed in zip(keypoint_colors(len(result.names)), speeds.T, strict=True):
+            axes.plot(times_s, speed, color=[v / 255 for v in color], lw=0.8)
     axes.set_ylabel('speed (px/s)')
     return result.describe()
 

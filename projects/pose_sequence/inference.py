@@ -190,12 +190,13 @@ class PosePredictor(Predictor[PoseScores]):
         return KeypointFileSource(path, poses)
 
     def _open_again(self, video: Video, result: PoseScores) -> Iterator[VideoFrame]:
-        """An array has the rate with which it was predicted."""
+        """An array has the rate with which it was predicted; missing frames count in the result."""
         if _is_keypoint_file(video) and Path(video).suffix.lower() == ARRAY_SUFFIX:
             source = self._open(video, result.fps)
             frames = source.frames(result.start_s)
             return itertools.islice(frames, result.num_frames)
-        return super()._open_again(video, result)
+        frames = _fill_holes(super()._open_again(video, result))
+        return itertools.islice(frames, result.num_frames)
 
     def _predict_source(
         self, source: VideoSource, start_s: float, end_s: float | None
@@ -348,6 +349,16 @@ class PosePredictor(Predictor[PoseScores]):
         size_s = max(size_s, 1 / rate_hz)
         hop_s = max(round(size_s * rate_hz) // 2, 1) / rate_hz
         return slide(steps, lambda step: step.time_s, size_s=size_s, hop_s=hop_s, fps=rate_hz)
+
+
+def _fill_holes(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    """Give the frame before in the place of one that is missing between others."""
+    last = None
+    for frame in frames:
+        if last is not None:
+            yield from itertools.repeat(last, frame.index - last.index - 1)
+        yield frame
+        last = frame
 
 
 def fill_times(numbers: ArrayLike, times_s: ArrayLike, num_frames: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ Shape letters in this file: B windows, T frames per window, N frames, C channels
 frame, D embedding size, P period classes (T / 2), L lags (T / 2 + 1).
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmotion.checkpoint import find_state_dict, load_checkpoint_file
+from mmotion.checkpoint import ask_hub, find_state_dict, load_checkpoint_file
 from mmotion.registry import MODELS
 
 from .counting import CountingOptions, count_repetitions
@@ -76,7 +77,7 @@ class TimmEncoder(nn.Module):
 
     Raises:
         ValueError: If timm has no such model, or the model has fewer stages.
-        CheckpointError: If the file cannot be read.
+        CheckpointError: If the file cannot be read, or the weights cannot be fetched.
     """
 
     def __init__(
@@ -107,13 +108,16 @@ class TimmEncoder(nn.Module):
         if checkpoint is not None:
             weights = find_state_dict(load_checkpoint_file(checkpoint), source=checkpoint)
             overlay = {'state_dict': weights}
-        network: Any = timm.create_model(
-            name,
-            features_only=True,
-            out_indices=(index,),
-            pretrained=pretrained or checkpoint is not None,
-            pretrained_cfg_overlay=overlay,
-        )
+        is_fetched = pretrained and checkpoint is None
+        remedy = 'the options checkpoint=FILE or pretrained=False of model.encoder'
+        with ask_hub(name, remedy=remedy) if is_fetched else nullcontext():
+            network: Any = timm.create_model(
+                name,
+                features_only=True,
+                out_indices=(index,),
+                pretrained=pretrained or checkpoint is not None,
+                pretrained_cfg_overlay=overlay,
+            )
         self.network = network
         self.num_channels = network.feature_info.channels()[0]
 

@@ -312,13 +312,13 @@ class RunningCount:
 
     @property
     def repetitions(self) -> int:
-        """How many there were, as a person counts them, see `RepetitionCount`."""
-        return max(math.floor(self.count + COUNT_EPS), _round_off(self.count))
+        """As a person counts them: `RepetitionCount.repetitions`, if the video ended here."""
+        return _round_count(self.count)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, and the repetitions, as plain JSON types; NaN becomes None."""
+        """All fields and `repetitions` as plain JSON types; NaN becomes None."""
         names = [field.name for field in dataclasses.fields(self)]
-        return {name: make_plain(getattr(self, name)) for name in (*names, 'repetitions')}
+        return {name: make_plain(getattr(self, name)) for name in [*names, 'repetitions']}
 
 
 def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64]:
@@ -372,22 +372,22 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
 
 
+def _round_count(count: float) -> int:
+    """Repetitions at the end of a set, of which the last may lack up to half of a cycle."""
+    return max(math.ceil(count - 0.5 - COUNT_EPS), 0)
+
+
 def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
     for _, end in _find_sets(rate):
-        done = _round_off(count[end - 1])
+        done = _round_count(count[end - 1])
         if done > len(times):
             times.append(end)
         elif done:
             # its rest came in a later set
             times[done - 1] = min(times[done - 1], end)
     return np.array(times, dtype=np.float64)
-
-
-def _round_off(count: float) -> int:
-    """The repetitions at the end of a set, of which the last one counts if half of it is passed."""
-    return math.ceil(count - 0.5 - COUNT_EPS)
 
 
 @make_painter.register

@@ -31,6 +31,7 @@ from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import ActionScores, RunningScores
 from mmotion.structures.results import time_at
 from mmotion.structures.times import list_irregular
+from mmotion.structures.windows import cut_ends
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import note_times
@@ -140,7 +141,11 @@ class ActionPredictor(Predictor[ActionScores]):
             fps=fps,
             num_frames=last.num_frames,
             window_start_s=np.array([window.start_s for window, _ in windows]),
-            window_end_s=np.array([window.end_s for window, _ in windows]),
+            window_end_s=cut_ends(
+                [window.end_s for window, _ in windows],
+                [window.num_frames for window, _ in windows],
+                times_s,
+            ),
             window_scores=np.stack([window.scores for window, _ in windows]),
             start_s=windows[0][0].start_s,
             frame_times_s=list_irregular(times_s, fps),

@@ -3,7 +3,10 @@
 folder: `root/class/*.mp4` (at any depth below the class), or `root/train/class/*.mp4` and
     `root/val/class/*.mp4`; a class is named by its folder.
 list: a line a video, `path label`, the label a number from 0 on; the path is below the root or
-    absolute and may hold spaces. MMAction2's lists and the CSV files of TimeSformer and SlowFast.
+    absolute and may hold spaces, or a comma where it stands in quotes. MMAction2's lists and the
+    CSV files of TimeSformer and SlowFast, whose first line may be a header. A path without a
+    suffix, `name,41`, is that of the file of this name anywhere below the root.
+rawframes: a line a folder of pictures, `folder frames label`, MMAction2's lists of frames.
 kinetics: the official CSV with a header, `label,youtube_id,time_start,time_end,split`, times in
     seconds; the file of a row is `<id>_<start>_<end>.mp4` with six digits a time, or `<id>.mp4`,
     anywhere below the root.
@@ -23,7 +26,7 @@ from mmengine.logging import print_log
 
 from mmotion.checks import check_range
 from mmotion.tables import read_table, read_text, unify, unquote
-from mmotion.video.files import find_named, list_classes, list_files
+from mmotion.video.files import VIDEO_SUFFIXES, find_named, list_classes, list_files
 
 from .recordings import describe_split, hold_out, make_group_finder, warn_of_leaks
 
@@ -36,6 +39,9 @@ SPLIT_NAMES = {
     'val': ('val', 'validate', 'validation', 'valid'),
     'test': ('test', 'testing'),
 }
+
+# the names of the columns of a list
+_HEADER = re.compile(r'(path|file|filename|video|video_path|name)\W+(label|class|class_id)', re.I)
 
 
 @dataclass(frozen=True)
@@ -211,19 +217,15 @@ def _name_absent(videos: VideoList, where: str | Path) -> VideoList:
 def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> VideoList:
     videos: list[tuple[str, int]] = []
     for number, line in enumerate(_read_lines(ann_file), 1):
-        if not line.strip():
+        text = line.strip()
+        if not text or (number == 1 and _HEADER.fullmatch(text)):
             continue
-        match = re.fullmatch(r'(.*[^\s,])(?:\s+|\s*,\s*)(\d{1,6})', unquote(line.strip()))
-        if not match:
-            raise ValueError(
-                f'each line must be `path label` with a label from 0 on, got {line.strip()!r} in '
-                f'line {number} of {ann_file}; correct it'
-            )
-        path, label = match[1].replace('\\', '/'), int(match[2])
+        where = f'line {number} of {ann_file}'
+        path, label = _read_line(text, where, root)
         if names is not None and label >= len(names):
             raise ValueError(
                 f'label must be below the number of classes {len(names)}, got label={label} in '
-                f'line {number} of {ann_file}; name all classes'
+                f'{where}; name all classes'
             )
         if not path.isascii():
             # as it is on the disk; find_missing looks at the rest, a folder at a time
@@ -234,7 +236,51 @@ def _read_list(ann_file: Path, root: Path, names: tuple[str, ...] | None) -> Vid
         raise ValueError(
             f'ann_file must name a video at least, got none in {ann_file}; make it again'
         )
+    videos = _complete_names(videos, root)
     return VideoList(root, names or _name_by_folder(videos), tuple(videos))
+
+
+def _read_line(text: str, where: str, root: Path) -> tuple[str, int]:
+    """Read path and label of a line of a list.
+
+    Raises:
+        ValueError: If it has none, or several labels.
+    """
+    match = re.fullmatch(r'(.*[^\s,])(?:\s+|\s*,\s*)(\d{1,6})', unquote(text))
+    path, label = match.groups() if match else (text, None)
+    if label is None:
+        raise ValueError(
+            'each line must be `path label` with a label from 0 on, got '
+            f'{text[:200]!r}{"..." * (len(text) > 200)} in {where}; correct it'
+        )
+    path = path.replace('\\', '/')
+    # what ends in a number may be a name with a space, or more than a name
+    more = re.fullmatch(r'(.*?[^\s,])((?:[\s,]+\d+)+)', path)
+    if more and not text.startswith('"') and not (root / path).exists():
+        folder, numbers = more[1], more[2].replace(',', ' ').split()
+        if len(numbers) == 1 and PurePosixPath(folder).suffix.lower() not in VIDEO_SUFFIXES:
+            return folder, int(label)
+        raise ValueError(
+            f'each video must have one class, got the labels {", ".join([*numbers, label])} of '
+            f'{folder} in {where}; make a list `path label`, as several classes a video are not '
+            "learned here: take MMAction2's VideoDataset and a head with multi_class=True for them"
+        )
+    return path, int(label)
+
+
+def _complete_names(videos: list[tuple[str, int]], root: Path) -> list[tuple[str, int]]:
+    """Find the files of names without a suffix, if there are no files or folders of that name."""
+    if all(PurePosixPath(path).suffix or (root / path).exists() for path, _ in videos):
+        return videos
+    files = _find_by_stem(root)
+
+    def complete(path: str) -> str:
+        found = files.get(PurePosixPath(path).name, [])
+        if PurePosixPath(path).suffix or (root / path).exists() or not found:
+            return path
+        return found[0].relative_to(root).as_posix()
+
+    return [(complete(path), label) for path, label in videos]
 
 
 def _name_by_folder(videos: Sequence[tuple[str, int]]) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import tarfile
@@ -122,3 +123,17 @@ def test_the_last_checkpoint_is_found(tmp_path):
     assert find_last_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
     note.write_text(str(tmp_path / 'best.pth'))
     assert find_last_checkpoint(tmp_path) == tmp_path / 'best.pth'
+
+
+def test_a_zip_directory_that_is_damaged_is_named(tmp_path):
+    """Each byte of the directory at the end, which Python's zipfile reads first."""
+    path = tmp_path / 'c.pth'
+    torch.save({'w': torch.zeros(1)}, path)
+    content = path.read_bytes()
+    for place in range(len(content) - 120, len(content)):
+        broken = bytearray(content)
+        broken[place] ^= 0xE0
+        path.write_bytes(broken)
+        with contextlib.suppress(CheckpointError):
+            check_checkpoint_file(path)
+            check_checksums(path)

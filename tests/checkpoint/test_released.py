@@ -15,6 +15,7 @@ import torch
 from mmotion.checkpoint import CheckpointError, find_weights, load_checkpoint_file, released
 from mmotion.checkpoint.released import (
     ReleasedWeights,
+    describe_weights,
     fetch_if_released,
     fetch_released,
     find_home,
@@ -149,6 +150,15 @@ def test_a_config_and_a_user_name_weights(toy, tmp_path):
     assert find_weights({'released_weights': 'toy'}, 'random') is None
 
 
+def test_a_result_says_which_weights_and_under_which_licence():
+    config = {'released_weights': 'timesformer_base_k400'}
+    licence = {'licence': 'CC-BY-NC-4.0'}
+    assert describe_weights(config) == {'checkpoint': 'timesformer_base_k400'} | licence
+    assert describe_weights(config, 'mine.pth') == {'checkpoint': 'mine.pth'}
+    assert describe_weights({'shipped_weights': 'a.pth'}) == {'checkpoint': 'a.pth'}
+    assert describe_weights({}) == {'checkpoint': None}
+
+
 def test_a_licence_that_forbids_commercial_use_is_said_once(toy, caplog, monkeypatch):
     said = []
     monkeypatch.setattr(released, 'print_log', lambda text, *args: said.append(text))
@@ -176,7 +186,7 @@ def test_what_was_kept_is_checked_each_time(toy):
 
 
 def test_without_a_network_there_are_three_ways(toy, monkeypatch):
-    monkeypatch.setattr('mmotion.checkpoint.downloads.is_within_reach', lambda url: False)
+    monkeypatch.setattr('mmotion.checkpoint.downloads.answers', lambda url: False)
     with pytest.raises(CheckpointError) as caught:
         fetch_released('toy')
     text = str(caught.value)
@@ -187,7 +197,7 @@ def test_without_a_network_there_are_three_ways(toy, monkeypatch):
 
 
 def test_a_file_that_came_by_other_means(toy, hub, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmotion.checkpoint.downloads.is_within_reach', lambda url: False)
+    monkeypatch.setattr('mmotion.checkpoint.downloads.answers', lambda url: False)
     folder = tmp_path / 'stick'
     folder.mkdir()
     (folder / 'model.bin').write_bytes(hub.files['me/toy/model.bin'])

@@ -11,7 +11,7 @@ import pytest
 from mmotion.atomic import check_not_kept, write_atomically
 from mmotion.cli import main
 from mmotion.cli.discovery import find_commands
-from mmotion.cli.parser import NOBODY_READS, OUTPUTS, build_parser
+from mmotion.cli.parser import NOBODY_READS, OUTPUTS, build_parser, shorten_worker_error
 from mmotion.keypoints.detectors import DETECTORS
 from tests.command_lines import TOY, check_wrong_use, run
 
@@ -237,3 +237,44 @@ def test_every_command_calls_what_it_writes_by_the_same_words():
             writes = re.match('(write|draw|file or folder to write)', action.help or '')
             if writes and action.metavar in ('FILE', 'DIR', 'OUT', 'DST', 'TARGET'):
                 assert action.dest in known, (name, action.dest)
+
+
+def test_an_error_of_a_data_worker_is_told_without_its_traceback():
+    text = (
+        'Caught VideoError in DataLoader worker process 0.\nOriginal Traceback (most recent call '
+        'last):\n  File "clips.py", line 45\n    raise VideoError(x)\n'
+        'mmotion.video.scan.VideoError: a video at least must be readable, got 8 of 8: x\n'
+    )
+    assert shorten_worker_error(text) == 'a video at least must be readable, got 8 of 8: x'
+    assert shorten_worker_error('size: 3 must be 4') == 'size: 3 must be 4'
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        pytest.param('--version', '', id='version'),
+        pytest.param('--help', '', id='help'),
+        pytest.param('list', '', id='list'),
+        pytest.param('list systems', '', id='systems'),
+        pytest.param('list modles', "did you mean 'models'?", id='unknown kind'),
+        pytest.param('prdict c v.mp4', "did you mean 'predict'?", id='unknown command'),
+        pytest.param('predict toyy clip.mp4', 'config must be a file', id='unknown config'),
+        pytest.param('predict toyy no.mp4', "got 'no.mp4', which is not there", id='no video'),
+        pytest.param('train toyy', 'config must be a file', id='unknown config of train'),
+        pytest.param('flops toyy', 'config must be a file', id='unknown config of flops'),
+        pytest.param(
+            'evaluate-counts toyy counts.csv',
+            'config must be a file or the name',
+            id='unknown config of counts',
+        ),
+    ],
+)
+def test_what_needs_no_model_does_not_import_torch(folder, words, message):
+    code = (
+        'import sys; from mmotion.cli import main; code = main(sys.argv[1:]); '
+        "print('torch' in sys.modules, code)"
+    )
+    line = [sys.executable, '-c', code, *words.split()]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f'False {2 if message else 0}'
+    assert message in done.stderr

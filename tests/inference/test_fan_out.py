@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from mmotion.inference.fan_out import CHUNK_ITEMS, fan_out
+from mmotion.inference.fan_out import ALL_ITEMS, CHUNK_ITEMS, fan_out
 
 
 def double(item):
@@ -35,6 +35,23 @@ def test_items_are_taken_once_and_few_wait():
     assert taken == list(range(1000))
     # with each reader, in its queue, and on the way to it
     assert max(ahead) <= 3 * CHUNK_ITEMS
+
+
+def test_fewer_wait_for_each_of_many_readers():
+    taken, ahead = [], []
+
+    def take(item):
+        taken.append(item)
+        return item
+
+    def read(items):
+        ahead.extend(len(taken) - item for item in items)
+        return len(ahead)
+
+    num_views = ALL_ITEMS // 2
+    assert len(fan_out(map(take, range(20)), [keep] * num_views, read)) == num_views
+    assert len(ahead) == 20 * num_views
+    assert max(ahead) <= 3 * 2
 
 
 def test_one_reader_computes_at_a_time():

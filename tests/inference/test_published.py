@@ -12,6 +12,7 @@ from mmotion.config import load_config
 from mmotion.inference.published import is_published, read_published, write_published
 from mmotion.registry import MODELS
 from tests.command_lines import run
+from tests.video_files import encode
 
 CONFIGS = [
     'timesformer_shapes',
@@ -63,6 +64,16 @@ def test_the_same_answer_for_a_video(publish, tmp_path):
     answer = load_model(str(folder), device='cpu').predict(frames, fps=25.0)
     assert answer.to_dict() == before.predict(frames, fps=25.0).to_dict()
     assert answer.label.startswith('class ')
+
+
+def test_the_command_predicts_with_it(publish, tmp_path, capsys):
+    folder = publish('timesformer_shapes')
+    video = encode(tmp_path / 'clip.mp4')
+    code, _, _ = run(capsys, 'predict', folder, video, '--out', tmp_path / 'out')
+    assert code == 0
+    result = json.loads((tmp_path / 'out' / 'clip.json').read_text())
+    assert result['checkpoint'] == str(folder / 'model.safetensors')
+    assert result['config'] == str(folder)
 
 
 def test_matrices_can_be_rounded(publish):
@@ -148,7 +159,9 @@ def test_a_model_is_pushed_to_the_hub_and_comes_back(publish, hub, capsys, monke
         load_model(folder, device='cpu').model.state_dict()['head.weight'],
     )
     revision = '0123456789abcdef0123456789abcdef01234567'
-    assert read_published(f'hf:me/toy@{revision}')[1].is_file()
+    config = read_published(f'hf:me/toy@{revision}', {'predictor.min_score': 0.5})
+    assert Path(config.released_weights).is_file()
+    assert config.predictor.min_score == 0.5
 
 
 def test_a_repository_that_is_not_there_is_named(hub):

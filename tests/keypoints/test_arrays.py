@@ -135,6 +135,11 @@ def test_a_pickle_never_runs_code(tmp_path: Path) -> None:
             pickle.dumps([foreign()])[:200], 'the file must be a pose pickle', id='cut-off'
         ),
         pytest.param(b'path,label\n', 'the file must be a pose pickle', id='text'),
+        pytest.param(
+            b'\x80\x04\x95' + b'\xff' * 8,
+            'the file must be a pose pickle, got FRAME length',
+            id='too-long',
+        ),
         pytest.param(pickle.dumps(3), 'annotations must be a list, got int', id='number'),
         pytest.param(pickle.dumps({'split': {}}), 'annotations must be a list', id='no-list'),
         pytest.param(
@@ -196,9 +201,17 @@ def test_a_broken_array_is_named(tmp_path: Path, values: Any, message: str) -> N
         read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18, fps=25.0)
 
 
-def test_an_empty_file_is_no_array(tmp_path: Path) -> None:
-    (tmp_path / 'bad.npy').touch()
-    with pytest.raises(PoseFileError, match=r'bad\.npy: '):
+@pytest.mark.parametrize(
+    'content',
+    [
+        pytest.param(b'', id='empty'),
+        pytest.param(b"\x93NUMPY\x01\x00\x0a\x00{'descr': (", id='open-bracket'),
+        pytest.param(b'PK\x03\x04 no archive', id='archive'),
+    ],
+)
+def test_what_is_no_array_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / 'bad.npy').write_bytes(content)
+    with pytest.raises(PoseFileError, match=r'bad\.npy: the file must be an array of numbers, got'):
         read_pose_array(tmp_path / 'bad.npy', skeleton=OPENPOSE18, fps=25.0)
 
 

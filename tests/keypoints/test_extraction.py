@@ -1,4 +1,5 @@
 import csv
+import os
 import threading
 from pathlib import Path
 
@@ -255,3 +256,24 @@ def test_two_extractions_do_not_lose_rows_of_each_other(tmp_path):
     ):
         extract_keypoints([str(tmp_path / 'a.mp4')], out, BrightSquares)
     assert extract_keypoints([str(tmp_path / 'a.mp4')], out, BrightSquares) == []
+
+
+class Crashes(BrightSquares):
+    """Ends its process at a picture with two people."""
+
+    def detect(self, images):
+        found = super().detect(images)
+        if any(len(people) > 1 for people in found):
+            os._exit(7)
+        return found
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_crash_fails_that_video_alone(tmp_path, workers):
+    for name in 'abcd':
+        film(tmp_path / f'{name}.mp4', people=2 if name == 'b' else 1)
+    out = tmp_path / 'out'
+    failed = extract_keypoints([str(tmp_path)], out, Crashes, workers=workers)
+    assert [path.name for path in failed] == ['b.mp4']
+    assert 'exit code 7, and so did' in read_table(out)['b.json']['reason']
+    assert sorted(path.name for path in out.glob('*.json')) == ['a.json', 'c.json', 'd.json']

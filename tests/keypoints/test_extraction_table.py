@@ -83,3 +83,52 @@ def test_a_table_that_is_none(tmp_path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=r'(of an extraction|a row) must .*, got .*; delete it'):
         ExtractionTable(path)
+
+
+@pytest.mark.parametrize('name', ['clip.mp4', 'two\nlines "of".mp4'])
+def test_a_torn_last_row_is_dropped(tmp_path, name):
+    path, (job, last) = tmp_path / 'o' / TABLE, (Job(tmp_path / n, Path(n)) for n in ('a', name))
+    table = ExtractionTable(path)
+    table.record(make_outcome(job))
+    size = path.stat().st_size
+    table.record(make_outcome(last))
+    content = path.read_bytes()
+    for end in range(size, len(content)):
+        path.write_bytes(content[:end])
+        torn = ExtractionTable(path)
+        assert list(torn.outcomes) == ['a'], content[:end]
+        # and what comes next does not end up on its line
+        torn.record(make_outcome(last))
+        assert path.read_bytes() == content
+
+
+def test_a_row_is_added_without_writing_the_others_again(tmp_path):
+    table = ExtractionTable(tmp_path / TABLE)
+    a, b = (Job(tmp_path / f'{name}.mp4', Path(f'{name}.json')) for name in 'ab')
+    table.record(make_outcome(a, status='failed'))
+    file = table.path.stat().st_ino
+    table.record(make_outcome(b))
+    table.record(make_outcome(a))
+    assert table.path.stat().st_ino == file
+    assert ExtractionTable(table.path).outcomes == table.outcomes
+    table.compact()
+    assert table.path.read_text().count('\n') == 3
+    assert ExtractionTable(table.path).outcomes == table.outcomes
+
+
+def test_a_row_that_could_not_be_added_leaves_the_table_whole(tmp_path, monkeypatch):
+    table = ExtractionTable(tmp_path / TABLE)
+    a, b, c = (Job(tmp_path / f'{name}.mp4', Path(f'{name}.json')) for name in 'abc')
+    table.record(make_outcome(a))
+
+    def fill_the_disk(path, values):
+        with path.open('a') as file:
+            file.write('"half a')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('mmotion.keypoints.extraction_table.append_row', fill_the_disk)
+    with pytest.raises(OSError, match='No space left'):
+        table.record(make_outcome(b))
+    assert list(ExtractionTable(table.path).outcomes) == ['a.json']
+    table.record(make_outcome(c))
+    assert list(ExtractionTable(table.path).outcomes) == ['a.json', 'b.json', 'c.json']

@@ -158,3 +158,11 @@ def test_without_tracks_it_is_the_best_person_of_each_frame() -> None:
     assert keypoints[[0, 2, 3], 0, 0].tolist() == [100, 200, 0]
     assert np.isnan(keypoints[1]).all()
     assert scores[:, 0] == pytest.approx([0.9, 0, 1, 0.9])
+
+
+def test_every_frame_has_a_time() -> None:
+    even = video((person(0.0),), (person(0.0),), frame_indices=[2, 5])
+    np.testing.assert_allclose(even.time_every_frame(), np.arange(6) / 25)
+    # slow from the beginning on: never before 0
+    uneven = video((person(0.0),), (person(0.0),), frame_indices=[2, 5], frame_times_s=[0.04, 0.64])
+    np.testing.assert_allclose(uneven.time_every_frame(), [0, 0.02, 0.04, 0.24, 0.44, 0.64])

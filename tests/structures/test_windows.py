@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmotion.structures.windows import WindowedResult, check_windows, find_edges, find_window
+from mmotion.structures.windows import (
+    WindowedResult,
+    check_windows,
+    cut_ends,
+    find_edges,
+    find_window,
+)
 
 STARTS, ENDS = np.array([0.5, 1.5, 2.0]), np.array([2.5, 3.5, 4.0])
 
@@ -56,3 +62,9 @@ def test_a_result_finds_its_edges_once_and_they_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match='read-only'):
         result.edges_s[0] = 0.0
     assert [result.window_at(frame) for frame in (0, 34)] == [0, 2]
+
+
+def test_a_window_ends_when_the_frame_after_it_appears() -> None:
+    # the last frame of the first window is behind a pause, and seems to last as long as that
+    ends = cut_ends([9.0, 6.0005, 7.0], [3, 4, 5], [0.0, 1.0, 5.0, 5.5, 6.0])
+    assert ends.tolist() == [5.5, 6.0005, 7.0]

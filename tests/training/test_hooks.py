@@ -1,6 +1,7 @@
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +174,26 @@ def test_a_sample_without_result_cannot_be_drawn(tmp_path):
     sample = hooks.BaseDataElement(pred_scores=torch.zeros(2))
     with pytest.raises(ValueError, match='got the fields pred_scores; leave out ShowResultsHook'):
         hook.after_test_iter(FakeRunner(), 0, outputs=[sample])
+
+
+def test_scores_of_classes_are_drawn(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        'mmotion.visualization.actions.plot_scores',
+        lambda scores, path, **options: drawn.append((scores, path.name, options)),
+    )
+    runner = FakeRunner()
+    runner.test_dataloader = SimpleNamespace(
+        dataset=SimpleNamespace(metainfo={'classes': ['run', 'jump']})
+    )
+    sample = hooks.BaseDataElement(
+        metainfo={'name': 'a b.mp4'},
+        pred_score=torch.tensor([0.25, 0.75]),
+        gt_label=torch.tensor([0]),
+    )
+    hooks.ShowResultsHook(out_dir=str(tmp_path)).after_test_iter(runner, 0, outputs=[sample])
+    options = {'title': 'a b.mp4', 'truth': 'run'}
+    assert drawn == [({'run': 0.25, 'jump': 0.75}, '00000_a_b.mp4.png', options)]
 
 
 def test_jsonable():

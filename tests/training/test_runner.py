@@ -63,6 +63,27 @@ def test_the_learning_rate_is_scaled(tmp_path):
             r'param_scheduler\.0 must begin before training ends, got begin=1 and .*max_epochs=1',
             id='schedule',
         ),
+        pytest.param(
+            {'train_cfg__max_epochs': 0},
+            {},
+            r'train_cfg\.max_epochs must be a whole number from 1 on, got .*=0',
+            id='no epoch',
+        ),
+        pytest.param(
+            {'train_cfg__max_epochs': 'three'}, {}, r"got train_cfg\.max_epochs='three'", id='words'
+        ),
+        pytest.param(
+            {'visualizer': {'vis_backends': [{'type': 'NeptuneVisBackend'}]}},
+            {},
+            r'vis_backends\.0\.type=NeptuneVisBackend and no package neptune; pip inst',
+            id='tracker',
+        ),
+        pytest.param(
+            {'model__cls_head': {'type': 'I3DHead'}, 'val_evaluator__type': 'ActionMetric'},
+            {},
+            r"average_clips must be 'prob' or 'score' for ActionMetric, got .* of I3DHead",
+            id='views',
+        ),
         pytest.param({}, {'launcher': 'mpi'}, "got launcher='mpi'", id='launcher'),
         pytest.param(
             {'optim_wrapper__type': 'ApexOptimWrapper'},

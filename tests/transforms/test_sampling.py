@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from mmotion.transforms.sampling import SampleClip, load_clip
+from mmotion.transforms.sampling import DecodeClip, SampleClip, load_clip
 from mmotion.video.clips import BrokenVideos
+from mmotion.video.pictures import write_picture
 from tests.video_files import encode
 
 
@@ -112,3 +114,23 @@ def test_a_video_is_described_or_replaced_or_black(tmp_path: Path) -> None:
     for path, excluded in ((bad, False), (good, True)):
         black = load(path, test_mode=True, excluded=excluded)
         assert (black['total_frames'], black['excluded'], black['label']) == (1, True, 3)
+
+
+def test_a_folder_of_pictures_is_a_video_of_30_frames_a_second(tmp_path: Path) -> None:
+    for number in range(1, 13):
+        write_picture(tmp_path / f'img_{number:05d}.png', np.full((6, 8, 3), number, np.uint8))
+
+    def run(results: dict) -> dict:
+        return DecodeClip()(SampleClip(num_frames=4, stride=3)(results))
+
+    found = load_clip(
+        {'filename': str(tmp_path), 'excluded': False},
+        run,
+        broken=BrokenVideos(1),
+        test_mode=True,
+        describe=lambda info: {'total_frames': info.num_frames, 'fps': info.fps},
+    )
+    assert (found['total_frames'], found['fps'], found['img_shape']) == (12, 30.0, (6, 8))
+    # a stride of 3 counts pictures: 4 places from the first to the last of 12
+    assert found['frame_inds'].tolist() == [0, 3, 7, 11]
+    assert [image[0, 0, 0] for image in found['imgs']] == [1, 4, 8, 12]

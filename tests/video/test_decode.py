@@ -241,3 +241,31 @@ def test_old_444_is_not_green_after_a_seek(data_root: Path) -> None:
     }
     for frame in [*_decode(path, [200]), *_decode(path, [183, 200])]:
         np.testing.assert_array_equal(frame.image, from_start[frame.index])
+
+
+def test_frames_of_a_damaged_header_are_in_order(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.mov', codec='mpeg4', movflags='faststart')
+    content = bytearray(path.read_bytes())
+    # of the last bytes that tell the decoder which order the frames are stored in
+    content[content.index(b'esds') + 68] = 255
+    path.write_bytes(content)
+
+    with pytest.warns(UserWarning, match='3 of 24 frames'):
+        numbers = [frame.index for frame in iterate_frames(path)]
+
+    assert numbers == sorted(set(numbers))
+    assert {18, 19, 20} <= {*numbers}
+
+
+@pytest.mark.parametrize(
+    ('decoded', 'given'),
+    [
+        pytest.param([0, 3, 1, 2, 4], [0, 1, 2, 3, 4], id='another-order'),
+        pytest.param([2, 4, 3], [2, 3, 4], id='the-first-missing'),
+        pytest.param([0, *range(2, 22), 1, 22], [0, *range(2, 23)], id='too-late'),
+        pytest.param([0, 1, 1, 2], [0, 1, 2], id='twice'),
+    ],
+)
+def test_decoded_frames_are_put_in_order(decoded: list[int], given: list[int]) -> None:
+    numbered = [(number, None) for number in decoded]
+    assert [number for number, _ in decode._put_in_order(numbered, 0)] == given

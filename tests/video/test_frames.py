@@ -56,3 +56,14 @@ def test_a_part_of_arrays_leaves_the_next_one_to_others():
 def test_frames_must_be_of_one_video(frames, message):
     with pytest.raises(ValueError, match=message):
         list(number_frames(frames, FrameTimes(10.0)))
+
+
+@pytest.mark.parametrize('pause', range(1, 20))
+@pytest.mark.parametrize('hop_s', [1, 2, 3, 5])
+def test_windows_behind_a_pause_begin_one_after_the_other(pause, hop_s):
+    times = [*range(8), *range(7 + pause, 20 + pause)]
+    windows = list(slide(times, float, size_s=5, hop_s=hop_s, fps=len(times) / times[-1]))
+    assert sorted(set(itertools.chain(*windows))) == times
+    for place in (0, -1):
+        found = [window[place] for window in windows]
+        assert found == sorted(set(found))

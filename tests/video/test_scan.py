@@ -1,3 +1,4 @@
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.video_files import (
     encode_sound,
     paint,
     read_number,
+    trim,
     truncate,
 )
 
@@ -218,7 +220,7 @@ def test_avi_that_ends_between_two_frames_is_cut_off(tmp_path: Path) -> None:
     part = positions[14] / whole.stat().st_size
     index = scan_video(truncate(whole, tmp_path / 'cut.avi', part=part + 1e-9))
     assert (index.info.num_frames, index.num_lost, index.info.fps) == (14, 10, 30)
-    assert 'cut.avi is cut off: it holds 14 whole frames, 0.47 s, of 0.80 s' in str(index.damage)
+    assert 'cut.avi holds 14 frames, and 10 more are lost' in str(index.damage)
 
 
 def test_gap_in_a_broadcast_is_counted(tmp_path: Path) -> None:
@@ -232,6 +234,90 @@ def test_gap_in_a_broadcast_is_counted(tmp_path: Path) -> None:
     assert (index.info.num_frames + index.num_lost, index.info.fps) == (24, 30)
     assert f'and {index.num_lost} more are lost' in str(index.damage)
     assert scan_video(tmp_path / 'whole.ts').num_lost == 0
+
+
+def set_table(path: Path, table: str, offset: int, value: int) -> None:
+    """Set 32 bits of a table of an MP4 file, counted from its first entry."""
+    content = bytearray(path.read_bytes())
+    place = content.index(table.encode()) + 12 + offset
+    content[place : place + 4] = value.to_bytes(4, 'big')
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize('times_ms', [None, [*range(0, 400, 33), *range(400, 1600, 100)]])
+@pytest.mark.parametrize(
+    ('table', 'offset', 'value'),
+    [
+        # of some frame, count and offset: it is shown hours later
+        pytest.param('ctts', 8 * 5 + 4, 1 << 29, id='shown-late'),
+        # of the first frames, count and length: all others come hours later
+        pytest.param('stts', 4, 1 << 27, id='too-long'),
+    ],
+)
+def test_frames_that_broken_tables_hide_are_lost(
+    tmp_path: Path, table: str, offset: int, value: int, times_ms: list[int] | None
+) -> None:
+    num_frames = len(times_ms or range(24))
+    path = encode(tmp_path / 'video.mp4', [paint(i) for i in range(num_frames)], times_ms=times_ms)
+    assert scan_video(path).num_lost == 0
+    set_table(path, table, offset, value)
+
+    index = scan_video(path)
+
+    assert index.info.num_frames < num_frames
+    assert index.info.num_frames + index.num_lost == num_frames
+    assert f'holds {index.info.num_frames} frames, and {index.num_lost} more are lost' in (
+        index.damage or ''
+    )
+
+
+def test_an_edit_list_that_leaves_no_frame_is_broken(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.mp4')
+    # of the one entry, how long it is shown, in milliseconds
+    set_table(path, 'elst', 0, 1)
+
+    index = scan_video(path)
+
+    assert index.info.num_frames + index.num_lost == 24
+
+
+def test_avi_declares_its_frames(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
+    content = path.read_bytes()
+    # the header of a frame in the middle, and all after it
+    place = content.index(b'00dc', len(content) // 2)
+    path.write_bytes(content[:place])
+
+    index = scan_video(path)
+
+    assert 0 < index.num_lost == 24 - index.info.num_frames
+
+
+def test_frames_that_are_not_whole_are_said(tmp_path: Path) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (24, 48, 64, 3), np.uint8))
+    path = encode(tmp_path / 'video.ts', images)
+    content = bytearray(path.read_bytes())
+    # packets of 188 bytes, which are counted; nobody knows how many frames there should be
+    place = len(content) // 188 // 2 * 188
+    path.write_bytes(content[:place] + content[place + 3 * 188 :])
+
+    index = scan_video(path)
+
+    assert (index.info.num_frames, index.num_lost) == (23, 1)
+    assert 'holds 23 frames, and 1 more are lost' in str(index.damage)
+
+
+@pytest.mark.parametrize('start_ms', [50, 333, 700, 1250])
+@pytest.mark.parametrize('end_ms', [1800, 2400, 9999])
+def test_a_trimmed_file_has_lost_nothing(tmp_path: Path, start_ms: int, end_ms: int) -> None:
+    times_ms = [*range(0, 1000, 100), *range(1000, 1500, 33), 2000, 2100, 2600, 2633, 2700]
+    whole = encode(
+        tmp_path / 'whole.mp4', [paint(i) for i in range(len(times_ms))], times_ms=times_ms, g='50'
+    )
+
+    index = scan_video(trim(whole, tmp_path / 'part.mp4', start_ms=start_ms, end_ms=end_ms))
+
+    assert (index.num_lost, index.damage) == (0, None)
 
 
 def _make_nothing(path: Path) -> None:
@@ -285,3 +371,50 @@ def test_video_without_a_decodable_frame(tmp_path: Path) -> None:
 
     with pytest.raises(VideoError, match='must have a frame that can be decoded'):
         scan_video(path)
+
+
+def _list_chunks(content: bytes) -> list[tuple[int, int]]:
+    """Where each frame of an AVI begins and ends, with its header of 8 bytes."""
+    place, chunks = content.index(b'movi') + 4, []
+    while content[place : place + 4] == b'00dc':
+        (size,) = struct.unpack('<I', content[place + 4 : place + 8])
+        chunks.append((place, place + 8 + size))
+        place += 8 + size + size % 2
+    return chunks
+
+
+def test_a_frame_that_an_avi_lists_and_does_not_hold_is_lost(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
+    content = bytearray(path.read_bytes())
+    start, end = _list_chunks(content)[5]
+    content[start:end] = bytes(end - start)
+    path.write_bytes(content)
+
+    index = scan_video(path)
+
+    assert (index.info.num_frames, index.num_lost) == (23, 1)
+    assert 'holds 23 frames, and 1 more are lost' in str(index.damage)
+
+
+def test_an_empty_frame_of_an_avi_is_not_lost(tmp_path: Path) -> None:
+    # recorders write one for a frame that is like the one before
+    path = encode(tmp_path / 'video.avi', codec='mjpeg', pixel_format='yuvj420p')
+    content = bytearray(path.read_bytes())
+    movi, index = content.index(b'movi'), content.index(b'idx1')
+    start, _ = _list_chunks(content)[5]
+    rows = [list(struct.unpack('<4sIII', content[index + 8 + 16 * i :][:16])) for i in range(24)]
+    for row in rows[5:]:
+        row[2] += 8
+    rows.insert(5, [b'00dc', 0, start - movi, 0])
+    content[index:] = b'idx1' + struct.pack('<I', 25 * 16)
+    content += b''.join(struct.pack('<4sIII', *row) for row in rows)
+    content[start:start] = b'00dc' + bytes(4)
+    (size,) = struct.unpack('<I', content[movi - 4 : movi])
+    content[movi - 4 : movi] = struct.pack('<I', size + 8)
+    content[4:8] = struct.pack('<I', len(content) - 8)
+    path.write_bytes(content)
+
+    found = scan_video(path)
+
+    assert (found.info.num_frames, found.num_lost, found.damage) == (24, 0, None)
+    assert found.times_s[4:7] == pytest.approx([4 / 30, 6 / 30, 7 / 30])

@@ -68,3 +68,9 @@ def test_frames_that_are_listed_need_not_be_even() -> None:
 def test_times_that_enclose_nothing_are_refused(times, message) -> None:
     with pytest.raises(ValueError, match=message):
         check_times(*times)
+
+
+def test_listed_times_may_be_evenly_spaced() -> None:
+    assert FrameTimes(10.0).is_regular
+    assert FrameTimes(10.0, np.array([0.0, 0.1, 0.2])).is_regular
+    assert not FrameTimes(10.0, np.array([0.0, 0.1, 0.3])).is_regular

@@ -199,11 +199,11 @@ def draw_curves(runs: Sequence[Run], keys: Sequence[str], file: Path, *, smooth:
 
 
 def _read_lines(file: Path) -> Iterable[dict[str, object]]:
-    for text in file.read_text(encoding='utf-8').splitlines():
-        # a run that was killed may have left half a line
+    # a run that was killed may have left half a line, and one of another kind none at all
+    for text in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             line = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict):
             yield line

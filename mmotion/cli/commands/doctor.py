@@ -5,7 +5,7 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -48,36 +48,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what each check has found."""
-    checks = check_installation()
-    print('\n'.join(map(str, checks)))
-    return 1 if any(check.remedy is not None for check in checks) else 0
+    """Print what each check has found, as soon as it has."""
+    broken = 0
+    for check in check_installation():
+        print(check, flush=True)
+        broken += check.remedy is not None
+    return 1 if broken else 0
 
 
-def check_installation() -> list[Check]:
+def check_installation() -> Iterator[Check]:
     """Run all checks; a failing one does not stop the others.
 
-    Returns:
+    Yields:
         The findings, in the order in which to mend them.
     """
-    return [
-        _run('python', _python, 'use Python 3.10 to 3.13'),
-        _run('torch', _torch, 'pip install "torch>=2.4"'),
-        _run(
+    checks = (
+        ('python', _python, 'use Python 3.10 to 3.13'),
+        ('torch', _torch, 'pip install "torch>=2.4"'),
+        (
             'torchvision',
             _torchvision,
             'install torch and torchvision of one release: pip install --upgrade torch torchvision',
         ),
-        _run('opencv', _opencv, KEEP_ONE_OPENCV),
-        _run('mmengine', lambda: _version('mmengine'), 'pip install --no-deps "mmengine>=0.10.7"'),
-        _run('mmcv', lambda: _version('mmcv'), 'pip install --no-deps mmcv-lite==2.1.0'),
-        _run('mmaction', _mmaction, 'pip install --no-deps mmaction2==1.2.0 importlib_metadata'),
-        _run('timm', lambda: _version('timm'), 'pip install timm'),
-        _run('av', _av, 'pip install --force-reinstall av'),
-        _run('systems', _systems, INSTALL_AGAIN),
-        _run('configs', _configs, INSTALL_AGAIN),
-        _run('device', _device, 'install a torch build that fits the driver of the GPU'),
-    ]
+        ('opencv', _opencv, KEEP_ONE_OPENCV),
+        ('mmengine', lambda: _version('mmengine'), 'pip install --no-deps "mmengine>=0.10.7"'),
+        ('mmcv', lambda: _version('mmcv'), 'pip install --no-deps mmcv-lite==2.1.0'),
+        ('mmaction', _mmaction, 'pip install --no-deps mmaction2==1.2.0 importlib_metadata'),
+        ('timm', lambda: _version('timm'), 'pip install timm'),
+        ('av', _av, 'pip install --force-reinstall av'),
+        ('systems', _systems, INSTALL_AGAIN),
+        ('configs', _configs, INSTALL_AGAIN),
+        ('device', _device, 'install a torch build that fits the driver of the GPU'),
+    )
+    for name, check, remedy in checks:
+        yield _run(name, check, remedy)
 
 
 def _run(name: str, check: Callable[[], str], remedy: str) -> Check:

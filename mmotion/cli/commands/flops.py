@@ -36,6 +36,11 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
     from typing import Any
 
+    from mmotion.paths import find_config
+
+    # all names are answered for before torch is imported, and before the first is built
+    for name in args.configs:
+        find_config(name)
     import torch
 
     from mmotion.inference.flops import AllTokens, Scorer, build_model, clip_shape, count_flops

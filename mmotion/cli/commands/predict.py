@@ -142,9 +142,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
-    from mmotion.inference.lines import LineFile
-    from mmotion.inference.many_videos import predict_videos, stream_videos
-    from mmotion.inference.outputs import Outputs
+    # torch comes later: a video that is not there is answered at once
     from mmotion.video.files import find_videos
 
     _check_options(args)
@@ -162,7 +160,11 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
 
         regions = read_regions(args.regions)
     config = read_config(args.config, args.cfg_options, 'model', 'predictor')
+    from mmotion.checkpoint.released import describe_weights
     from mmotion.inference import load_model
+    from mmotion.inference.lines import LineFile
+    from mmotion.inference.many_videos import predict_videos, stream_videos
+    from mmotion.inference.outputs import Outputs
     from mmotion.registry import PREDICTORS
 
     kind = PREDICTORS.get(config.predictor.type)
@@ -173,7 +175,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         export=args.export,
         provenance={
             'config': str(config.filename),
-            'checkpoint': args.checkpoint or config.get('shipped_weights'),
+            **describe_weights(config, args.checkpoint),
             **({} if args.fps is None else {'fps_given': args.fps}),
         },
     )

@@ -39,6 +39,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     name, arguments = args.dataset.replace('_', '-'), args.arguments
     if name not in names and name in datasets:
+        if arguments[:1] in (['-h'], ['--help']):
+            own = {step: file for step, file in names.items() if step.startswith(f'{name} ')}
+            print(describe_scripts(own))
+            return 0
         name, arguments = ' '.join([name, *arguments[:1]]), arguments[1:]
     file = pick_script('DATASET and step', name, names)
     return run_script(file, arguments, prog=f'mmotion prepare {name}')

@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args.config, args.cfg_options, *needed)
     from mmotion.checkpoint import find_weights
 
+    if args.show_dir:
+        _check_drawable(config.model.get('type'))
     checkpoint = find_weights(config, args.checkpoint)
     from mmotion.training.processes import stop_processes
     from mmotion.training.runner import build_runner
@@ -63,3 +65,15 @@ def run(args: argparse.Namespace) -> int:
     runner.test()
     stop_processes()
     return 0
+
+
+def _check_drawable(kind: Any) -> None:
+    """Refuse `--show-dir` for a model that says of itself that its samples cannot be drawn."""
+    from mmotion.registry import MODELS
+
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not getattr(kind, 'has_drawable_samples', True):
+        raise ValueError(
+            '--show-dir must be used with a model whose test samples hold a result or scores of '
+            f'classes, got model.type={kind.__name__!r}; "mmotion predict --draw" draws all systems'
+        )

@@ -163,7 +163,7 @@ def describe(answers: Answers, num_bins: int) -> Iterator[str]:
 def draw_reliability(answers: Answers, path: Path, *, num_bins: int, title: str) -> None:
     """Write the three plots."""
     figure = Figure(figsize=(15, 5), layout='constrained')
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     left, middle, right = figure.subplots(1, 3)
     _draw_bins(left, answers, num_bins)
     edges = np.linspace(0, 1, 21)

@@ -42,6 +42,10 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.draw and args.out is None:
         raise ValueError('--draw must come with --out DIR, the folder for the plots')
+    from mmotion.paths import find_config
+
+    # a wrong name is answered at once, before torch is imported
+    find_config(args.config)
     from mmotion.atomic import write_atomically
     from mmotion.inference import load_model
     from mmotion.tables import as_markdown, write_table

@@ -81,3 +81,10 @@ def test_a_single_file_is_a_run(tmp_path):
     one = write_log(tmp_path / 'one', [4, 2])
     found = Run(one / '20260101' / 'vis_data' / 'scalars.json')
     assert make_table([found], ['loss'])[1].split()[2] == '2'
+
+
+def test_what_is_no_log_is_named(tmp_path, capsys):
+    (tmp_path / 'clip.avi').write_bytes(bytes(range(256)))
+    code, _, error = run(capsys, 'analyze-logs', tmp_path / 'clip.avi')
+    assert code == 2
+    assert 'clip.avi' in error and 'codec' not in error

@@ -1,14 +1,7 @@
 """Predictions that are killed, or run out of room: what is done is kept, and `--resume` goes on."""
 
 import json
-import multiprocessing
-import os
-import random
 import re
-import shutil
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -17,12 +10,21 @@ import pytest
 from mmotion.cli import main
 from mmotion.video.writer import VideoWriter
 from tests.command_lines import TOY
+from tests.stopping import (
+    SIGNALS,
+    check_codes,
+    draw_moments,
+    fill,
+    finish,
+    make_read_only,
+    mount_small_disk,
+    read_all,
+    start,
+    stop,
+)
 
-FORK = multiprocessing.get_context('fork')
 KILLS = 8
 NUM_VIDEOS = 4
-# seconds in which a run, or what a signal ends, must be over
-LIMIT_S = 60
 
 
 @pytest.fixture
@@ -36,23 +38,8 @@ def command(folder, checkpoint):
     return ['predict', TOY, 'videos', '--checkpoint', checkpoint, '--draw', '--resume', *regions]
 
 
-def start(command):
-    """Run a command in a process of its own, which has imported all that it needs."""
-    process = FORK.Process(target=lambda: sys.exit(main([str(word) for word in command])))
-    process.start()
-    return process
-
-
-def finish(process):
-    process.join(LIMIT_S)
-    code = process.exitcode
-    process.kill()
-    assert code is not None, 'it hangs'
-    return code
-
-
-def read_all(folder):
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+def calling(command):
+    return lambda: main([str(word) for word in command])
 
 
 def check_left(left, files):
@@ -68,7 +55,7 @@ def check_left(left, files):
 def whole(folder, command):
     """What an unbroken run writes, and how long it takes."""
     begin = time.monotonic()
-    assert finish(start([*command, '--out', 'whole'])) == 0
+    assert finish(start(calling([*command, '--out', 'whole']))) == 0
     seconds = time.monotonic() - begin
     files = read_all(folder / 'whole')
     assert len(files) == 3 * NUM_VIDEOS
@@ -76,39 +63,26 @@ def whole(folder, command):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize('number', SIGNALS)
 def test_what_was_killed_is_resumed(folder, command, whole, number):
     files, seconds = whole
-    moments = random.Random(int(number))
     codes = []
-    for kill in range(KILLS):
+    for kill, after_s in enumerate(draw_moments(number, seconds, KILLS)):
         out = folder / f'out{kill}'
-        process = start([*command, '--out', out])
-        time.sleep(moments.uniform(0.02, seconds))
-        os.kill(process.pid, number)
-        codes.append(finish(process))
+        codes.append(stop(calling([*command, '--out', out]), number, after_s=after_s))
         left = read_all(out) if out.is_dir() else {}
-        if number != signal.SIGKILL:
+        if number != SIGNALS[-1]:
             assert not [name for name in left if 'partial' in name]
         check_left({name: text for name, text in left.items() if name[0] != '.'}, files)
-        assert finish(start([*command, '--out', out])) == 0
+        assert finish(start(calling([*command, '--out', out]))) == 0
         assert read_all(out) == files
-    stopped = -number if number == signal.SIGKILL else 128 + number
-    # the last ones may have been done before they were killed
-    assert set(codes) <= {stopped, 0} and stopped in codes
+    check_codes(codes, number)
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 1 MiB of its own."""
-    place = tmp_path / 'disk'
-    place.mkdir()
-    mount = shutil.which('mount')
-    options = ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', str(place)]
-    if not mount or subprocess.run([mount, *options], capture_output=True).returncode:
-        pytest.skip('needs the right to mount a tmpfs')
-    yield place
-    subprocess.run(['umount', str(place)], check=True)
+    with mount_small_disk(tmp_path / 'disk') as place:
+        yield place
 
 
 def test_a_full_disk(command, whole, small_disk, capfd):
@@ -119,7 +93,7 @@ def test_a_full_disk(command, whole, small_disk, capfd):
     ballast.write_bytes(bytes((1 << 20) - room))
     out = small_disk / 'out'
     capfd.readouterr()
-    assert finish(start([*command, '--out', out])) == 1
+    assert finish(start(calling([*command, '--out', out]))) == 1
     error = capfd.readouterr().err
     assert 'No space left on device' in error
     assert re.search(r'mmotion: [12] of 4 videos done\nmmotion: [23] of 4 videos failed: ', error)
@@ -130,21 +104,19 @@ def test_a_full_disk(command, whole, small_disk, capfd):
     assert left['0.json'] == files['0.json'] and len(left) < len(files)
 
     # none at all
-    with open(ballast, 'ab', buffering=0) as file, pytest.raises(OSError, match='No space'):
-        while True:
-            file.write(bytes(4096))
-    assert finish(start([*command, '--out', out])) in (1, 2)
+    fill(small_disk)
+    assert finish(start(calling([*command, '--out', out]))) in (1, 2)
     assert 'No space left on device' in capfd.readouterr().err
     assert read_all(out) == left
 
     ballast.unlink()
-    assert finish(start([*command, '--out', out])) == 0
+    assert finish(start(calling([*command, '--out', out]))) == 0
     assert read_all(out) == files
 
 
 def test_a_disk_that_cannot_be_written(command, small_disk, capfd, monkeypatch):
-    subprocess.run(['mount', '-o', 'remount,ro', str(small_disk)], check=True)
+    make_read_only(small_disk)
     monkeypatch.setattr('mmotion.inference.load_model', None)
-    assert finish(start([*command, '--out', small_disk / 'out'])) == 2
+    assert finish(start(calling([*command, '--out', small_disk / 'out']))) == 2
     error = capfd.readouterr().err
     assert f'got "Read-only file system" in {small_disk}; name another one' in error

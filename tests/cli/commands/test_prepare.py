@@ -25,6 +25,12 @@ def test_a_step_is_run(tools, capsys, words, prog):
     assert out.startswith(f"['mmotion prepare {prog}', 'x']")
 
 
+def test_the_help_of_a_data_set_lists_its_steps(tools, capsys):
+    code, out, _ = run(capsys, 'prepare', 'big_set', '--help')
+    assert code == 0
+    assert out == 'big-set check  Do check.\nbig-set get    Do get.\n'
+
+
 def test_wrong_use_is_answered_in_one_line(tools, capsys):
     message = "DATASET and step must be one of big-set check, big-set get, small-set, got 'big-set'"
     check_wrong_use(capsys, ['prepare', 'big-set'], message)

@@ -17,6 +17,14 @@ WRONG_USE = {
         ['test', TOY, 'other.pth', '--dump', 'a.csv'],
         '--dump must end in one of .json, .pkl, .pickle, got --dump a.csv',
     ),
+    'pictures of keypoints': (
+        ['test', 'bkind_shapes', 'random', '--show-dir', 'show'],
+        "of classes, got model.type='BKinD'",
+    ),
+    'pictures of errors': (
+        ['test', 'anomaly_shapes', 'random', '--show-dir', 'show'],
+        "of classes, got model.type='AnomalyDetector'",
+    ),
 }
 
 

@@ -48,7 +48,7 @@ WRONG_USE = {
     ),
     'unknown argument of a module': (
         ['train', TOY, '--cfg-options', 'model.widht=3'],
-        "ToyCounter.__init__() got an unexpected keyword argument 'widht'",
+        'ToyCounter must be given arguments that it has, got widht',
     ),
 }
 

@@ -17,6 +17,7 @@ from projects.anomaly.metrics import (
     count_false_alarms,
     measure_errors,
     measure_ranking,
+    plot_errors,
     try_thresholds,
 )
 
@@ -196,3 +197,10 @@ def test_thresholds_are_tried_on_anomalies() -> None:
     best = max(rows, key=lambda row: row['test'] + row[ANOMALY])
     assert (best['test'], best[ANOMALY]) == (1.0, 1.0) and 2.0 <= best['threshold'] < 3.0
     assert (rows[0]['test'], rows[-1][ANOMALY]) == (0.5, 0.0)
+
+
+def test_a_name_with_dollars_is_no_formula(tmp_path):
+    # from 1 to 1000: a log axis, whose numbers are formulas
+    errors = {'walk $\\frac{$ 2': np.geomspace(1, 1000, 9), 'run': np.ones(3)}
+    plot_errors(errors, {'run'}, tmp_path / 'errors.png')
+    assert (tmp_path / 'errors.png').is_file()

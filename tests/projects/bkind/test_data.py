@@ -89,6 +89,34 @@ def test_the_gap_is_in_frames_or_seconds(tmp_path: Path, options, gap, count) ->
     assert (pairs[0]['gap'], len(pairs)) == (gap, count)
 
 
+@pytest.mark.parametrize('keep_size', [None, 48])
+@pytest.mark.parametrize('min_motion', [0.0, 1e-6])
+def test_seconds_are_seconds_where_the_rate_varies(tmp_path: Path, keep_size, min_motion) -> None:
+    # 20 frames at 20 a second, then 10 at 5
+    times_ms = np.array([*range(0, 1000, 50), *range(1000, 3000, 200)])
+    images = [np.full((48, 64, 3), 8 * number, np.uint8) for number in range(30)]
+    path = encode(tmp_path / 'a.mp4', images, times_ms=times_ms.tolist())
+    pairs = make(
+        path, gap_frames=None, gap_s=0.4, step=1, keep_size=keep_size, min_motion=min_motion
+    )
+    found = [pairs[i] for i in range(len(pairs))]
+    # the last that has another one 0.4 s later is at 2.4 s
+    assert [pair['frame'] for pair in found] == [*range(28)]
+    firsts = np.array([pair['frame'] for pair in found])
+    seconds = firsts + [pair['gap'] for pair in found]
+    assert {*(seconds - firsts)[:12]} == {8} and {*(seconds - firsts)[20:]} == {2}
+    assert np.abs(times_ms[seconds] - times_ms[firsts] - 400).max() <= 100
+    for pair, numbers in zip(found, zip(firsts, seconds, strict=True), strict=True):
+        levels = [image.mean() / 8 for image in pair['imgs']]
+        np.testing.assert_allclose(levels, numbers, atol=0.5)
+    # a video that is divided in time shares no frame
+    train, val = (
+        make(path, gap_frames=None, gap_s=0.4, step=1, split=split) for split in ('train', 'val')
+    )
+    last = train[len(train) - 1]
+    assert last['frame'] + last['gap'] < val[0]['frame']
+
+
 def test_seconds_need_a_frame_rate(tmp_path: Path) -> None:
     write_pictures(tmp_path / 'b', 8)
     with pytest.raises(
@@ -156,17 +184,17 @@ def test_still_pairs_are_found_and_their_share_is_said(tmp_path: Path, log: list
 def test_motion_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_half_still(tmp_path / 'v')
     source, firsts = open_source(path, name='v'), np.arange(36)
-    motion, brightest = measure_motion(source, firsts, 4)
+    motion, brightest = measure_motion(source, firsts, firsts + 4)
     assert motion.shape == (36,)
     # the box leaves 8 of 96 columns and enters 8, in 16 of 64 rows, by about 175 of 255
     assert motion[3] == pytest.approx(2 * 8 / 96 * 16 / 64 * 175 / 255, rel=0.15)
     assert brightest > 220
     monkeypatch.setattr(VideoSource, 'read', lambda *_: pytest.fail('read again'))
-    again, also = measure_motion(source, firsts, 4)
+    again, also = measure_motion(source, firsts, firsts + 4)
     np.testing.assert_array_equal(again, motion)
     assert also == brightest
     with pytest.raises(pytest.fail.Exception):
-        measure_motion(source, firsts, 3)
+        measure_motion(source, firsts, firsts + 3)
 
 
 @pytest.mark.parametrize(

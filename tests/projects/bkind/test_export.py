@@ -1,6 +1,8 @@
 import csv
+import dataclasses
 import json
 import sys
+import warnings
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from mmotion.keypoints.arrays import read_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import PoseFileError
 from mmotion.registry import DATASETS
+from mmotion.tables import read_table
 from projects.bkind.export import FORMATS, check_formats, export_tracks, read_annotations, to_poses
 from projects.bkind.results import KeypointTracks
 
@@ -109,6 +112,49 @@ def test_coco_and_mmaction_come_back(tracks, tmp_path):
         np.testing.assert_allclose(keypoints, tracks.keypoints, atol=1e-3)
         np.testing.assert_allclose(scores, tracks.confidence, atol=1e-5)
     assert read_annotations(coco).frames == (5, 6, 9)
+
+
+@pytest.mark.parametrize('form', ['deeplabcut', 'deeplabcut-h5', 'sleap', 'nwb'])
+def test_uneven_times_are_said_and_in_a_file(tracks, tmp_path, form):
+    pytest.importorskip({'deeplabcut': 'csv', 'deeplabcut-h5': 'h5py'}.get(form, 'sleap_io'))
+    uneven = dataclasses.replace(tracks, frame_times_s=[0.2, 0.3, 1.2])
+    with pytest.warns(UserWarning, match=f'clip.mp4 are not evenly spaced, and who reads {form}'):
+        _, path = export_tracks(uneven, 'clip.mp4', tmp_path, ['csv', form])[1:]
+    assert path == tmp_path / 'clip_timestamps.csv'
+    rows = list(csv.DictReader(path.open()))
+    # a row for every frame, as those files have, between the frames that were watched as well
+    assert [int(row['frame']) for row in rows] == [*range(10)]
+    expected = [0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3, 0.6, 0.9, 1.2]
+    np.testing.assert_allclose([float(row['time_s']) for row in rows], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('form', ['deeplabcut', 'deeplabcut-h5', 'sleap', 'nwb'])
+@pytest.mark.parametrize('times_s', [None, (0.2, 0.3, 1.2)], ids=['even', 'uneven'])
+def test_movement_reads_it(tracks, tmp_path, form, times_s):
+    load_poses = pytest.importorskip('movement.io.load_poses')
+    tracks = dataclasses.replace(tracks, frame_times_s=times_s)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        path, *others = export_tracks(tracks, 'clip.mp4', tmp_path, [form])
+    place = {'processing_module_key': 'SLEAP_VIDEO_000', 'pose_estimation_key': 'track0'}
+    load = load_poses.from_sleap_file if form == 'sleap' else load_poses.from_dlc_file
+    found = load_poses.from_nwb_file(path, **place) if form == 'nwb' else load(path, fps=tracks.fps)
+    if others:
+        found = found.assign_coords(
+            time=[row.number('time_s') for row in read_table(others[0], ['time_s'])]
+        )
+    found = found.isel(time=tracks.frames, individual=0)
+    np.testing.assert_allclose(found.time, tracks.times_s, atol=1e-6)
+    points = found.position.transpose('time', 'keypoint', 'space')
+    np.testing.assert_allclose(points, tracks.keypoints, atol=1e-4)
+    np.testing.assert_allclose(found.confidence, tracks.confidence, atol=1e-6)
+
+
+@pytest.mark.filterwarnings('error')
+def test_no_file_of_times_where_nobody_needs_it(tracks, tmp_path):
+    assert len(export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut'])) == 1
+    uneven = dataclasses.replace(tracks, frame_times_s=[0.2, 0.3, 1.2])
+    assert len(export_tracks(uneven, 'clip.mp4', tmp_path, ['csv', 'coco', 'mmaction'])) == 3
 
 
 def test_mmaction_reads_its_pickle(tracks, tmp_path):
@@ -358,6 +404,16 @@ def test_broken_files_are_named(tmp_path, name, text, message):
         read_annotations(path)
     assert str(path) in str(error.value)
     assert 'h5py' not in str(error.value)
+
+
+def test_broken_hdf5_is_named(tmp_path):
+    pytest.importorskip('h5py')
+    (path,) = export_tracks(make_tracks(), 'clip.mp4', tmp_path, ['deeplabcut-h5'])
+    content = path.read_bytes()
+    for mark in (b'HEAP', b'TREE', b'SNOD'):
+        path.write_bytes(content.replace(mark, bytes(4)))
+        with pytest.raises(PoseFileError, match=r'clip\w*\.h5: the file must be HDF5'):
+            read_annotations(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -156,7 +156,7 @@ def test_a_stream_gives_each_frame_what_the_video_gets(tracker):
     stream = list(tracker.stream(iter(frames), fps=10.0))
     assert [frame.frame for frame in stream] == tracks.frames.tolist()
     assert stream[5].time_s == pytest.approx(0.5)
-    for name in ('keypoints', 'confidence', 'covariance'):
+    for name in ('keypoints', 'confidence', 'covariance', 'quality'):
         values = np.stack([getattr(frame, name) for frame in stream])
         np.testing.assert_allclose(values, getattr(tracks, name), rtol=1e-6)
 
@@ -301,8 +301,8 @@ def test_a_folder_of_pictures_is_predicted_as_it_is_trained_on(
     assert main(['predict', 'spot.py', 'mice', *command[3:], '--fps', '10', '--out', 'new']) == 0
     assert (tmp_path / 'new' / 'one.json').is_file()
     # nobody knows the rate of pictures
-    assert main(command) == 1
-    assert '1 of 1 videos failed: mice/one' in capsys.readouterr().err
+    assert main(command) == 2
+    assert '--fps must be given for pictures' in capsys.readouterr().err
 
 
 def test_regions_are_drawn_too(config, tmp_path, monkeypatch):

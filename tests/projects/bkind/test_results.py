@@ -91,7 +91,9 @@ def test_a_frame_of_a_stream_is_plain():
         keypoints=tracks.keypoints[3],
         confidence=tracks.confidence[3],
         covariance=tracks.covariance[3],
+        quality=tracks.sharpness[3],
     )
+    assert len(frame.to_dict()['quality']) == 2
     assert frame.to_dict()['keypoints'] == [[19.0, 20.0], [39.0, 20.0]]
 
 
@@ -179,6 +181,16 @@ def test_plots_and_captions(tmp_path):
     assert make_caption(tracks, 2) == ('50 px/s', True)
     assert make_caption(make_tracks(1), 0) == ('', False)
     assert plot_row(make_tracks(1), Figure().subplots())
+
+
+def test_a_plot_of_many_frames_draws_some(monkeypatch):
+    tracks = make_tracks(num_frames=9)
+    monkeypatch.setattr('projects.bkind.results.MAX_PLOTTED', 4)
+    axes = Figure().subplots()
+    plot_row(tracks, axes)
+    # every third of 9 frames, whose speeds begin with the second
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), [0.1, 0.4, 0.7])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), 50)
 
 
 def test_colors_are_different():

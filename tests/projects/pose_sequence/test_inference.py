@@ -18,6 +18,7 @@ from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video
+from mmotion.video.pictures import write_picture
 from mmotion.video.timing import FrameTimes
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
@@ -372,6 +373,19 @@ def test_a_part_of_a_video_of_varying_rate_is_drawn_from_its_first_frame(with_de
     again = predictor.predict(tmp_path / 'walk.json', start_s=result.start_s)
     from_file = [f.image.mean() for f in predictor._open_again(tmp_path / 'walk.json', again)]
     assert from_file == drawn
+
+
+def test_a_video_with_missing_frames_is_drawn(with_detector, tmp_path):
+    for number, image in enumerate(make_frames(WALK + WALK, every=1)):
+        if number not in (3, 4, 9):
+            write_picture(tmp_path / 'walk' / f'{number}.png', image)
+    predictor = with_detector(every=1)
+    result = predictor.predict(tmp_path / 'walk', fps=FPS)
+    assert (result.num_frames, result.num_lost) == (32, 3)
+    drawn = [frame.index for frame in predictor._open_again(tmp_path / 'walk', result)]
+    assert drawn == [0, 1, 2, 2, 2, 5, 6, 7, 8, 8, *range(10, 32)]
+    overlay, _ = predictor.draw(tmp_path / 'walk', result, tmp_path)
+    assert inspect_video(overlay).num_frames == 32
 
 
 def test_a_keypoint_file_has_its_own_rate(keypoint_file):

@@ -372,6 +372,7 @@ def test_running_count_equals_the_count_of_what_was_seen(make_oracle, make_tenso
         running = counter.running()
         whole = count_repetitions(make_oracle(), frames[:stop], fps=30.0, options=options)
         assert running.count == pytest.approx(whole.count, abs=1e-9)
+        assert running.repetitions == whole.repetitions
         assert running.confidence == pytest.approx(whole.confidence, abs=1e-9)
         assert running.stride == whole.stride
         assert running.num_frames == stop

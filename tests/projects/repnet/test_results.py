@@ -213,11 +213,14 @@ def test_a_stream_counts_as_its_video_does(count):
     assert running.repetitions == whole.repetitions == whole.repetitions_at(5)
 
 
-def test_running_count_to_dict():
+@pytest.mark.parametrize(
+    ('count', 'repetitions'), [(0.0, 0), (0.5, 0), (0.51, 1), (1.5, 1), (1.949, 2), (8.0, 8)]
+)
+def test_running_count_to_dict(count, repetitions):
     running = RunningCount(
         num_frames=3,
         time_s=0.1,
-        count=0.0,
+        count=count,
         period_s=math.nan,
         periodicity=0.1,
         confidence=0.2,
@@ -225,3 +228,4 @@ def test_running_count_to_dict():
     )
     assert running.to_dict()['period_s'] is None
     assert running.to_dict()['num_frames'] == 3
+    assert running.to_dict()['repetitions'] == running.repetitions == repetitions

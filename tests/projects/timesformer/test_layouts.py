@@ -128,6 +128,26 @@ def test_classes_without_names_are_numbers(tmp_path: Path, lines: list, classes:
     assert read_videos(ann_file=ann_file).classes == classes
 
 
+@pytest.mark.parametrize(
+    ('lines', 'videos'),
+    [
+        pytest.param(['"a, b.mp4",3', 'c.mp4,0'], (('a, b.mp4', 3), ('c.mp4', 0)), id='quoted'),
+        pytest.param(['path,label', 'c.mp4,1'], (('c.mp4', 1),), id='header'),
+        pytest.param(['name,41', 'c,2'], (('deep/name.avi', 41), ('c.mp4', 2)), id='no suffix'),
+        pytest.param(['shots/v1 120 3'], (('shots/v1', 3),), id='rawframes'),
+        pytest.param(['gone/v1 120 3'], (('gone/v1', 3),), id='rawframes that are not there'),
+        pytest.param(['take 2 3'], (('take 2', 3),), id='a folder with a space and a number'),
+        pytest.param(['walk 7.mp4 3'], (('walk 7.mp4', 3),), id='a space in a name'),
+    ],
+)
+def test_lists_of_other_tools(tmp_path: Path, lines: list, videos: tuple) -> None:
+    for path in ('a, b.mp4', 'c.mp4', 'deep/name.avi', 'shots/v1/img_00001.jpg', 'take 2/1.jpg'):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    ann_file = write(tmp_path / 'list.csv', *lines)
+    assert read_videos(ann_file=ann_file, data_root=tmp_path).videos == videos
+
+
 def test_the_official_csv_finds_its_files(tmp_path: Path) -> None:
     ann_file = write(
         tmp_path / 'val.csv',
@@ -167,6 +187,14 @@ def test_named_classes_give_the_labels(tmp_path: Path) -> None:
     [
         pytest.param(['a.mp4'], {}, r"`path label` .* got 'a\.mp4' in line 1 of", id='no-label'),
         pytest.param(['a.mp4 0', 'b.mp4 -1'], {}, 'in line 2 of .*; correct it', id='negative'),
+        pytest.param(
+            ['a.mp4 0', 'b.mp4 1 4 7'],
+            {},
+            r'one class, got the labels 1, 4, 7 of b\.mp4 in line 2 of .*multi_class=True',
+            id='multi-label',
+        ),
+        pytest.param(['run/v1 2 120 3'], {}, 'one class, got the labels 2, 120, 3', id='offset'),
+        pytest.param(['"a.mp4",x'], {}, r"got '\"a\.mp4\",x' in line 1", id='quoted-name'),
         pytest.param(['a.mp4 9999999'], {}, 'in line 1 of .*; correct it', id='no-class-number'),
         pytest.param(['a.mp4 1'], {'classes': ['x']}, 'classes 1, got label=1 in line 1', id='new'),
         pytest.param([''], {}, 'must name a video at least, got none in', id='empty'),

@@ -61,5 +61,5 @@ def test_report_of_reliability(tmp_path):
     assert f'confidence: ECE {0.9 - share:.3f}' in report
     assert 'AUROC 1.000, average precision of nothing 1.000' in report
     assert "'nothing repeats' is said of 0 videos, 0 of them rightly; 100 are so" in report
-    draw_reliability(answers, tmp_path / 'r.png', num_bins=10, title='test')
+    draw_reliability(answers, tmp_path / 'r.png', num_bins=10, title='a $\\frac{$ b')
     assert Image.open(tmp_path / 'r.png').size == (1500, 500)

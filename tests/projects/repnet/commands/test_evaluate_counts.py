@@ -32,7 +32,8 @@ def test_counts_of_a_table_are_compared(video, tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setattr(inference, 'load_model', lambda *args, **kwargs: FivePredictor())
     options = ['--untrimmed', '--baselines', '--draw', '--out', str(out)]
-    assert main(['evaluate-counts', 'c.py', str(table), *options]) == 1
+    (tmp_path / 'c.py').write_text('')
+    assert main(['evaluate-counts', str(tmp_path / 'c.py'), str(table), *options]) == 1
     printed = capsys.readouterr().out
     report = (out / 'counts.md').read_text()
     assert report in printed

@@ -1,0 +1,175 @@
+"""A process that works for this one, so that what crashes there does not end this one.
+
+Native code of detectors and decoders may end its process: a segmentation fault, `abort`, the killer
+of processes that take too much memory. No exception tells of it, but the pipe to it closes.
+
+`concurrent.futures.ProcessPoolExecutor` notices that too, but does not say how the process ended,
+cannot end one that is at work before Python 3.14, and leaves it behind when its parent is killed.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+
+class CrashError(Exception):
+    """A worker process ended without an answer."""
+
+
+class WorkerProcess:
+    """Builds a tool in a process of its own and works with it there.
+
+    Args:
+        build: Makes the tool, which has a `name`; must be picklable, like `work`.
+        work: Called as `work(item, tool, **options)`.
+        num_threads: Threads of OpenMP, unless the environment says; None for all cores.
+
+    Raises:
+        Exception: What `build` raises.
+        CrashError: If the process ends meanwhile.
+    """
+
+    def __init__(
+        self, *, build: Callable[[], Any], work: Callable[..., Any], num_threads: int | None = None
+    ) -> None:
+        self._arguments = (build, work, num_threads)
+        self._is_killed = False
+        self._lock = threading.Lock()
+        try:
+            self.name: str = self._start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __call__(self, item: Any, **options: Any) -> Any:
+        """Work on an item; after a crash, once more in a fresh process.
+
+        Raises:
+            Exception: What `work` raises.
+            CrashError: If both processes ended, or `kill` was called.
+        """
+        crash: Exception | None = None
+        for _ in range(2):
+            try:
+                if not self._process.is_alive():
+                    self._start()
+                # if the process has ended, no answer comes
+                with suppress(OSError):
+                    self._connection.send((item, options))
+                return self._receive()
+            except CrashError as error:
+                crash = error
+        raise CrashError(f'{crash}, and so did the one that tried again')
+
+    def kill(self) -> None:
+        """End the process, whatever it does; there is no other one after it."""
+        with self._lock:
+            self._is_killed = True
+            self._process.kill()
+        self._process.join()
+
+    def _start(self) -> str:
+        # a fork of a process with threads, or with CUDA, may hang
+        context = multiprocessing.get_context('spawn')
+        with self._lock:
+            if self._is_killed:
+                raise CrashError('the process that reads the video was ended')
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(
+                target=_serve, args=(theirs, *self._arguments), daemon=True
+            )
+            with _without_ctrl_c():
+                self._process.start()
+        # it is theirs alone, so that it closes when they end
+        theirs.close()
+        return self._receive()
+
+    def _receive(self) -> Any:
+        try:
+            is_right, answer = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise CrashError(
+                f'the process that reads the video ended by {_describe(self._process.exitcode)}'
+            ) from None
+        if not is_right:
+            raise answer
+        return answer
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let what is started meanwhile not hear of Ctrl-C, not even while it imports."""
+    if not hasattr(signal, 'pthread_sigmask'):  # on Windows
+        yield
+        return
+    # the first start would start it, which unblocks Ctrl-C
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _describe(exit_code: int | None) -> str:
+    """Say how a process ended."""
+    if exit_code is None or exit_code >= 0:
+        return f'exit code {exit_code}'
+    name = signal.Signals(-exit_code).name
+    hint = ' (out of memory?)' if name == 'SIGKILL' else ''
+    return f'{name}{hint}'
+
+
+def _serve(
+    connection: Connection,
+    build: Callable[[], Any],
+    work: Callable[..., Any],
+    num_threads: int | None,
+) -> None:
+    """Build the tool, then answer until nobody asks any more."""
+    # Ctrl-C is for the parent, which ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if num_threads is not None:
+        # read when torch, onnxruntime or OpenCV are loaded, which the builder does
+        os.environ.setdefault('OMP_NUM_THREADS', str(num_threads))
+    try:
+        tool = build()
+    except Exception as error:
+        connection.send((False, _make_picklable(error)))
+        return
+    connection.send((True, tool.name))
+    while True:
+        try:
+            item, options = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = (True, work(item, tool, **options))
+        except Exception as error:
+            answer = (False, _make_picklable(error))
+        connection.send(answer)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make_picklable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        # an exception of a library may need arguments that it does not keep
+        return RuntimeError(f'{type(error).__name__}: {error}')
+    return error

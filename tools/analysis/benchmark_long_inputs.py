@@ -1,0 +1,142 @@
+"""Measure whether memory grows with what `mmotion predict` is given: beside a tenth of it.
+
+Each row is a process of its own, whose largest resident memory the system tells. Models are small
+and have random weights, which makes no difference for the memory. What is left of the ratio above 1
+should be the result itself, whose JSON stands beside it.
+
+    python tools/analysis/benchmark_long_inputs.py --seconds 3600 --systems bkind repnet
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.poses import Person, PoseVideo
+from mmotion.keypoints.skeletons import COCO17
+from mmotion.video.writer import VideoWriter
+
+CONFIGS = {
+    'repnet': 'repnet_small',
+    'timesformer': 'timesformer_shapes',
+    'bkind': 'bkind_shapes',
+    'anomaly': 'anomaly_shapes',
+    'pose_sequence': 'pose_convlstm_json',
+}
+FPS = 10.0
+# more than these many seconds is no answer
+LIMIT_S = 1800
+
+
+def write_video(path: Path, num_frames: int, size: int) -> Path:
+    """Write a square that goes round, in a picture of `size` pixels."""
+    places = np.arange(num_frames) / FPS * 2 * np.pi
+    with VideoWriter(path, fps=FPS) as writer:
+        for place in places:
+            image = np.full((size, size, 3), 40, np.uint8)
+            x, y = (int(size * (0.4 + 0.3 * turn)) for turn in (np.cos(place), np.sin(place)))
+            image[y : y + size // 5, x : x + size // 5] = 220
+            writer.write(image)
+    return path
+
+
+def write_keypoints(path: Path, num_frames: int) -> Path:
+    """Write the keypoints of one person who sways."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(20, 80, (COCO17.num_points, 2)).astype(np.float32)
+    scores = np.ones(COCO17.num_points, np.float32)
+    places = [points + np.float32(5 * np.sin(number / 5)) for number in range(num_frames)]
+    people = (Person(keypoints=place, scores=scores, score=1.0, track=0) for place in places)
+    frames = tuple((person,) for person in people)
+    poses = PoseVideo(
+        source='generated',
+        skeleton=COCO17,
+        width=100,
+        height=100,
+        fps=FPS,
+        num_frames=num_frames,
+        frame_indices=np.arange(num_frames),
+        frames=frames,
+        detector='generated',
+    )
+    write_poses(poses, path)
+    return path
+
+
+def measure(
+    config: str, inputs: list[Path], folder: Path, *options: str
+) -> tuple[float, float, int]:
+    """Run `mmotion predict`.
+
+    Returns:
+        Largest memory in MB, seconds, and bytes of the JSON files.
+    """
+    out = folder / 'out'
+    words = ['predict', config, *map(str, inputs), '--out', str(out), *options]
+    command = [sys.executable, '-m', 'mmotion.cli', *words, '--checkpoint', 'random']
+    if config == 'repnet_small':
+        command = command[:-2]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise RuntimeError(f'the command must end well, got status {status} of {words}')
+    size = sum(path.stat().st_size for path in out.glob('*.json'))
+    shutil.rmtree(out)
+    # kilobytes on Linux
+    return usage.ru_maxrss / 1024, seconds, size
+
+
+def main() -> None:
+    """Measure what is asked for, one row after the other."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
+    parser.add_argument('--systems', nargs='+', default=[*CONFIGS], choices=[*CONFIGS])
+    parser.add_argument('--seconds', type=float, default=3600.0, help='of video, at 10 a second')
+    parser.add_argument('--size', type=int, default=64, help='of the picture, in pixels')
+    parser.add_argument('--videos', type=int, default=1, help='so many of that length')
+    parser.add_argument('--regions', type=int, default=0, help='in each picture')
+    args = parser.parse_args()
+    print(
+        f'{"system":<14} {"MB":>7} {"a tenth":>8} {"ratio":>6} {"s":>7} {"a tenth":>8} {"JSON":>10}'
+    )
+    for system in args.systems:
+        rows = []
+        for share in (10, 1):
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                # the longest dimension is the one that is asked for
+                by_regions, by_videos = args.regions > 1, args.videos > 1 and args.regions <= 1
+                num_frames = round(args.seconds * FPS / (1 if by_regions or by_videos else share))
+                count = args.videos // share if by_videos else args.videos
+                path = folder / ('a.json' if system == 'pose_sequence' else 'a.mp4')
+                if system == 'pose_sequence':
+                    write_keypoints(path, num_frames)
+                else:
+                    write_video(path, num_frames, args.size)
+                inputs = [path]
+                for number in range(1, count):
+                    inputs.append(folder / f'a{number}{path.suffix}')
+                    os.link(path, inputs[-1])
+                options = []
+                if args.regions:
+                    boxes = range(args.regions // (share if by_regions else 1))
+                    options = ['--regions', *(f'r{n}=2,2,40,40' for n in boxes)]
+                rows.append(measure(CONFIGS[system], inputs, folder, *options))
+        (few, few_s, _), (many, many_s, size) = rows
+        print(
+            f'{system:<14} {many:7.0f} {few:8.0f} {many / few:6.3f} {many_s:7.1f} {few_s:8.1f} '
+            f'{size:10,}',
+            flush=True,
+        )
+
+
+if __name__ == '__main__':
+    main()
