@@ -278,7 +278,9 @@ OPTIM_WRAPPERS = Registry(
     'OPTIM_WRAPPERS', parent=mmaction.OPTIM_WRAPPERS, locations=['mmotion.training.runner']
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'OPTIM_WRAPPER_CONSTRUCTORS', parent=mmaction.OPTIM_WRAPPER_CONSTRUCTORS
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    parent=mmaction.OPTIM_WRAPPER_CONSTRUCTORS,
+    locations=['mmotion.training.layer_decay'],
 )
 PARAM_SCHEDULERS = Registry('PARAM_SCHEDULERS', parent=mmaction.PARAM_SCHEDULERS)
 METRICS = Registry('METRICS', parent=mmaction.METRICS, locations=['mmotion.metrics'])

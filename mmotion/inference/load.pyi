@@ -92,6 +92,8 @@ def load_model(
         'timesformer_shapes_normal',
         'timesformer_shapes_space_only',
         'timesformer_ssv2',
+        'timesformer_videomae',
+        'timesformer_vjepa2_probe',
     ],
     checkpoint: str | Path | None = None,
     *,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 
 from tests.repetition_files import write_video
@@ -27,6 +28,8 @@ CLASSES = (
 
 def prepare(config: Config, root: Path) -> None:
     """Write tiny data below `root`, and make a network for real videos small."""
+    if config.model.backbone.type == 'TransformersBackbone':
+        pytest.importorskip('transformers')
     if config.train_dataloader.dataset.type == 'ActionDataset':
         write_all(root)
         tiny = dict(patch_size=56, vit=dict(embed_dim=24, depth=2, num_heads=2), init=None)
