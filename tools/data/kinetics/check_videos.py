@@ -154,6 +154,9 @@ def _mapping(workers: int) -> Iterator:
     # Ctrl-C is for this process alone, which then ends the others
     with multiprocessing.Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield lambda function, items: pool.imap(function, items, chunksize=8)
+        # not by a signal, which a worker that is just being forked off may lose
+        pool.close()
+        pool.join()
 
 
 def _measure(path: str) -> int:
