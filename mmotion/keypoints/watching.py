@@ -9,15 +9,17 @@ Shape letters in this file: N frames.
 import dataclasses
 import itertools
 import math
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.keypoints.detectors import DETECTORS, PoseDetector
+from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker
 from mmotion.structures.times import find_end, list_irregular
@@ -116,6 +118,29 @@ class KeypointFileSource(VideoSource):
         poses = dataclasses.replace(poses, frame_times_s=listed_s)
         watched = range(times.first_from(start_s), poses.num_frames)
         return Watched(poses, [*steps], np.array([times.time_at(number) for number in watched]))
+
+
+def is_keypoint_file(
+    video: object, suffixes: Sequence[str] = ('.json',)
+) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it is the path of a keypoint file rather than a video, by the end of its name."""
+    return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() in suffixes
+
+
+def open_keypoints(path: str | os.PathLike[str], fps: float | None = None) -> KeypointFileSource:
+    """Read a keypoint file, see `mmotion.keypoints.files`, as a video.
+
+    Args:
+        path: The file.
+        fps: What a caller was told, who does not know that the file has its own.
+
+    Raises:
+        ValueError: If `fps` is given.
+        PoseFileError: If the file is broken.
+    """
+    if fps is not None:
+        raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
+    return KeypointFileSource(Path(path), read_poses(path))
 
 
 def need_detector(detector: PoseDetector | None) -> PoseDetector:

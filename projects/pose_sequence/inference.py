@@ -12,10 +12,8 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -26,14 +24,16 @@ from numpy.typing import NDArray
 from mmotion.inference import Predictor, find_class_names
 from mmotion.inference.views import check_window
 from mmotion.keypoints.detectors import build_detector
-from mmotion.keypoints.files import PoseFileError, find_skeleton, read_poses
+from mmotion.keypoints.files import PoseFileError, find_skeleton
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.watching import (
     KeypointFileSource,
     Step,
     fill_holes,
+    is_keypoint_file,
     join_steps,
     need_detector,
+    open_keypoints,
     watch_frames,
     watch_steps,
 )
@@ -115,15 +115,11 @@ class PosePredictor(Predictor[PoseScores]):
 
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
         """A keypoint file is a video too; what an array does not tell is that of the test data."""
-        if not _is_keypoint_file(video):
+        if not is_keypoint_file(video, SUFFIXES):
             return super()._open(video, fps)
         path = Path(video)
         if path.suffix.lower() != ARRAY_SUFFIX:
-            if fps is not None:
-                raise ValueError(
-                    f'fps must be left out for a file, which has its own, got fps={fps}'
-                )
-            return KeypointFileSource(path, read_poses(path))
+            return open_keypoints(path, fps)
         data = self.config.get('test_dataloader', {}).get('dataset', {})
         name, fps = data.get('skeleton'), fps or data.get('fps')
         try:
@@ -136,7 +132,7 @@ class PosePredictor(Predictor[PoseScores]):
 
     def _open_again(self, video: Video, result: PoseScores) -> Iterator[VideoFrame]:
         """An array has the rate with which it was predicted; missing frames count in the result."""
-        if _is_keypoint_file(video) and Path(video).suffix.lower() == ARRAY_SUFFIX:
+        if is_keypoint_file(video, SUFFIXES) and Path(video).suffix.lower() == ARRAY_SUFFIX:
             source = self._open(video, result.fps)
             frames = source.frames(result.start_s)
             return itertools.islice(frames, result.num_frames)
@@ -234,7 +230,3 @@ class PosePredictor(Predictor[PoseScores]):
         size_s = max(size_s, 1 / rate_hz)
         hop_s = max(round(size_s * rate_hz) // 2, 1) / rate_hz
         return slide(steps, lambda step: step.time_s, size_s=size_s, hop_s=hop_s, fps=rate_hz)
-
-
-def _is_keypoint_file(video: Any) -> TypeGuard[str | Path]:
-    return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() in SUFFIXES

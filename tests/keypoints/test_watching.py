@@ -1,15 +1,19 @@
 """People in a video, step by step: of a keypoint file, or by a detector."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.skeletons import COCO17
 from mmotion.keypoints.watching import (
     KeypointFileSource,
     cut_poses,
+    is_keypoint_file,
     need_detector,
+    open_keypoints,
     watch_frames,
 )
 from mmotion.video import VideoFrame
@@ -45,6 +49,21 @@ def test_a_part_of_a_file_is_watched_from_its_first_frame_on(tmp_path):
     assert [step.index for step in steps] == [4, 6, 8]
     assert (poses.num_frames, len(times_s)) == (10, 7)
     assert times_s[0] == pytest.approx(3 / 25)
+
+
+@pytest.mark.parametrize(
+    ('video', 'expected'),
+    [('a.json', True), (Path('a.JSON'), True), ('a.mp4', False), (np.zeros(3), False)],
+)
+def test_keypoint_files_are_told_by_their_names(video, expected):
+    assert is_keypoint_file(video) is expected
+
+
+def test_a_file_has_its_own_rate(tmp_path):
+    write_poses(make_video(3), tmp_path / 'a.json')
+    assert open_keypoints(tmp_path / 'a.json').num_frames == 6
+    with pytest.raises(ValueError, match=r'fps must be left out for a file, .* got fps=10'):
+        open_keypoints(tmp_path / 'a.json', 10.0)
 
 
 def test_frames_need_a_detector():
