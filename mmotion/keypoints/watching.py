@@ -120,14 +120,12 @@ class KeypointFileSource(VideoSource):
         return Watched(poses, [*steps], np.array([times.time_at(number) for number in watched]))
 
 
-def is_keypoint_file(
-    video: object, suffixes: Sequence[str] = ('.json',)
-) -> TypeGuard[str | os.PathLike[str]]:
+def is_keypoint_file(video: object, suffixes: Sequence[str] = ('.json',)) -> TypeGuard[str | Path]:
     """Whether it is the path of a keypoint file rather than a video, by the end of its name."""
     return isinstance(video, str | os.PathLike) and Path(video).suffix.lower() in suffixes
 
 
-def open_keypoints(path: str | os.PathLike[str], fps: float | None = None) -> KeypointFileSource:
+def open_keypoints(path: str | Path, fps: float | None = None) -> KeypointFileSource:
     """Read a keypoint file, see `mmotion.keypoints.files`, as a video.
 
     Args:
