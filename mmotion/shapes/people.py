@@ -56,9 +56,9 @@ class PersonShapes:
         ValueError: If the split is unknown or a range is empty.
 
     Example:
-        >>> motion = PersonShapes(split='test')[1]
+        >>> motion = PersonShapes(split='test')[3]
         >>> motion.joints.shape == (len(motion.cycles), 13, 2), round(motion.cycles[-1])
-        (True, 0)
+        (True, 4)
     """
 
     split: str = 'train'
