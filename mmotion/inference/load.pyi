@@ -13,7 +13,7 @@ from mmotion.inference.predictor import Predictor
 from projects.anomaly.inference import AnomalyPredictor
 from projects.bkind.inference import KeypointTracker
 from projects.pose_sequence.inference import PosePredictor
-from projects.repnet.inference import RepetitionPredictor
+from projects.repnet.inference import PoseRepetitionPredictor, RepetitionPredictor
 from projects.timesformer.inference import ActionPredictor
 
 @overload
@@ -63,6 +63,13 @@ def load_model(
     *,
     device: str | None = None,
 ) -> PosePredictor: ...
+@overload
+def load_model(
+    config: Literal['repnet_pose'],
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | None = None,
+) -> PoseRepetitionPredictor: ...
 @overload
 def load_model(
     config: Literal[

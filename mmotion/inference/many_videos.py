@@ -85,7 +85,7 @@ def predict_videos(
                 else:
                     result = predictor.predict(video, **times)
                 written = outputs.write(predictor, video, result, name, record)
-                lines = _describe(video, result, regions, written)
+                lines = _describe(video, result, written)
             except BrokenPipeError:
                 raise
             except Exception as error:
@@ -184,12 +184,10 @@ def _list_todo(named: Sequence[tuple[Path, str]], outputs: Outputs) -> list[tupl
     return todo
 
 
-def _describe(
-    video: Path, result: Result, regions: Sequence[Region], written: Sequence[Path]
-) -> list[str]:
+def _describe(video: Path, result: Result, written: Sequence[Path]) -> list[str]:
     parts = [(str(video), result)]
     if isinstance(result, RegionResults):
-        names = [f'{video}, {region.name}' for region in regions]
+        names = [f'{video}, {region.name}' for region in result.regions]
         parts = list(zip(names, result.results, strict=True))
     lines = [f'{place}: {part.describe()}' for place, part in parts]
     if result.num_lost:

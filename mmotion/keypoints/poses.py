@@ -236,25 +236,32 @@ class PoseVideo:
             [next((p for p in persons if p.track == number), None) for persons in self.frames]
         )
 
-    def main_track(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Follow the person that the video is about.
+    def rank_tracks(self) -> tuple[int, ...]:
+        """The numbers of the tracked persons, those that the video is about first.
 
-        That is the track with the largest sum of score x size over its frames, so somebody who
-        passes by close to the camera does not win over somebody who stays. Where nobody is
-        tracked, it is the person with the largest score x size of each frame: if two people cross,
-        this can be one person before and the other one after.
-
-        Returns:
-            Keypoints (N, K, 2) in pixels, NaN where they are missing, and their scores (N, K), 0
-            there; all missing if nobody is in the video.
+        They are ordered by the sum of score x size over their frames, so somebody who passes by
+        close to the camera does not win over somebody who stays.
         """
         weight = dict.fromkeys(self.tracks, 0.0)
         for persons in self.frames:
             for person in persons:
                 if person.track is not None:
                     weight[person.track] += _prominence(person)
-        if weight:
-            return self.track(max(weight, key=lambda number: weight[number]))
+        return tuple(sorted(weight, key=lambda number: -weight[number]))
+
+    def main_track(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Follow the person that the video is about.
+
+        That is the first one of `rank_tracks`. Where nobody is tracked, it is the person with the
+        largest score x size of each frame: if two people cross, this can be one person before and
+        the other one after.
+
+        Returns:
+            Keypoints (N, K, 2) in pixels, NaN where they are missing, and their scores (N, K), 0
+            there; all missing if nobody is in the video.
+        """
+        if self.tracks:
+            return self.track(self.rank_tracks()[0])
         return self.stack([max(persons, key=_prominence, default=None) for persons in self.frames])
 
     def stack(

@@ -89,7 +89,7 @@ class MotionShapes:
         num_frames = int(rng.integers(self.num_frames[0], self.num_frames[1] + 1))
         cycles, period = _timeline(rng, num_frames, self.periods)
         repeats = period > 0
-        camera = _camera_path(rng, num_frames, self.size)
+        camera = sample_camera(rng, num_frames, self.size)
         # things that move or stand about without repeating are behind or before the mover
         parts = blob_or_figure(rng, cycles, repeats, self.size)
         for _ in range(rng.choice(3, p=(0.6, 0.3, 0.1))):
@@ -141,7 +141,7 @@ def _timeline(
     return cycles.cumsum(), period
 
 
-def _camera_path(rng: np.random.Generator, num_frames: int, size: int) -> FloatArray:
+def sample_camera(rng: np.random.Generator, num_frames: int, size: int) -> FloatArray:
     """A slow random walk of the camera, (N, 2, 3); two in five stand still."""
     if rng.random() < 0.4:
         return np.tile(np.eye(2, 3), (num_frames, 1, 1))
@@ -164,10 +164,10 @@ def _wild_scene(
     periods: tuple[float, float],
 ) -> Scene:
     """Describe a video with all that ordinary videos have."""
-    cycles, period = _sets(rng, num_frames, periods)
+    cycles, period = sample_sets(rng, num_frames, periods)
     length = len(cycles)
     repeats = period > 0
-    camera = _camera_path(rng, length, size)
+    camera = sample_camera(rng, length, size)
     if rng.random() < 0.3:
         # held by hand
         shake = 0.012 * size * rng.uniform(0, 1) * smooth(rng, length, rng.uniform(2, 8), 2)
@@ -232,7 +232,7 @@ def _visible_motion(
     return most
 
 
-def _sets(
+def sample_sets(
     rng: np.random.Generator, num_frames: tuple[int, int], periods: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Sample one to three sets of repetitions as people do them: like `_timeline`, any length N."""

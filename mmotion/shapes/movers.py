@@ -19,6 +19,8 @@ from .scene import ByteArray, FloatArray, Part, compose
 SPRITE_SIZE = 48
 # lengths in a person of height 1, roughly those of an adult
 TORSO, HEAD, UPPER_ARM, FOREARM, THIGH, SHIN = 0.32, 0.15, 0.19, 0.19, 0.25, 0.25
+# of a person, each but the first on the far and on the near side
+JOINTS = ('head', 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
 # pose of a person: five numbers of the whole body, lean, nod, then shoulder, elbow, hip, knee
 NUM_BODY_CURVES = 7
 
@@ -91,6 +93,21 @@ def person(
     elif sides < 0.6:
         right = np.zeros_like(left) + rng.normal(0, 0.3, 4)
     return _person_parts(rng, x, y, angle, height, 0.4 * pose[:, 6], (left, right))
+
+
+def find_joints(parts: tuple[Part, ...]) -> FloatArray:
+    """Where the joints of a `person` are, in the order of `JOINTS`, (N, 13, 2) in world pixels."""
+    # a bone hangs down from its anchor in the middle of a frame that is a little longer than it
+    ends = SPRITE_SIZE * np.array([[0.5, 0.5], [0.05, 0.95], [1 / SPRITE_SIZE] * 2])
+    bones = np.stack([part.placement @ ends for part in parts], 1).swapaxes(2, 3)
+    (far, _, head, near), anchor, end = np.split(np.arange(10), [4, 5, 6]), 0, 1
+    sides = []
+    for shin, thigh, forearm, arm in (far, near):
+        places = [(arm, anchor), (arm, end), (forearm, end)]
+        places += [(thigh, anchor), (thigh, end), (shin, end)]
+        sides.append([bones[:, part, which] for part, which in places])
+    pairs = [joint for both in zip(*sides, strict=True) for joint in both]
+    return np.stack([bones[:, head[0], end], *pairs], 1)
 
 
 def similarity(

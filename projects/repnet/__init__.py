@@ -1,5 +1,5 @@
 """RepNet: how many times was it repeated, how fast, and when?"""
 
-from . import data, inference, metrics, models, table_data, video_data
+from . import data, inference, metrics, models, poses, table_data, video_data
 
-__all__ = ['data', 'inference', 'metrics', 'models', 'table_data', 'video_data']
+__all__ = ['data', 'inference', 'metrics', 'models', 'poses', 'table_data', 'video_data']

@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 
 from mmotion.checks import check_at_least, check_index
 from mmotion.registry import DATASETS, TRANSFORMS
-from mmotion.shapes import MotionShapes, Scene
+from mmotion.shapes import MotionShapes, PersonShapes, Scene, simulate_detector
 
 # shorter periods are not counted (materight/RepNet-pytorch@c455c53, utils/plots.py, get_counts)
 MIN_PERIOD = 3
@@ -158,6 +158,73 @@ class RepetitionShapesDataset(Dataset):
         return item
 
 
+@DATASETS.register_module()
+class RepetitionPosesDataset(Dataset):
+    """Generated people who repeat something, as a detector of keypoints would find them.
+
+    A frame of `imgs` is a pose (K, 1, 3): x, y, and 1 where the point was found, see `poses.py`.
+
+    Args:
+        split: 'train', 'val' or 'test'; their people share nothing.
+        num_videos: How many there are, see `RepetitionShapesDataset`.
+        pipeline: Transforms for each video.
+        clip_frames: Give clips of this many frames, as `RepetitionShapesDataset` does; None gives
+            whole videos.
+        fps: Frames per second that the videos claim to have.
+
+    Raises:
+        ValueError: If there is no video or a clip has less than 8 frames.
+    """
+
+    def __init__(
+        self,
+        *,
+        split: str,
+        num_videos: int,
+        pipeline: list[dict[str, Any]],
+        clip_frames: int | None = None,
+        fps: float = 10.0,
+    ) -> None:
+        check_at_least('num_videos', num_videos, 1)
+        if clip_frames is not None:
+            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        self.people = PersonShapes(split=split)
+        self.num_videos = num_videos
+        self.pipeline = Compose(pipeline)
+        self.clip_frames = clip_frames
+        self.fps = fps
+
+    def __len__(self) -> int:
+        return self.num_videos
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Make a video or clip and pass it through the pipeline.
+
+        Raises:
+            IndexError: If there is no video with this number.
+        """
+        check_index(index, self.num_videos)
+        motion, rng = self.people[index], np.random.default_rng([index, 1])
+        joints, cycles, period = motion.joints, motion.cycles, motion.period
+        if self.clip_frames is not None:
+            frames = sample_window(period, self.clip_frames, rng)
+            joints = joints[np.minimum(frames, len(joints) - 1)]
+            period = countable_period(period, frames)
+            cycles = count_cycles(period)
+        item: Any = self.pipeline(
+            {
+                'imgs': simulate_detector(joints, rng).astype(np.float32)[:, :, None],
+                'fps': self.fps,
+                'name': f'{self.people.split}_{index:06d}',
+                'gt_count': round(float(cycles[-1]), 6),
+                'gt_period': period,
+                'gt_periodicity': (period > 0).astype(np.float64),
+                'gt_cycles': cycles,
+            }
+        )
+        return item
+
+
 def resize_pillow(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale a frame (H, W, 3) to (size, size, 3) by Pillow's bilinear filter."""
     if image.shape[:2] == (size, size):
@@ -179,8 +246,12 @@ def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scen
     frames = sample_window(scene.period, num_frames, rng)
     clip = scene.take(np.minimum(frames, len(scene) - 1))
     period = countable_period(scene.period, frames)
-    cycles = np.cumsum(np.divide(1, period, out=np.zeros(num_frames), where=period > 0))
-    return Scene(**{**vars(clip), 'period': period, 'cycles': cycles})
+    return Scene(**{**vars(clip), 'period': period, 'cycles': count_cycles(period)})
+
+
+def count_cycles(period: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Repetitions done at each frame of a clip with these periods, (T,)."""
+    return np.cumsum(np.divide(1, period, out=np.zeros(len(period)), where=period > 0))
 
 
 def sample_window(

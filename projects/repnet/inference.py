@@ -1,8 +1,14 @@
-"""RepNet's predictor: count in a file, an array or a camera's frames, and draw what was found."""
+"""RepNet's predictors: count in a file, an array or a camera's frames, and draw what was found.
 
+`RepetitionPredictor` counts what a picture shows, `PoseRepetitionPredictor` what each person does.
+"""
+
+import dataclasses
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,20 +16,40 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmotion.checks import check_at_least
 from mmotion.inference import Predictor, make_sample
+from mmotion.keypoints.detectors import build_detector
+from mmotion.keypoints.skeletons import Skeleton
+from mmotion.keypoints.watching import (
+    KeypointFileSource,
+    Step,
+    Watched,
+    fill_holes,
+    is_keypoint_file,
+    need_detector,
+    open_keypoints,
+    watch_frames,
+    watch_steps,
+)
+from mmotion.regions import Region, RegionResults
 from mmotion.registry import PREDICTORS
 from mmotion.structures import time_at
+from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
-from mmotion.video.frames import take_chunks
+from mmotion.video.frames import Video, take_chunks
+from mmotion.video.sources import VideoSource
 from mmotion.visualization import plot_similarity
 
 from .counting import RepetitionCounter
 from .models import RepNet
+from .poses import PoseRepNet, make_poses
 from .results import RepetitionCount, RunningCount
 
 # frames in their full size that are in memory at once
 CHUNK_FRAMES = 4
+# less does not show a repetition
+MIN_SEEN_S = 1.0
 
 
 @PREDICTORS.register_module()
@@ -135,3 +161,217 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         """What the model sees of frames (n, 3, H, W)."""
         sample = make_sample([frame.image for frame in frames], fps=fps)
         return self.preprocess([sample])['inputs'][0].transpose(0, 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunningPeople:
+    """The counts of the people in a video that still goes on.
+
+    Args:
+        time_s: When the last frame so far disappears.
+        people: What each has done so far, by name, in the order in which they came.
+    """
+
+    time_s: float
+    people: dict[str, RunningCount]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON types."""
+        people = {name: count.to_dict() for name, count in self.people.items()}
+        return {'time_s': self.time_s, 'people': people}
+
+
+@PREDICTORS.register_module()
+class PoseRepetitionPredictor(Predictor[RegionResults]):
+    """Counts what each person repeats, in a keypoint file, or in a video by way of a detector.
+
+    A person is a region of the result, named by the number of the track, 'person 0'; first comes
+    the one that the video is about, see `PoseVideo.rank_tracks`. Where nobody is tracked, the most
+    prominent of each frame is 'person'. Somebody who is seen for less than a second is left out.
+
+    Args:
+        config: See `Predictor`, like the next two.
+        model: A `PoseRepNet`, in eval mode.
+        device: Where the model is; the detector takes a GPU too, unless this is 'cpu'.
+        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`;
+            not needed for keypoint files.
+        model_path: Model file of the detector, see there.
+        every: Look at every n-th frame of a video.
+        report_every_s: Seconds of video between two answers of `stream`, about.
+
+    Raises:
+        ValueError: If a number is out of its range, or the detector cannot be built.
+    """
+
+    model: PoseRepNet
+
+    plot_name = 'regions'
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        model: PoseRepNet,
+        device: str = 'cpu',
+        detector: str | None = None,
+        model_path: str | None = None,
+        every: int = 3,
+        report_every_s: float = 1.0,
+    ) -> None:
+        super().__init__(config=config, model=model, device=device)
+        check_at_least('every', every, 1)
+        if report_every_s <= 0:
+            raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
+        self.every = every
+        self.report_every_s = report_every_s
+        self._detector = None
+        if detector is not None:
+            # a detector that cannot use a GPU, or not that one, takes what it can
+            self._detector = build_detector(
+                detector, model_path, 'cpu' if device == 'cpu' else None
+            )
+
+    def predict_regions(self, *args: Any, **kwargs: Any) -> RegionResults:
+        """Refuse: people are the regions here.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            'regions must be left out for a model that counts each person, as people are its '
+            'regions; use repnet_small for parts of the picture'
+        )
+
+    def _open(self, video: Video, fps: float | None = None) -> VideoSource:
+        """A keypoint file is a video too."""
+        return open_keypoints(video, fps) if is_keypoint_file(video) else super()._open(video, fps)
+
+    def _open_again(self, video: Video, result: RegionResults) -> Iterator[VideoFrame]:
+        """Missing frames count in the result."""
+        frames = fill_holes(super()._open_again(video, result))
+        return itertools.islice(frames, result.num_frames)
+
+    def _predict_source(
+        self, source: VideoSource, start_s: float, end_s: float | None
+    ) -> RegionResults:
+        if isinstance(source, KeypointFileSource):
+            return self._count(source.watch(start_s, end_s))
+        return super()._predict_source(source, start_s, end_s)
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RegionResults:
+        detector = need_detector(self._detector)
+        return self._count(watch_frames(frames, detector, every=self.every, fps=fps))
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningPeople]:
+        detector = need_detector(self._detector)
+        steps_fps = fps / self.every
+        counters: dict[int, RepetitionCounter] = {}
+        # when each of them was looked for in vain since they were seen, for a window at most
+        missed_s: dict[int, deque[float]] = {}
+        due_s, reported, last = None, None, None
+        for step in watch_steps(frames, detector, every=self.every, fps=fps):
+            due_s = step.time_s + self.report_every_s if due_s is None else due_s
+            for missed in missed_s.values():
+                missed.append(step.time_s)
+            for person in step.people:
+                number = cast('int', person.track)
+                if number not in counters:
+                    counters[number] = RepetitionCounter(
+                        self.model, fps=steps_fps, options=self.model.counting, keep_rows=False
+                    )
+                    missed_s[number] = deque([step.time_s], maxlen=self.model.num_frames)
+                times_s = [*missed_s[number]]
+                missed_s[number].clear()
+                keypoints = np.full((len(times_s), *person.keypoints.shape), np.nan, np.float32)
+                keypoints[-1] = person.keypoints
+                poses = self._pack(keypoints, detector.skeleton, steps_fps)['inputs'][0]
+                counters[number].push(poses.transpose(0, 1), times_s)
+            # what rounding took away is there
+            if step.end_s >= due_s - 1e-6:
+                reported, due_s = step, step.end_s + self.report_every_s
+                yield _sum_up(step, counters)
+            last = step
+        if last is not None and last is not reported:
+            yield _sum_up(last, counters)
+
+    def _pack(
+        self, keypoints: NDArray[np.float32], skeleton: Skeleton, fps: float
+    ) -> dict[str, Any]:
+        """What the model takes of a person (n, S, 2)."""
+        return self.preprocess([{'imgs': make_poses(keypoints, skeleton), 'fps': fps}])
+
+    def _count(self, watched: Watched) -> RegionResults:
+        poses, _, times_s = watched
+        tracks = {f'person {number}': poses.track(number)[0] for number in poses.rank_tracks()}
+        tracks = tracks or {'person': poses.main_track()[0]}
+        every = int(np.median(np.diff(poses.frame_indices))) if len(poses.frames) > 1 else 1
+        regions, results = [], []
+        for name, points in tracks.items():
+            seen = np.flatnonzero(~np.isnan(points).all((1, 2)))
+            if not len(seen) or seen[-1] + 1 - seen[0] < MIN_SEEN_S * poses.fps / every:
+                continue
+            steps = slice(seen[0], seen[-1] + 1)
+            batch = self._pack(points[steps], poses.skeleton, poses.fps / every)
+            (sample,) = self.model(**batch, mode='predict')
+            results.append(_stretch(sample.pred, watched, steps, every))
+            size_wh = poses.width, poses.height
+            regions.append(_enclose(name, points[seen], poses.frame_indices[seen], size_wh))
+        if not regions:
+            raise ValueError(
+                f'somebody must be seen for {MIN_SEEN_S:g} s, got nobody in the '
+                f'{len(poses.frames)} frames of {poses.source} that {poses.detector} looked at'
+            )
+        return RegionResults(
+            regions=regions,
+            results=results,
+            fps=poses.fps,
+            frames=np.arange(poses.num_frames - len(times_s), poses.num_frames),
+            start_s=float(times_s[0]),
+            width=poses.width,
+            height=poses.height,
+            frame_times_s=list_irregular(times_s, poses.fps),
+        )
+
+
+def _sum_up(step: Step, counters: dict[int, RepetitionCounter]) -> RunningPeople:
+    """What was counted up to the end of a step."""
+    people = {
+        f'person {number}': counter.running()
+        for number, counter in counters.items()
+        if counter.num_frames >= MIN_SEEN_S * counter.fps
+    }
+    return RunningPeople(time_s=step.end_s, people=people)
+
+
+def _stretch(count: RepetitionCount, watched: Watched, steps: slice, every: int) -> RepetitionCount:
+    """The count of all frames that were watched, from that of the steps of a person."""
+    num_frames = len(watched.times_s)
+    first = watched.poses.num_frames - num_frames
+    rate, score = np.zeros((2, num_frames))
+    rates = np.diff(count.count_per_frame, prepend=0.0)
+    parts = zip(watched.steps[steps], rates, count.periodicity_per_frame, strict=True)
+    for step, step_rate, step_score in parts:
+        frames = slice(step.index - first, step.end - first)
+        rate[frames], score[frames] = step_rate / (step.end - step.index), step_score
+    return RepetitionCount.from_rates(
+        rate,
+        score,
+        fps=watched.poses.fps,
+        confidence=count.confidence,
+        stride=every * count.stride,
+        strides=tuple(every * stride for stride in count.strides),
+        start_s=float(watched.times_s[0]),
+        frame_times_s=list_irregular(watched.times_s, watched.poses.fps),
+    )
+
+
+def _enclose(
+    name: str, keypoints: NDArray[np.float32], frames: NDArray[np.int64], size_wh: tuple[int, int]
+) -> Region:
+    """The region of a person (n, K, 2) in some frames (n,): boxes around the points."""
+    corners = np.stack([np.nanmin(keypoints, 1), np.nanmax(keypoints, 1)], 1)
+    # at least a pixel of the picture, also of somebody who is outside of it
+    low, high = np.zeros(2), np.array(size_wh)
+    corners[:, 0] = corners[:, 0].clip(low, high - 1)
+    corners[:, 1] = corners[:, 1].clip(corners[:, 0] + 1, high)
+    return Region(name=name, boxes_xyxy=corners.reshape(-1, 4), frames=frames)

@@ -123,6 +123,14 @@ def test_a_video_with_nobody_has_all_points_missing() -> None:
         nobody.track(0)
 
 
+def test_people_are_ranked_by_how_prominent_they_are_in_all_frames() -> None:
+    # who stays wins over who passes by, whatever the number
+    ranked = video((person(0, track=2),), (person(0, track=2), person(9, track=1)), ())
+    assert ranked.rank_tracks() == (2, 1)
+    assert np.isfinite(ranked.main_track()[0][:2]).all()
+    assert video((), (), ()).rank_tracks() == ()
+
+
 def test_people_who_cross_keep_their_tracks() -> None:
     # one goes right, the other left; the detector lists whoever is further left first
     places = [(0, 400), (100, 300), (200, 200), (300, 100), (400, 0)]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from mmotion.shapes.movers import (
+    JOINTS,
     SPRITE_SIZE,
     _bone,
     _hold,
     _pose_curves,
     bar,
     blob_or_figure,
+    find_joints,
     person,
     smooth,
     sprite,
@@ -51,6 +53,22 @@ def test_bone_starts_at_its_anchor_and_ends_where_it_says() -> None:
     np.testing.assert_allclose(y, [20 + 0.9 * 8, 20], atol=1e-12)
     top = placement @ np.array([SPRITE_SIZE / 2, 0.05 * SPRITE_SIZE, 1])
     np.testing.assert_allclose(top, [[10, 20], [10, 20]], atol=1e-12)
+
+
+def test_joints_are_where_the_bones_of_a_person_meet() -> None:
+    parts = person(np.random.default_rng(3), np.arange(20) / 10, np.ones(20, bool), 96)
+    joints = find_joints(parts)
+    assert joints.shape == (20, 1 + 2 * len(JOINTS[1:]), 2)
+    # far, then near: shin, thigh, forearm, arm; each bar hangs from its joint to the next
+    for side, bones in enumerate((parts[:4], parts[6:])):
+        for bone, place in zip(bones, (9, 7, 3, 1), strict=True):
+            for share, joint in ((0.05, place), (0.95, place + 2)):
+                end = bone.placement @ np.array([SPRITE_SIZE / 2, share * SPRITE_SIZE, 1])
+                np.testing.assert_allclose(end, joints[:, joint + side], atol=1e-9)
+    upper = np.linalg.norm(joints[:, 1] - joints[:, 3], axis=1)
+    lower = np.linalg.norm(joints[:, 3] - joints[:, 5], axis=1)
+    # upper arm and forearm are of one length
+    np.testing.assert_allclose(upper, lower)
 
 
 def test_curves_given_half_a_cycle_later_are_the_same_curves() -> None:

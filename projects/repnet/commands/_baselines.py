@@ -13,6 +13,7 @@ from scipy.linalg import eigh
 from scipy.signal import find_peaks
 
 from mmotion.config import load_config
+from mmotion.keypoints.watching import is_keypoint_file, open_keypoints
 from mmotion.registry import DATASETS
 from mmotion.video import VideoError, inspect_video, iterate_frames
 from projects.repnet.results import RepetitionCount
@@ -162,10 +163,29 @@ def measure_clip(clip: CountedClip) -> dict[str, RepetitionCount]:
         FileNotFoundError: If there is no such video.
         VideoError: If it cannot be read.
     """
+    if is_keypoint_file(clip.path):
+        return {'PCA of keypoints': measure_keypoints(clip)}
     fps = inspect_video(clip.path).fps
     frames = iterate_frames(clip.path, start_s=clip.start_s, end_s=clip.end_s)
     rhythms = find_rhythms((frame.image for frame in frames), min_period=MIN_PERIOD_S * fps)
     return {name: rhythm.count(fps=fps) for name, rhythm in rhythms.items()}
+
+
+def measure_keypoints(clip: CountedClip) -> RepetitionCount:
+    """What the autocorrelation of the main person's keypoints in the picture counts.
+
+    Points that are missing lie on a straight line between where they were before and after.
+    """
+    poses = open_keypoints(clip.path).watch(clip.start_s, clip.end_s).poses
+    points = poses.main_track()[0].reshape(len(poses.frames), -1)
+    steps = np.arange(len(points))
+    for column in points.T:
+        seen = np.flatnonzero(~np.isnan(column))
+        column[:] = np.interp(steps, seen, column[seen]) if len(seen) else 0
+    every = np.median(np.diff(poses.frame_indices)) if len(points) > 1 else 1
+    fps = float(poses.fps / every)
+    period, height = find_period(principal_curve(points), min_period=MIN_PERIOD_S * fps)
+    return Rhythm(len(points), period, height).count(fps=fps)
 
 
 def count_table(path: str) -> Iterator[tuple[BaseDataElement, dict[str, RepetitionCount]]]:

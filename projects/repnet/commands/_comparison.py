@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,7 @@ from rich.progress import track
 
 from mmotion.atomic import write_atomically
 from mmotion.inference import Predictor
+from mmotion.regions import RegionResults
 from mmotion.video import VideoError
 from mmotion.visualization import plot_result
 from projects.repnet.commands._baselines import measure_clip
@@ -66,7 +68,9 @@ def compare_clips(
     comparisons, problems = [], []
     for clip in track(clips, 'count'):
         try:
-            result = predictor.predict(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+            found = predictor.predict(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+            # of several people, the one that the video is about
+            result: Any = found.results[0] if isinstance(found, RegionResults) else found
             results = {model: result} | (measure_clip(clip) if baselines else {})
         except (VideoError, OSError) as error:
             problems.append(f'{clip.name}: {error}')

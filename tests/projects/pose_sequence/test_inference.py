@@ -19,10 +19,9 @@ from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video
 from mmotion.video.pictures import write_picture
-from mmotion.video.timing import FrameTimes
 from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
-from projects.pose_sequence.inference import PosePredictor, cut_poses
+from projects.pose_sequence.inference import PosePredictor
 from projects.pose_sequence.results import PoseScores
 from tests.video_files import encode
 
@@ -330,19 +329,6 @@ def test_a_pipeline_without_packing_is_refused():
         build(config)
 
 
-@pytest.mark.parametrize(
-    ('times', 'message'),
-    [
-        pytest.param((-1.0, None), 'start_s must be at least 0', id='before'),
-        pytest.param((2.0, 1.0), 'end_s must be above start_s=2.0', id='order'),
-        pytest.param((8.0, None), r'walk.mp4 must have a frame .* for 8.00 s', id='behind'),
-    ],
-)
-def test_wrong_times_are_refused(times, message):
-    with pytest.raises(ValueError, match=message):
-        cut_poses(make_poses(WALK), FrameTimes(FPS), *times)
-
-
 def test_skeletons_and_labels_are_drawn(with_detector, keypoint_file, tmp_path):
     predictor = with_detector()
     # on black, as the video of the file is not there
@@ -440,15 +426,3 @@ def test_command_line_takes_a_detector(tmp_path, spot_detector):
 
 def test_is_registered():
     assert isinstance(build(make_config()), PosePredictor)
-
-
-def test_a_file_that_begins_later_keeps_the_first_frame_at_0(tmp_path):
-    """By the gaps after it, the frames before a slow beginning had times below 0."""
-    poses = make_poses(
-        np.arange(3), every=1, source='none.mp4', num_frames=7,
-        frame_indices=np.array([4, 5, 6]), frame_times_s=np.array([0.2, 0.4, 0.6]),
-    )  # fmt: skip
-    source = inference.KeypointFileSource(tmp_path / 'a.json', poses)
-    numbers = range(7)
-    expected = [0, 0.05, 0.1, 0.15, 0.2, 0.4, 0.6]
-    np.testing.assert_allclose([source.times.time_at(n) for n in numbers], expected)

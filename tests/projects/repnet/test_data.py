@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mmotion.shapes import MotionShapes
+from mmotion.shapes import MotionShapes, PersonShapes
 from projects.repnet.data import (
     PackRepetitionInputs,
+    RepetitionPosesDataset,
     RepetitionShapesDataset,
     ResizeFrames,
     countable_period,
@@ -37,6 +38,27 @@ def test_same_index_gives_the_same_clip() -> None:
     )
     assert torch.equal(dataset[4]['inputs'], dataset[4]['inputs'])
     assert not torch.equal(dataset[4]['inputs'], dataset[5]['inputs'])
+
+
+def test_generated_people_are_packed_with_their_labels() -> None:
+    item = RepetitionPosesDataset(split='test', num_videos=5, pipeline=PACK)[3]
+    motion = PersonShapes(split='test')[3]
+    assert item['inputs'].shape == (3, len(motion.period), 13, 1)
+    assert item['inputs'].dtype == torch.float32
+    sample = item['data_samples']
+    assert sample.gt_count == pytest.approx(motion.cycles[-1])
+    np.testing.assert_allclose(sample.gt_period, motion.period, rtol=1e-6)
+
+
+def test_clips_of_people_have_periods_that_can_be_counted() -> None:
+    dataset = RepetitionPosesDataset(split='train', num_videos=40, clip_frames=64, pipeline=PACK)
+    items = [dataset[i] for i in range(40)]
+    assert torch.equal(items[4]['inputs'], dataset[4]['inputs'])
+    periods = torch.stack([item['data_samples'].gt_period for item in items])
+    assert 20 < (periods > 0).any(1).sum() < 40
+    assert ((periods == 0) | ((periods >= 3) & (periods <= 32))).all()
+    with pytest.raises(IndexError):
+        dataset[40]
 
 
 def test_clip_labels_are_those_of_the_video_at_its_stride() -> None:

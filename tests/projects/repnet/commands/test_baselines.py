@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from projects.repnet.commands._baselines import find_period, find_rhythms
+from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.poses import Person
+from projects.repnet.commands._baselines import find_period, find_rhythms, measure_clip
+from projects.repnet.table_data import CountedClip
+from tests.pose_videos import make_video
 
 
 @pytest.mark.parametrize('period', [6, 13, 30])
@@ -30,3 +34,20 @@ def test_period_is_neither_too_short_nor_a_multiple():
     curve = np.sin(2 * np.pi * times / 20) + 0.01 * times
     assert find_period(curve)[0] == pytest.approx(20, abs=0.2)
     assert find_period(curve, min_period=25)[0] == pytest.approx(40, abs=0.2)
+
+
+def test_baseline_of_keypoints_finds_the_period_through_missing_points(tmp_path):
+    frames = []
+    for step in range(100):
+        points = np.full((17, 2), 100.0)
+        points[:5, 1] += 30 * np.sin(2 * np.pi * step / 20)
+        points[step % 5] = np.nan
+        person = Person(keypoints=points, scores=np.ones(17), score=1.0, track=0)
+        frames.append(() if step in (33, 34) else (person,))
+    write_poses(make_video(100, frames=tuple(frames)), tmp_path / 'a.json')
+    # every second frame of 25 a second was looked at
+    for end_s, count in ((None, 5), (4.8, 3)):
+        clip = CountedClip(path=tmp_path / 'a.json', count=5, end_s=end_s)
+        ((name, result),) = measure_clip(clip).items()
+        assert name == 'PCA of keypoints'
+        assert result.count == pytest.approx(count, abs=0.1)

@@ -5,7 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects.repnet.commands._comparison import Comparison, draw_plots, score_methods
+from mmotion.regions import Region, RegionResults
+from projects.repnet.commands._comparison import (
+    Comparison,
+    compare_clips,
+    draw_plots,
+    score_methods,
+)
 from projects.repnet.results import RepetitionCount
 from projects.repnet.table_data import CountedClip
 
@@ -40,3 +46,20 @@ def test_methods_are_scored_over_all_clips(comparisons):
 def test_the_model_is_plotted(comparisons, tmp_path):
     assert draw_plots(comparisons, tmp_path) == tmp_path / 'sheet.png'
     assert (tmp_path / 'clip_6.png').is_file()
+
+
+def test_of_several_people_the_first_is_compared(comparisons):
+    clip, first = comparisons[0].clip, comparisons[0].results['model']
+    second = comparisons[0].results['other']
+
+    class People:
+        def predict(self, *args, **kwargs):
+            regions = [Region(name=name, boxes_xyxy=[[0, 0, 5, 5]]) for name in 'ab']
+            return RegionResults(
+                regions=regions, results=[first, second], fps=10.0, frames=np.arange(10),
+                start_s=0.0, width=9, height=9,
+            )  # fmt: skip
+
+    (found,), problems = compare_clips(People(), [clip], model='m', baselines=False)
+    assert found.results == {'m': first}
+    assert problems == []
