@@ -207,7 +207,9 @@ def test_a_loss_of_weight_0_is_left_out(kept):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        pytest.param(dict(kind='l1'), "kind must be one of perceptual, mse, got 'l1'", id='kind'),
+        pytest.param(
+            dict(kind='l1'), "kind must be one of perceptual, lite0, mse, got 'l1'", id='kind'
+        ),
         pytest.param(dict(target='flow'), 'target must be one of ssim, difference', id='target'),
         pytest.param(dict(rotation_weight=-1.0), 'rotation_weight must not be negative', id='sign'),
     ],
