@@ -182,7 +182,8 @@ class KeypointEncoder(nn.Module):
             reference's, or 'resnet18', with less than half of its arithmetic.
         num_keypoints: K.
         init: Weights of the network to start training from: a model name of timm, such as
-            'resnet50.tv_in1k', or a file; None for random ones.
+            'resnet50.tv_in1k', a name of "mmotion models", such as 'efficientnet_lite0_imagenet',
+            or a file; None for random ones.
         pose_width: `width` of the `PoseDecoder`.
 
     Raises:
@@ -244,11 +245,7 @@ class KeypointEncoder(nn.Module):
             CheckpointError: If they cannot be had, or do not fit.
         """
         if self.init is not None:
-            names = self.network.state_dict().keys()
-            state = load_image_weights(self.init)
-            # all but the classifier
-            state = {name: value for name, value in state.items() if name in names}
-            load_state_dict(self.network, state, source=self.init)
+            load_features(self.network, self.init)
 
 
 class ReconstructionDecoder(nn.Module):
@@ -345,6 +342,22 @@ def convolve_enlarged(x: Tensor, weight: Tensor) -> Tensor:
     z = z @ _enlarge_and_shift(columns, small).T
     z = z.view(batch * width, 3 * rows, 2 * columns)
     return (_enlarge_and_shift(rows, small) @ z).view(batch, width, 2 * rows, 2 * columns)
+
+
+def load_features(network: nn.Module, source: str) -> None:
+    """Load weights into a network of timm that was built with `features_only`.
+
+    Args:
+        network: Receives all but those of the classifier.
+        source: See `load_image_weights`.
+
+    Raises:
+        CheckpointError: If they cannot be had, or do not fit.
+    """
+    own = network.state_dict()
+    weights = load_image_weights(source)
+    state = {name: value for name, value in weights.items() if name in own}
+    load_state_dict(network, state, source=source)
 
 
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
