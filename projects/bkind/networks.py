@@ -24,6 +24,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mmotion.checkpoint import load_image_weights, load_state_dict
+from mmotion.checks import check_timm_model
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)
@@ -208,11 +209,7 @@ class KeypointEncoder(nn.Module):
         super().__init__()
         if num_keypoints < 1:
             raise ValueError(f'num_keypoints must be at least 1, got {num_keypoints=}')
-        if not timm.is_model(name):
-            raise ValueError(
-                f'encoder name must be a model of timm, got {name=}; '
-                'timm.list_models() gives them all, resnet18 and resnet50 are among them'
-            )
+        check_timm_model(name)
         self.init = init
         network: Any = timm.create_model(name, features_only=True)
         strides = network.feature_info.reduction()
