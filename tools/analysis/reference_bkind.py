@@ -123,14 +123,14 @@ class ReferenceLoss(ReconstructionLoss):
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """As of `ReconstructionLoss`."""
-        vgg = (self.vgg or self._load_vgg()).to(pictures.device)
-        wanted, painted = ([images, *vgg(images)] for images in (targets, pictures))
+        network = (self.network or self._load_network()).to(pictures.device)
+        wanted, painted = ([images, *network(images)] for images in (targets, pictures))
         errors = [masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
         return torch.stack(errors)
 
-    def _load_vgg(self) -> VGG19:
-        self.vgg = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
-        return self.vgg
+    def _load_network(self) -> VGG19:
+        self.network = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
+        return self.network
 
 
 class ReferenceVGG19(VGG19):

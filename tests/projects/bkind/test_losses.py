@@ -152,13 +152,13 @@ def test_ours_pays_for_no_gradient_of_weights_or_target():
     for is_slow in (False, True):
         loss = ReferenceLoss() if is_slow else ReconstructionLoss()
         loss.init_weights()
-        assert loss.vgg is not None
+        assert loss.network is not None
         pictures = torch.zeros(1, 3, 32, 32, requires_grad=True)
         loss(pictures, images).backward()
         assert pictures.grad is not None
-        assert (loss.vgg.get_buffer('weight0').grad is not None) is is_slow
+        assert (loss.network.get_buffer('weight0').grad is not None) is is_slow
         # what lies behind the last layer that is read
-        assert hasattr(loss.vgg, 'weight34') is is_slow
+        assert hasattr(loss.network, 'weight34') is is_slow
 
 
 def test_weights_of_vgg_are_drawn_alike_and_not_saved():
@@ -188,7 +188,7 @@ def test_mse_is_the_plain_mean():
     mask = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
     assert loss(torch.full_like(targets, 3.0), targets, mask) == 2.0
     loss.init_weights()
-    assert loss.vgg is None
+    assert loss.network is None
 
 
 @pytest.mark.parametrize('kept', ['rotation', 'separation'])
@@ -207,7 +207,9 @@ def test_a_loss_of_weight_0_is_left_out(kept):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        pytest.param(dict(kind='l1'), "kind must be one of perceptual, mse, got 'l1'", id='kind'),
+        pytest.param(
+            dict(kind='l1'), "kind must be one of perceptual, lite0, mse, got 'l1'", id='kind'
+        ),
         pytest.param(dict(target='flow'), 'target must be one of ssim, difference', id='target'),
         pytest.param(dict(rotation_weight=-1.0), 'rotation_weight must not be negative', id='sign'),
     ],
