@@ -11,6 +11,7 @@ Features as a Perceptual Metric, CVPR 2018, section 3, https://arxiv.org/abs/180
 Shape letters in this file: B pairs, K keypoints, S image size.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -218,7 +219,6 @@ class ReconstructionLoss(nn.Module):
         self.kind = kind
         self.target = target
         self.init = vgg
-        self.network: VGG19 | EfficientNetLite0 | None = None
 
     @torch.no_grad()
     def make_target(self, images: Tensor, later: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ class ReconstructionLoss(nn.Module):
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean squared differences (6,) of pixels and of features, arguments as `forward`."""
-        network = (self.network or self._load_network()).to(pictures.device)
+        network = self.network.to(pictures.device)
         with torch.no_grad():
             wanted = [targets, *network(targets)]
         painted = [pictures, *network(pictures)]
@@ -272,14 +272,18 @@ class ReconstructionLoss(nn.Module):
             ValueError: If they are not those of VGG19.
         """
         if self.kind != 'mse':
-            self._load_network()
+            self.network.eval()
 
-    def _load_network(self) -> 'VGG19 | EfficientNetLite0':
+    @functools.cached_property
+    def network(self) -> 'VGG19 | EfficientNetLite0':
+        """What gives the features, in evaluation mode; loaded when it is first needed.
+
+        It is no submodule, whose weights would be saved, and which mmengine does not let come after
+        it has begun to initialize a model.
+        """
         if self.kind == 'lite0':
-            self.network = EfficientNetLite0(LITE0_WEIGHTS)
-        else:
-            self.network = VGG19(None if self.init is None else load_image_weights(self.init))
-        return self.network
+            return EfficientNetLite0().eval()
+        return VGG19(None if self.init is None else load_image_weights(self.init)).eval()
 
 
 class VGG19(nn.Module):
@@ -345,34 +349,17 @@ class EfficientNetLite0(nn.Module):
     Paper: Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks,
         ICML 2019.
 
-    Weights are buffers outside of the state dict, and batch norms stay as they were trained:
-    nothing trains or saves them.
-
-    Args:
-        init: Weights, see `load_image_weights`; None for random ones, the same ones always.
-
     Raises:
-        CheckpointError: If they cannot be had, or do not fit.
+        CheckpointError: If its weights, `LITE0_WEIGHTS`, cannot be had.
     """
 
-    def __init__(self, init: str | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        # the training's own random numbers stay those that they are with another loss
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
             network = timm.create_model('tf_efficientnet_lite0', features_only=True)
-        if init is not None:
-            load_features(network, init)
-        for module in network.modules():
-            for name, weight in list(module.named_parameters(recurse=False)):
-                delattr(module, name)
-                module.register_buffer(name, weight.detach(), persistent=False)
-            for name, value in list(module.named_buffers(recurse=False)):
-                module.register_buffer(name, value, persistent=False)
-        self.network = network.eval().to(memory_format=torch.channels_last)
-
-    def train(self, mode: bool = True) -> 'EfficientNetLite0':
-        """Stay in evaluation mode, with the statistics of the batch norms as they are."""
-        return super().train(False)
+        load_features(network, LITE0_WEIGHTS)
+        self.network = network.requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Iterator[Tensor]:
         """The features of strides 2 to 32, one after the other.
