@@ -272,18 +272,18 @@ class ReconstructionLoss(nn.Module):
             ValueError: If they are not those of VGG19.
         """
         if self.kind != 'mse':
-            self.network.eval()
+            _ = self.network
 
     @functools.cached_property
     def network(self) -> 'VGG19 | EfficientNetLite0':
-        """What gives the features, in evaluation mode; loaded when it is first needed.
+        """What gives the features, loaded when it is first needed.
 
-        It is no submodule, whose weights would be saved, and which mmengine does not let come after
-        it has begun to initialize a model.
+        It is no submodule: that would be saved, and put into training mode, and mmengine's
+        `init_weights` fails where one joins while it runs.
         """
         if self.kind == 'lite0':
-            return EfficientNetLite0().eval()
-        return VGG19(None if self.init is None else load_image_weights(self.init)).eval()
+            return EfficientNetLite0()
+        return VGG19(None if self.init is None else load_image_weights(self.init))
 
 
 class VGG19(nn.Module):
@@ -355,11 +355,11 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # the training's own random numbers stay those that they are with another loss
+        # training draws the same random numbers as with another loss
         with torch.random.fork_rng(devices=[]):
             network = timm.create_model('tf_efficientnet_lite0', features_only=True)
         load_features(network, LITE0_WEIGHTS)
-        self.network = network.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Iterator[Tensor]:
         """The features of strides 2 to 32, one after the other.
