@@ -1,4 +1,4 @@
-# BKinD on your own videos, lite0 of ImageNet as encoder, 64 px; a CPU core, 5 minutes; %-MSE 3.6.
+# BKinD on your own videos, lite0 of ImageNet as encoder, 64 px; a CPU core, 3 minutes; %-MSE 3.6.
 _base_ = ['bkind_custom_small.py']
 
 model = dict(
