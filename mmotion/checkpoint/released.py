@@ -187,7 +187,7 @@ def load_image_weights(source: str) -> dict[str, Tensor]:
         return find_state_dict(load_checkpoint_file(file), source=source)
     remedy = (
         'the option init, --cfg-options model.backbone.init=FILE or model.backbone.init=None (of '
-        'bkind model.encoder.init); load_from=CHECKPOINT then replaces random weights'
+        'bkind model.encoder.init, model.losses.vgg); load_from=FILE then replaces random weights'
     )
     with ask_hub(source, remedy=remedy):
         return timm.create_model(source, pretrained=True).state_dict()

