@@ -26,9 +26,11 @@ import io
 import os
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -42,6 +44,8 @@ from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
 
 DEFAULT_DETECTOR = 'mediapipe'
 MAX_PERSONS = 5
+# of mediapipe, each some 50 MB
+MAX_LANDMARKERS = 4
 # people below it are left out; mediapipe's own default
 MIN_SCORE = 0.5
 
@@ -139,6 +143,8 @@ class MediapipeDetector:
     The score of a point is its visibility, that of a person the mean of them; mediapipe gives no
     other. A point outside of the picture is there, where mediapipe supposes it to be.
 
+    mediapipe works on a picture in one thread, so each core gets a landmarker of its own.
+
     Args:
         model_path: The `.task` file, or a name of one; None for `released`.
         device: None and 'cpu' for the CPU, 'cuda' for mediapipe's GPU delegate.
@@ -177,20 +183,28 @@ class MediapipeDetector:
         )
         try:
             with hide_native_log():
-                self._landmarker = vision.PoseLandmarker.create_from_options(options)
+                self._landmarkers = [
+                    vision.PoseLandmarker.create_from_options(options)
+                    for _ in range(min(_count_threads(), MAX_LANDMARKERS))
+                ]
         except (RuntimeError, ValueError, OSError) as error:
             raise ValueError(
                 'model_path must be a Pose Landmarker bundle (.task) that mediapipe can run on '
                 f'the device, got model_path={file} and device={device!r}: {error}; '
                 'download the file again, or give no device'
             ) from error
-        weakref.finalize(self, close_landmarker, self._landmarker)
+        # those that no thread uses now
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for landmarker in self._landmarkers:
+            weakref.finalize(self, close_landmarker, landmarker)
+            self._free.put(landmarker)
         self._is_quiet = False
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
         """See `PoseDetector.detect`."""
-        with nullcontext() if self._is_quiet else hide_native_log():
-            found = [self._detect(image) for image in images]
+        quiet = nullcontext() if self._is_quiet else hide_native_log()
+        with quiet, ThreadPoolExecutor(len(self._landmarkers)) as pool:
+            found = list(pool.map(self._detect, images))
         # it says the last things about the first person
         self._is_quiet = self._is_quiet or any(found)
         return found
@@ -200,8 +214,13 @@ class MediapipeDetector:
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
         )
         height, width = image.shape[:2]
+        landmarker = self._free.get()
+        try:
+            found = landmarker.detect(picture).pose_landmarks
+        finally:
+            self._free.put(landmarker)
         people = []
-        for landmarks in self._landmarker.detect(picture).pose_landmarks:
+        for landmarks in found:
             points = np.array([(mark.x * width, mark.y * height) for mark in landmarks])
             scores = np.array([mark.visibility or 0.0 for mark in landmarks])
             people.append(_make_person(points, scores))
@@ -346,6 +365,11 @@ def build_detector(
         )
     path = None if model_path is None else Path(model_path).expanduser()
     return DETECTORS[name](model_path=path, device=device, max_persons=max_persons)
+
+
+def _count_threads() -> int:
+    """As many as OpenMP takes: the cores, or what the environment says."""
+    return int(os.environ.get('OMP_NUM_THREADS') or os.cpu_count() or 1)
 
 
 def _is_released(name: str | Path) -> bool:

@@ -2,6 +2,7 @@ import contextlib
 import gc
 import re
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from urllib.error import URLError
@@ -187,7 +188,7 @@ def test_mediapipe(tmp_path):
     (tmp_path / 'pose.task').touch()
     detector = build_detector('mediapipe', str(tmp_path / 'pose.task'), max_persons=3)
     assert (detector.name, detector.skeleton) == ('mediapipe pose.task', MEDIAPIPE33)
-    options = detector._landmarker.options
+    options = detector._landmarkers[0].options
     assert (options.num_poses, options.base_options.delegate) == (3, 1)
     # shares of width and height become pixels, also below the picture
     (sure, unsure), _ = detector.detect([IMAGE[:, ::-1], IMAGE])
@@ -201,18 +202,35 @@ def test_mediapipe_takes_released_models_by_their_names(tmp_path, monkeypatch):
     for name in ('pose_landmarker_full', 'pose_landmarker_heavy'):
         detector = build_detector(model_path=None if name.endswith('full') else name)
         assert detector.name == f'mediapipe {name}'
-        path = detector._landmarker.options.base_options.model_asset_path
+        path = detector._landmarkers[0].options.base_options.model_asset_path
         assert path == str(tmp_path / f'{name}.task')
+
+
+@pytest.mark.usefixtures('mediapipe')
+def test_mediapipe_gives_each_core_a_landmarker(tmp_path, monkeypatch):
+    (tmp_path / 'pose.task').touch()
+    monkeypatch.setenv('OMP_NUM_THREADS', '3')
+    detector = build_detector('mediapipe', tmp_path / 'pose.task')
+    # all three must be at work at once for any to be done
+    meeting = threading.Barrier(3, timeout=30)
+    for landmarker in detector._landmarkers:
+        detect = landmarker.detect
+        landmarker.detect = lambda picture, detect=detect: (meeting.wait(), detect(picture))[1]
+    found = detector.detect([IMAGE[:, ::-1], IMAGE, IMAGE] * 2)
+    assert len(found) == 6
+    alone = build_detector('mediapipe', tmp_path / 'pose.task').detect([IMAGE[:, ::-1], IMAGE])
+    for people, wanted in zip(found[:2], alone, strict=True):
+        assert [person.score for person in people] == [person.score for person in wanted]
 
 
 @pytest.mark.usefixtures('mediapipe')
 def test_mediapipe_is_closed_with_its_detector(tmp_path):
     (tmp_path / 'pose.task').touch()
     detector = build_detector('mediapipe', tmp_path / 'pose.task')
-    landmarker = detector._landmarker
+    landmarkers = detector._landmarkers
     del detector
     gc.collect()
-    assert landmarker.is_closed
+    assert landmarkers and all(landmarker.is_closed for landmarker in landmarkers)
 
 
 @pytest.mark.usefixtures('mediapipe')
@@ -220,7 +238,7 @@ def test_mediapipe_on_a_gpu_and_with_a_broken_file(tmp_path):
     for name in ('pose.task', 'bad.task'):
         (tmp_path / name).touch()
     detector = build_detector('mediapipe', tmp_path / 'pose.task', 'cuda')
-    assert detector._landmarker.options.base_options.delegate == 2
+    assert detector._landmarkers[0].options.base_options.delegate == 2
     with pytest.raises(ValueError, match="'cpu' or 'cuda' for mediapipe, got device='cuda:1'"):
         build_detector('mediapipe', tmp_path / 'pose.task', 'cuda:1')
     message = r'got model_path=.*bad\.task and device=None: Unable to open zip archive'
