@@ -143,7 +143,8 @@ class MediapipeDetector:
     The score of a point is its visibility, that of a person the mean of them; mediapipe gives no
     other. A point outside of the picture is there, where mediapipe supposes it to be.
 
-    mediapipe works on a picture in one thread, so each core gets a landmarker of its own.
+    mediapipe works on a picture in one thread, so each core gets a landmarker of its own;
+    a GPU gets one.
 
     Args:
         model_path: The `.task` file, or a name of one; None for `released`.
@@ -185,7 +186,9 @@ class MediapipeDetector:
             with hide_native_log():
                 self._landmarkers = [
                     vision.PoseLandmarker.create_from_options(options)
-                    for _ in range(min(_count_threads(), MAX_LANDMARKERS))
+                    for _ in range(
+                        1 if device == 'cuda' else min(_count_threads(), MAX_LANDMARKERS)
+                    )
                 ]
         except (RuntimeError, ValueError, OSError) as error:
             raise ValueError(
@@ -368,8 +371,9 @@ def build_detector(
 
 
 def _count_threads() -> int:
-    """As many as OpenMP takes: the cores, or what the environment says."""
-    return int(os.environ.get('OMP_NUM_THREADS') or os.cpu_count() or 1)
+    """As many as OpenMP takes: the cores, or what the environment says, '4' or '4,2'."""
+    wanted = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0].strip()
+    return (int(wanted) if wanted.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def _is_released(name: str | Path) -> bool:

@@ -207,6 +207,18 @@ def test_mediapipe_takes_released_models_by_their_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures('mediapipe')
+@pytest.mark.parametrize(
+    ('threads', 'device', 'expected'),
+    [('2,1', 'cpu', 2), ('0', 'cpu', 3), ('', None, 3), ('99', 'cpu', 4), ('3', 'cuda', 1)],
+)
+def test_how_many_landmarkers(tmp_path, monkeypatch, threads, device, expected):
+    (tmp_path / 'pose.task').touch()
+    monkeypatch.setattr('os.cpu_count', lambda: 3)
+    monkeypatch.setenv('OMP_NUM_THREADS', threads)
+    assert len(build_detector('mediapipe', tmp_path / 'pose.task', device)._landmarkers) == expected
+
+
+@pytest.mark.usefixtures('mediapipe')
 def test_mediapipe_gives_each_core_a_landmarker(tmp_path, monkeypatch):
     (tmp_path / 'pose.task').touch()
     monkeypatch.setenv('OMP_NUM_THREADS', '3')
