@@ -186,7 +186,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_backbone_frozen):
             found = self.backbone(inputs.flatten(0, 1))
             embeddings = found[0] if isinstance(found, tuple) and found else found
-            num_views = inputs.shape[:2].numel()
+            num_views = math.prod(inputs.shape[:2])
             if not isinstance(embeddings, Tensor) or embeddings.shape[:-1] != (num_views,):
                 raise TypeError(
                     f'backbone must return embeddings ({num_views}, D), or a tuple whose first is '
