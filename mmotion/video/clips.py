@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmotion.video.decode import choose_decoder
@@ -44,6 +43,8 @@ class BrokenVideos:
         if len(self.paths) >= self.num_videos:
             raise VideoError(f'a video at least must be readable, got {so_far}; last: {error}')
         if not is_known:
+            from mmengine.logging import print_log
+
             print_log(f'{so_far}; passed over: {error}', logger='current', level=logging.WARNING)
 
 

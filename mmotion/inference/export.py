@@ -1,0 +1,239 @@
+"""Write the network of a predictor to one file, which runs without torch, and try it.
+
+What is written is described in `mmotion.inference.exported`. A file is done when its runtime has
+answered for a video as the model itself does.
+"""
+
+import json
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmotion import __version__
+from mmotion.atomic import write_atomically
+from mmotion.checkpoint.released import describe_weights
+from mmotion.inference.abilities import HasPortableNetwork, PortableNetwork
+from mmotion.inference.exported import KEY, load_exported
+from mmotion.inference.predictor import Predictor
+from mmotion.inference.published import describe_config
+from mmotion.structures.json_file import Rounded
+from mmotion.structures.results import list_entries
+from mmotion.video.frames import Video
+
+# largest difference of a number, as a share of the largest of its kind in the result
+MAX_DIFFERENCE = 1e-3
+OPSET = 20
+# one file holds no more
+MAX_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How a file answers for a video, beside the model that it was made of.
+
+    Args:
+        difference: Largest difference of a number, see `compare_results`.
+        eager_s: Time that the model takes for the video, the shortest of a few.
+        file_s: Time that the file takes.
+        num_frames: Frames of the video.
+    """
+
+    difference: float
+    eager_s: float
+    file_s: float
+    num_frames: int
+
+
+class _Portable(nn.Module):
+    """What `PortableNetwork` describes, as torch exports it."""
+
+    def __init__(self, network: PortableNetwork) -> None:
+        super().__init__()
+        self.model = network.model
+        self._run = network.run
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self._run(*inputs)
+
+
+def export_model(
+    predictor: Predictor[Any], file: str | Path, *, checkpoint: str | None = None
+) -> None:
+    """Write the network of a predictor as an .onnx file.
+
+    Args:
+        predictor: From `load_model`.
+        file: Where to write.
+        checkpoint: What `load_model` was told, for the metadata.
+
+    Raises:
+        ValueError: If the predictor has no network that could be exported.
+        ImportError: If a package for it is not installed.
+    """
+    if not isinstance(predictor, HasPortableNetwork):
+        raise ValueError(
+            f'predictor must have a network that can be exported, got {type(predictor).__name__}'
+        )
+    network = predictor.make_portable()
+    size = sum(values.nbytes for values in network.model.state_dict().values())
+    if size > MAX_BYTES:
+        raise ValueError(
+            f'weights must have less than {MAX_BYTES:.0e} bytes for one file, got {size}; take a '
+            'smaller model'
+        )
+    meta = describe_model(predictor, network, checkpoint)
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'onnx and onnxscript must be installed to write .onnx, got none; '
+            'pip install "mmotion[onnx]"'
+        ) from error
+    with _as_exported():
+        traced = torch.export.export(
+            _Portable(network).eval(),
+            tuple(network.inputs.values()),
+            dynamic_shapes=(tuple(list_axes(network)),),
+        )
+        program: Any = torch.onnx.export(
+            traced,
+            opset_version=OPSET,
+            input_names=list(network.inputs),
+            output_names=list(network.outputs),
+            verbose=False,
+        )
+    program.model.metadata_props[KEY] = json.dumps(meta)
+    with write_atomically(file) as temporary:
+        program.save(str(temporary), external_data=False)
+
+
+def list_axes(network: PortableNetwork) -> Iterator[dict[int, Any]]:
+    """The axes of each input whose sizes are free, for torch."""
+    for name in network.inputs:
+        sizes = network.free[name].items()
+        yield {axis: torch.export.Dim(size, min=1) for axis, size in sizes}
+
+
+def describe_model(
+    predictor: Predictor[Any], network: PortableNetwork, checkpoint: str | None
+) -> dict[str, Any]:
+    """The metadata of a file, see `mmotion.inference.exported`."""
+    config: Config = predictor.config
+    kind = type(predictor)
+    return {
+        'mmotion_version': __version__,
+        'name': Path(config.filename or 'config').stem,
+        'module': kind.__module__,
+        'predictor': kind.__name__,
+        'config': describe_config(config),
+        'outputs': list(network.outputs),
+        **describe_weights(config, checkpoint),
+        **network.meta,
+    }
+
+
+def compare_file(
+    predictor: Predictor[Any], file: str | Path, video: Video, *, times: int = 3
+) -> Comparison:
+    """Predict a video by a model and by a file that was made of it, in turns.
+
+    Args:
+        predictor: The model's.
+        file: Made by `export_model`.
+        video: A file, or frames that can be read again.
+        times: How often each; the shortest time counts.
+
+    Raises:
+        ValueError: If they differ in more than roundings.
+    """
+    other = load_exported(file)
+    seconds: dict[str, list[float]] = {'eager': [], 'file': []}
+    results = {}
+    for _ in range(times):
+        for name, each in (('eager', predictor), ('file', other)):
+            start = time.perf_counter()
+            results[name] = each.predict(video)
+            seconds[name].append(time.perf_counter() - start)
+    eager, found = (list_entries(results[name]) for name in ('eager', 'file'))
+    difference = compare_results(eager, found)
+    if difference > MAX_DIFFERENCE:
+        raise ValueError(
+            f'{file} must answer as its model within {MAX_DIFFERENCE:g}, got a difference of '
+            f'{difference:.2g}'
+        )
+    return Comparison(
+        difference=difference,
+        eager_s=min(seconds['eager']),
+        file_s=min(seconds['file']),
+        num_frames=results['eager'].num_frames,
+    )
+
+
+def compare_results(first: Any, second: Any, where: str = 'result') -> float:
+    """The largest difference of two results, as a share of the largest number in its list.
+
+    Args:
+        first: Plain JSON types, arrays, and iterators of these.
+        second: The same.
+        where: What they are, for messages.
+
+    Raises:
+        ValueError: If they differ in a word, a whole number or a length.
+
+    Example:
+        >>> compare_results({'label': 'run', 'x': [2.0, 1.0]}, {'label': 'run', 'x': [2.0, 1.1]})
+        0.05...
+    """
+    if isinstance(first, Mapping) and isinstance(second, Mapping) and [*first] == [*second]:
+        pairs = [(first[name], second[name], f'{where}.{name}') for name in first]
+        return max((compare_results(*pair) for pair in pairs), default=0.0)
+    one, other = _read_numbers(first), _read_numbers(second)
+    if one is not None and other is not None and one.shape == other.shape:
+        if (np.isnan(one) != np.isnan(other)).any():
+            # a number in place of none is not near
+            return math.inf
+        scale = np.nanmax(np.abs([one, other]), initial=np.finfo(float).tiny)
+        return float(np.nanmax(np.abs(one - other), initial=0.0) / scale)
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = [
+            (a, b, f'{where}[{i}]') for i, (a, b) in enumerate(zip(first, second, strict=True))
+        ]
+        return max((compare_results(*pair) for pair in pairs), default=0.0)
+    if first != second:
+        raise ValueError(f'{where} must be {first}, as the model says, got {second}')
+    return 0.0
+
+
+def _read_numbers(values: Any) -> NDArray[np.float64] | None:
+    """Numbers that need not be the same to the last digit, as an array; None for anything else."""
+    if isinstance(values, Rounded):
+        values = values.values
+    if isinstance(values, float) or (isinstance(values, np.ndarray) and values.dtype.kind == 'f'):
+        return np.asarray(values, np.float64)
+    if isinstance(values, list) and values and all(isinstance(v, float | None) for v in values):
+        return np.array(values, np.float64)
+    return None
+
+
+@contextmanager
+def _as_exported() -> Iterator[None]:
+    """While the block runs, torch writes transformers as what they consist of, and is quiet."""
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(is_fast)
