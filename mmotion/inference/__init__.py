@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmotion.inference.abilities import DrawsAttention, Exports
-    from mmotion.inference.load import find_class_names, load_model
+    from mmotion.inference.load import load_model
     from mmotion.inference.predictor import Predictor
-    from mmotion.inference.samples import make_sample
+    from mmotion.inference.samples import find_class_names, make_sample
 
 _PLACES = {
     'DrawsAttention': 'abilities',
     'Exports': 'abilities',
     'Predictor': 'predictor',
-    'find_class_names': 'load',
+    'find_class_names': 'samples',
     'load_model': 'load',
     'make_sample': 'samples',
 }

@@ -195,6 +195,8 @@ def compare_results(first: Any, second: Any, where: str = 'result') -> float:
         >>> compare_results({'label': 'run', 'x': [2.0, 1.0]}, {'label': 'run', 'x': [2.0, 1.1]})
         0.05...
     """
+    if isinstance(first, Iterator) and isinstance(second, Iterator):
+        return compare_results(list(first), list(second), where)
     if isinstance(first, Mapping) and isinstance(second, Mapping) and [*first] == [*second]:
         pairs = [(first[name], second[name], f'{where}.{name}') for name in first]
         return max((compare_results(*pair) for pair in pairs), default=0.0)

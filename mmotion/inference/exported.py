@@ -15,6 +15,7 @@ given a batch of none.
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.inference.lean import import_lean
+from mmotion.inference.steps import Step, build_steps
 
 KEY = 'mmotion'
 # files that hold the weights too
@@ -106,6 +108,23 @@ class OnnxNetwork:
         return self._session.run(list(wanted), {**self._nothing, **inputs})
 
 
+class Pipeline:
+    """Steps one after the other, as mmengine's `Compose`.
+
+    Args:
+        transforms: From `mmotion.inference.steps.build_steps`.
+    """
+
+    def __init__(self, transforms: Sequence[Step]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Run all of them."""
+        for step in self.transforms:
+            results = step(results)
+        return results
+
+
 class ExportedModel:
     """Stands for the model of a predictor: it takes and gives arrays.
 
@@ -123,6 +142,11 @@ class ExportedModel:
         self.meta = network.meta
         self.config = Settings(network.meta['config'])
         self.dataset_meta = {'classes': network.meta.get('classes') or ()}
+
+    @cached_property
+    def pipeline(self) -> 'Pipeline':
+        """The steps before the network."""
+        return Pipeline(build_steps(self.config['test_pipeline']))
 
     def collate(self, packed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Stack the inputs that the pipeline gave."""

@@ -1,4 +1,4 @@
-"""Scaling of frames as Pillow does it, to the last digit, also where there is no Pillow.
+"""Scaling of frames as Pillow and OpenCV do it, to the last digit, also where they are not.
 
 Pillow, src/libImaging/Resample.c: along one side and then along the other, with weights in whole
 numbers of 2 ** -22, and a rounding to whole grey levels after each. The sums are whole numbers that
@@ -17,6 +17,10 @@ try:
 except ImportError:
     # where an exported model runs, there may be no more than it needs
     Image = None
+try:
+    import cv2
+except ImportError:
+    cv2 = None
 
 # bits of a weight behind the point
 PRECISION_BITS = 32 - 8 - 2
@@ -108,3 +112,44 @@ def _round(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Grey levels of sums of weighted grey levels."""
     levels = np.floor((sums + (1 << (PRECISION_BITS - 1))) / (1 << PRECISION_BITS))
     return np.clip(levels, 0, 255)
+
+
+def resize_linear(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Scale a frame (H, W, 3) by OpenCV's `INTER_LINEAR`."""
+    if cv2 is None:
+        return resize_without_opencv(image, width, height)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def resize_without_opencv(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """What `resize_linear` gives, by NumPy.
+
+    OpenCV 5, modules/imgproc/src/resize.cpp: weights in whole numbers of 2 ** -11, and sums whose
+    lowest bits are cut off; what is halved is the mean of four pixels.
+    """
+    old_height, old_width = image.shape[:2]
+    if (old_width, old_height) == (2 * width, 2 * height):
+        fours = image.reshape(height, 2, width, 2, -1).astype(np.int64).sum((1, 3))
+        return ((fours + 2) >> 2).astype(np.uint8)
+    left, share_x = _find_places(old_width, width)
+    top, share_y = _find_places(old_height, height)
+    # beyond the sides a pixel stands for itself, but above and below for both of its row
+    share_x = np.where((left < 0) | (left >= old_width - 1), 0, share_x)
+    lines = []
+    for row, share in ((top, 1 - share_y), (top + 1, share_y)):
+        pixels = image[np.clip(row, 0, old_height - 1)].astype(np.int64)
+        first = pixels[:, np.clip(left, 0, old_width - 1)] * _weigh(1 - share_x)[:, None]
+        sums = first + pixels[:, np.clip(left + 1, 0, old_width - 1)] * _weigh(share_x)[:, None]
+        lines.append((_weigh(share)[:, None, None] * (sums >> 4)) >> 16)
+    return np.clip((lines[0] + lines[1] + 2) >> 2, 0, 255).astype(np.uint8)
+
+
+def _find_places(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The pixel before each place of a side (size,), and how far it is from there to the next."""
+    places = ((np.arange(size) + 0.5) * (length / size) - 0.5).astype(np.float32)
+    before = np.floor(places).astype(np.int64)
+    return before, (places - before).astype(np.float32)
+
+
+def _weigh(shares: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.rint(shares * 2048).astype(np.int64)

@@ -32,6 +32,7 @@ from mmotion.checks import check_range
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
+from .results import count_needed
 from .scorers import AnySizeBuffers
 
 # of sums of shares of recordings, such as three thirds
@@ -366,16 +367,6 @@ def find_threshold(calibration_errors: Tensor, weights: Tensor, false_alarm_rate
 def count_recordings(weights: Tensor) -> int:
     """How many recordings the clips of these weights are of."""
     return round(float(weights.sum()))
-
-
-def count_needed(false_alarm_rate: float) -> int:
-    """How many normal recordings it takes until a p-value can be at most this rate.
-
-    Example:
-        >>> count_needed(0.05)
-        19
-    """
-    return math.ceil(1 / false_alarm_rate - 1e-9) - 1
 
 
 def _describe(found: Any) -> str:

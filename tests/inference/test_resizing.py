@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mmotion.inference import resizing
-from mmotion.inference.resizing import resize_square
+from mmotion.inference.resizing import resize_linear, resize_square
 
 # what is high is made lower first
 SIZES = [(360, 640, 96), (640, 360, 96), (640, 361, 96), (720, 1280, 112), (50, 70, 96)]
@@ -34,3 +34,19 @@ def test_two_passes_are_pillows_own(case):
     for frame in frames:
         expected = Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR)
         np.testing.assert_array_equal(resize_square(frame, size), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    'sizes',
+    [(360, 640, 64, 64), (128, 128, 64, 64), (720, 1280, 224, 398), (48, 64, 96, 128)],
+    ids=lambda sizes: 'x'.join(map(str, sizes)),
+)
+def test_numpy_gives_what_opencv_gives_to_the_last_digit(sizes, monkeypatch):
+    height, width, *wanted = sizes
+    rng = np.random.default_rng(height)
+    frames = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    frames[1] = np.where(frames[1] > 127, 255, 0)
+    expected = [resize_linear(frame, wanted[1], wanted[0]) for frame in frames]
+    monkeypatch.setattr(resizing, 'cv2', None)
+    found = [resize_linear(frame, wanted[1], wanted[0]) for frame in frames]
+    np.testing.assert_array_equal(found, expected)
