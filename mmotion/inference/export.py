@@ -212,7 +212,7 @@ def compare_results(first: Any, second: Any, where: str = 'result') -> float:
             (a, b, f'{where}[{i}]') for i, (a, b) in enumerate(zip(first, second, strict=True))
         ]
         return max((compare_results(*pair) for pair in pairs), default=0.0)
-    if first != second:
+    if not np.array_equal(first, second):
         raise ValueError(f'{where} must be {first}, as the model says, got {second}')
     return 0.0
 

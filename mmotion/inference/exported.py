@@ -144,7 +144,7 @@ class ExportedModel:
         self.dataset_meta = {'classes': network.meta.get('classes') or ()}
 
     @cached_property
-    def pipeline(self) -> 'Pipeline':
+    def pipeline(self) -> Any:
         """The steps before the network."""
         return Pipeline(build_steps(self.config['test_pipeline']))
 

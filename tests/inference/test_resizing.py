@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from mmotion.inference import resizing
-from mmotion.inference.resizing import resize_linear, resize_square
+from mmotion.inference.resizing import resize_area, resize_linear, resize_square
 
 # what is high is made lower first
 SIZES = [(360, 640, 96), (640, 360, 96), (640, 361, 96), (720, 1280, 112), (50, 70, 96)]
@@ -50,3 +50,17 @@ def test_numpy_gives_what_opencv_gives_to_the_last_digit(sizes, monkeypatch):
     monkeypatch.setattr(resizing, 'cv2', None)
     found = [resize_linear(frame, wanted[1], wanted[0]) for frame in frames]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    'sizes', [(128, 128, 64), (256, 256, 64), (360, 640, 128), (123, 77, 64), (50, 70, 64)]
+)
+def test_numpy_averages_areas_as_opencv_does(sizes, monkeypatch):
+    height, width, size = sizes
+    frame = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = resize_area(frame, size)
+    monkeypatch.setattr(resizing, 'cv2', None)
+    apart = np.abs(resize_area(frame, size).astype(int) - expected)
+    # a mean between two grey levels
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-4
