@@ -130,7 +130,11 @@ def read_json(path: str | Path, *, what: str, remedy: str = 'correct it') -> Any
         OSError: If it cannot be read.
         ValueError: If it is no JSON, or has lists in lists deeper than Python can go.
     """
-    import simplejson
+    try:
+        import simplejson
+    except ImportError:
+        # where an exported model runs, there may be no more than it needs
+        import json as simplejson
 
     try:
         return simplejson.loads(

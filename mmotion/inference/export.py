@@ -120,9 +120,11 @@ def export_model(
 
 def list_axes(network: PortableNetwork) -> Iterator[dict[int, Any]]:
     """The axes of each input whose sizes are free, for torch."""
+    names = {size for sizes in network.free.values() for size in sizes.values()}
+    # one object a name: what has the same name has the same size
+    dims = {name: torch.export.Dim(name, min=1) for name in names}
     for name in network.inputs:
-        sizes = network.free[name].items()
-        yield {axis: torch.export.Dim(size, min=1) for axis, size in sizes}
+        yield {axis: dims[size] for axis, size in network.free[name].items()}
 
 
 def describe_model(

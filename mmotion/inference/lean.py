@@ -5,6 +5,7 @@ one module and what that needs. Modules that are imported so import nothing heav
 """
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -43,29 +44,58 @@ def import_lean(name: str) -> ModuleType:
     return importlib.import_module(f'{LEAN}.{system}.{module}')
 
 
-class _Predictors:
-    """The registry of predictors for classes that `import_lean` may import, which needs none."""
+class _Registry:
+    """A registry of `mmotion.registry` for classes that `import_lean` may import.
+
+    Args:
+        name: What it is called there.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def register_module(self) -> Callable[[Kind], Kind]:
         """See mmengine."""
 
         def register(kind: Kind) -> Kind:
             if not kind.__module__.startswith(LEAN):
-                from mmotion.registry import PREDICTORS
-
-                PREDICTORS.register_module(module=kind)
+                registry = getattr(importlib.import_module('mmotion.registry'), self.name)
+                registry.register_module(module=kind)
             return kind
 
         return register
 
 
-PREDICTORS = _Predictors()
+PREDICTORS = _Registry('PREDICTORS')
+TRANSFORMS = _Registry('TRANSFORMS')
+
+
+class Transform:
+    """A step of a pipeline that needs NumPy alone; mmcv's `BaseTransform` for others."""
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Run it."""
+        return self.transform(results)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """What it does to a sample."""
+        raise NotImplementedError
 
 
 def without_gradients() -> AbstractContextManager[Any]:
     """Torch's inference mode; nothing where torch is not imported, as then nothing needs it."""
     torch: Any = sys.modules.get('torch')
     return torch.inference_mode() if torch else nullcontext()
+
+
+def print_log(text: str, *, logger: str = 'current', level: int = logging.INFO) -> None:
+    """Log by mmengine; where it is not imported, print to stderr."""
+    if 'mmengine' not in sys.modules:
+        print(f'mmotion: {text}', file=sys.stderr)
+        return
+    from mmengine import logging as mmengine
+
+    mmengine.print_log(text, logger=logger, level=level)
 
 
 def to_array(values: Any) -> NDArray[Any]:

@@ -11,7 +11,6 @@ windows would give.
 """
 
 import logging
-import sys
 from array import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +19,7 @@ import numpy as np
 
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
-from mmotion.inference.lean import PREDICTORS, without_gradients
+from mmotion.inference.lean import PREDICTORS, print_log, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.views import ViewMaker, check_window, find_span
 from mmotion.structures.times import list_irregular
@@ -82,10 +81,11 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         self._views = ViewMaker(self._pipeline.transforms, config.model.backbone.get('num_frames'))
         number, needed = model.num_recordings, count_needed(model.false_alarm_rate)
         if number < needed:
-            _warn(
+            print_log(
                 f'there will be no alarm: the detector was calibrated on {number} normal '
                 f'recordings, which can promise a false-alarm rate of {1 / (number + 1):.2g} at '
-                f'best, and {model.false_alarm_rate:g} needs {needed}'
+                f'best, and {model.false_alarm_rate:g} needs {needed}',
+                level=logging.WARNING,
             )
 
     def make_portable(self) -> PortableNetwork:
@@ -165,13 +165,3 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
                 is_alarm=is_alarm,
                 alarm_s=alarm_s,
             )
-
-
-def _warn(message: str) -> None:
-    """Log a message by mmengine, or print it where there is none."""
-    if 'mmengine' not in sys.modules:
-        print(f'mmotion: {message}', file=sys.stderr)
-        return
-    from mmengine.logging import print_log
-
-    print_log(message, logger='current', level=logging.WARNING)
