@@ -1,11 +1,13 @@
-"""Write the network of a predictor to one file, which runs without torch, and try it.
+"""Write the network of a predictor to a file that other programs run, and try it.
 
 What is written is described in `mmotion.inference.exported`. A file is done when its runtime has
 answered for a video as the model itself does.
 """
 
+import importlib
 import json
 import math
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,15 +26,18 @@ from mmotion import __version__
 from mmotion.atomic import write_atomically
 from mmotion.checkpoint.released import describe_weights
 from mmotion.inference.abilities import HasPortableNetwork, PortableNetwork
-from mmotion.inference.exported import KEY, load_exported
+from mmotion.inference.exported import load_exported
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.published import describe_config
+from mmotion.inference.runtimes import KEY
 from mmotion.structures.json_file import Rounded
 from mmotion.structures.results import list_entries
 from mmotion.video.frames import Video
 
 # largest difference of a number, as a share of the largest of its kind in the result
 MAX_DIFFERENCE = 1e-3
+# where weights were rounded
+MAX_HALF_DIFFERENCE = 1e-2
 OPSET = 20
 # one file holds no more
 MAX_BYTES = 2_000_000_000
@@ -68,23 +73,33 @@ class _Portable(nn.Module):
 
 
 def export_model(
-    predictor: Predictor[Any], file: str | Path, *, checkpoint: str | None = None
+    predictor: Predictor[Any],
+    file: str | Path,
+    *,
+    checkpoint: str | None = None,
+    half: bool = False,
 ) -> None:
-    """Write the network of a predictor as an .onnx file.
+    """Write the network of a predictor.
 
     Args:
         predictor: From `load_model`.
-        file: Where to write.
+        file: Where to write: .onnx, .pt2 for torch.export, or .xml for OpenVINO, which writes the
+            weights to a .bin beside it.
         checkpoint: What `load_model` was told, for the metadata.
+        half: Round matrices to float16, in .onnx and .xml.
 
     Raises:
-        ValueError: If the predictor has no network that could be exported.
+        ValueError: If the predictor has no network that could be exported, or `half` is asked of
+            a format without it.
         ImportError: If a package for it is not installed.
     """
     if not isinstance(predictor, HasPortableNetwork):
         raise ValueError(
             f'predictor must have a network that can be exported, got {type(predictor).__name__}'
         )
+    suffix = Path(file).suffix
+    if half and suffix == '.pt2':
+        raise ValueError(f'half must be False for .pt2, got half=True for {file}; take .onnx')
     network = predictor.make_portable()
     size = sum(values.nbytes for values in network.model.state_dict().values())
     if size > MAX_BYTES:
@@ -92,20 +107,19 @@ def export_model(
             f'weights must have less than {MAX_BYTES:.0e} bytes for one file, got {size}; take a '
             'smaller model'
         )
-    meta = describe_model(predictor, network, checkpoint)
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'onnx and onnxscript must be installed to write .onnx, got none; '
-            'pip install "mmotion[onnx]"'
-        ) from error
+    meta = json.dumps(describe_model(predictor, network, checkpoint))
     with _as_exported():
         traced = torch.export.export(
             _Portable(network).eval(),
             tuple(network.inputs.values()),
             dynamic_shapes=(tuple(list_axes(network)),),
         )
+        if suffix == '.pt2':
+            with write_atomically(file) as temporary:
+                torch.export.save(traced, temporary, extra_files={KEY: meta})
+            return
+        for name in ('onnx', 'onnxscript', *(('openvino',) if suffix == '.xml' else ())):
+            _need(name, suffix)
         program: Any = torch.onnx.export(
             traced,
             opset_version=OPSET,
@@ -113,9 +127,59 @@ def export_model(
             output_names=list(network.outputs),
             verbose=False,
         )
-    program.model.metadata_props[KEY] = json.dumps(meta)
+    program.model.metadata_props[KEY] = meta
+    if suffix == '.xml':
+        _write_openvino(program.model_proto, file, meta, half)
+        return
     with write_atomically(file) as temporary:
-        program.save(str(temporary), external_data=False)
+        if half:
+            temporary.write_bytes(round_matrices(program.model_proto).SerializeToString())
+        else:
+            program.save(str(temporary), external_data=False)
+
+
+def round_matrices(model: Any) -> Any:
+    """Keep the matrices of an ONNX model as float16; they are float32 again when it is loaded.
+
+    Args:
+        model: An `onnx.ModelProto`, which is changed.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weights in model.graph.initializer:
+        if weights.data_type == TensorProto.FLOAT and len(weights.dims) > 1:
+            name, values = weights.name, numpy_helper.to_array(weights)
+            weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}_half'))
+            casts.append(helper.make_node('Cast', [f'{name}_half'], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def _write_openvino(model: Any, file: str | Path, meta: str, half: bool) -> None:
+    """Write an ONNX model as OpenVINO's .xml and .bin."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / 'model.onnx'
+        source.write_bytes(model.SerializeToString())
+        converted = openvino.convert_model(source)
+    converted.set_rt_info(meta, [KEY])
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(converted, file, compress_to_fp16=half)
+
+
+def _need(package: str, suffix: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        extra = 'openvino' if package == 'openvino' else 'onnx'
+        raise ImportError(
+            f'{package} must be installed to write {suffix}, got none; '
+            f'pip install "mmotion[{extra}]"'
+        ) from error
 
 
 def list_axes(network: PortableNetwork) -> Iterator[dict[int, Any]]:
@@ -139,6 +203,10 @@ def describe_model(
         'module': kind.__module__,
         'predictor': kind.__name__,
         'config': describe_config(config),
+        'inputs': {
+            name: (list(values.shape), str(values.dtype).removeprefix('torch.'))
+            for name, values in network.inputs.items()
+        },
         'outputs': list(network.outputs),
         **describe_weights(config, checkpoint),
         **network.meta,
@@ -146,7 +214,12 @@ def describe_model(
 
 
 def compare_file(
-    predictor: Predictor[Any], file: str | Path, video: Video, *, times: int = 3
+    predictor: Predictor[Any],
+    file: str | Path,
+    video: Video,
+    *,
+    times: int = 3,
+    limit: float = MAX_DIFFERENCE,
 ) -> Comparison:
     """Predict a video by a model and by a file that was made of it, in turns.
 
@@ -155,6 +228,7 @@ def compare_file(
         file: Made by `export_model`.
         video: A file, or frames that can be read again.
         times: How often each; the shortest time counts.
+        limit: Largest difference, see `compare_results`.
 
     Raises:
         ValueError: If they differ in more than roundings.
@@ -169,9 +243,9 @@ def compare_file(
             seconds[name].append(time.perf_counter() - start)
     eager, found = (list_entries(results[name]) for name in ('eager', 'file'))
     difference = compare_results(eager, found)
-    if difference > MAX_DIFFERENCE:
+    if difference > limit:
         raise ValueError(
-            f'{file} must answer as its model within {MAX_DIFFERENCE:g}, got a difference of '
+            f'{file} must answer as its model within {limit:g}, got a difference of '
             f'{difference:.2g}'
         )
     return Comparison(

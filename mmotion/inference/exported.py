@@ -12,25 +12,18 @@ A network may have several parts with inputs and outputs of their own. A part th
 given a batch of none.
 """
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.inference.lean import import_lean
+from mmotion.inference.runtimes import Network, open_network
 from mmotion.inference.steps import Step, build_steps
-
-KEY = 'mmotion'
-# files that hold the weights too
-SUFFIXES = ('.onnx',)
-# side of a picture in a batch of none
-SIDE_PX = 8
 
 
 class Settings(dict[str, Any]):
@@ -53,59 +46,6 @@ class Settings(dict[str, Any]):
     def to_dict(self) -> dict[str, Any]:
         """See mmengine's `Config`."""
         return dict(self)
-
-
-class Network(Protocol):
-    """What a runtime runs."""
-
-    meta: Mapping[str, Any]
-
-    def run(self, wanted: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Give the outputs of these names for inputs of these names."""
-        ...
-
-
-class OnnxNetwork:
-    """A network that onnxruntime runs on the CPU, on as many threads as OMP_NUM_THREADS says.
-
-    Args:
-        file: An .onnx file of `mmotion export`.
-
-    Raises:
-        ImportError: If onnxruntime is not installed.
-        ValueError: If the file is another one.
-    """
-
-    def __init__(self, file: str | Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError(
-                f'onnxruntime must be installed to run {file}, got none; pip install onnxruntime'
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS', '0'))
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(file), options, providers=['CPUExecutionProvider']
-            )
-        # its own classes of errors have no common base
-        except Exception as error:
-            raise ValueError(
-                f'a model must be an .onnx file that onnxruntime reads, got {file}: {error}'
-            ) from error
-        content = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if content is None:
-            raise ValueError(
-                f'a model must be a file of "mmotion export", got {file} without its metadata; '
-                'export it with mmotion'
-            )
-        self.meta = json.loads(content)
-        self._nothing = {part.name: _make_nothing(part) for part in self._session.get_inputs()}
-
-    def run(self, wanted: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """See `Network`."""
-        return self._session.run(list(wanted), {**self._nothing, **inputs})
 
 
 class Pipeline:
@@ -163,24 +103,6 @@ class ExportedModel:
         ]
 
 
-def is_exported(path: str | Path) -> bool:
-    """Whether a model is named by a file that was exported."""
-    return Path(path).suffix.lower() in SUFFIXES
-
-
-def open_network(file: str | Path) -> Network:
-    """Open a file of "mmotion export" by the runtime for its format.
-
-    Raises:
-        FileNotFoundError: If it is not there.
-        ImportError: If the runtime is not installed.
-        ValueError: If it is another file.
-    """
-    if not Path(file).is_file():
-        raise FileNotFoundError(f'a model must be a file, got {file}; export it with mmotion')
-    return OnnxNetwork(file)
-
-
 def load_exported(source: str | Path | Network, config: Settings | None = None) -> Any:
     """The predictor for a file of "mmotion export".
 
@@ -204,10 +126,3 @@ def load_exported(source: str | Path | Network, config: Settings | None = None) 
 def find_predictor(network: Network) -> Any:
     """The class of the predictor for a network."""
     return getattr(import_lean(network.meta['module']), network.meta['predictor'])
-
-
-def _make_nothing(part: Any) -> NDArray[Any]:
-    """A batch of none for an input of onnxruntime; sizes that may vary have names instead."""
-    shape = [size if isinstance(size, int) else SIDE_PX for size in part.shape]
-    kind = {'tensor(uint8)': np.uint8, 'tensor(int64)': np.int64}.get(part.type, np.float32)
-    return np.zeros([0, *shape[1:]], kind)

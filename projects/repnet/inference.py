@@ -64,6 +64,9 @@ class ExportedRepNet(ExportedModel):
     gives what `read_logits` makes of the logits.
     """
 
+    # frames are scaled one at a time
+    pipeline = None
+
     def __init__(self, network: Any) -> None:
         super().__init__(network)
         self.num_frames: int = self.meta['num_frames']

@@ -106,6 +106,26 @@ def test_nothing_but_the_runtime_is_needed(counter, counter_file, workout, tmp_p
     assert json.loads(lines[-1])['count'] == pytest.approx(result.count, rel=1e-3)
 
 
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+def test_half_as_many_bytes_count_the_same(counter, workout, tmp_path, suffix):
+    pytest.importorskip('openvino' if suffix == '.xml' else 'onnxscript')
+    for half in (False, True):
+        export_model(counter, tmp_path / f'{half}{suffix}', half=half)
+    written = suffix.replace('.xml', '.bin')
+    sizes = [(tmp_path / f'{half}{written}').stat().st_size for half in (True, False)]
+    assert sizes[0] < 0.6 * sizes[1]
+    # the weights that ship are rounded already
+    file = tmp_path / f'True{suffix}'
+    assert compare_file(counter, file, workout, times=1).difference < 1e-3
+
+
+def test_strides_share_frames_in_torchs_own_format(counter, workout, tmp_path):
+    export_model(counter, tmp_path / 'counter.pt2')
+    assert compare_file(counter, tmp_path / 'counter.pt2', workout, times=1).difference < 1e-4
+    with pytest.raises(ValueError, match=r'half must be False for .pt2, got half=True'):
+        export_model(counter, tmp_path / 'counter.pt2', half=True)
+
+
 def test_what_has_no_network_to_export_is_refused(tmp_path):
     predictor = load_model('repnet_pose', device='cpu')
     with pytest.raises(ValueError, match=r'must have a network .* PoseRepetition'):

@@ -1,9 +1,7 @@
+import numpy as np
 import pytest
 
-from mmotion.inference.exported import Settings, is_exported, load_exported
-
-onnx = pytest.importorskip('onnx')
-pytest.importorskip('onnxruntime')
+from mmotion.inference.exported import ExportedModel, Pipeline, Settings
 
 
 def test_settings_are_read_as_a_config_is():
@@ -16,29 +14,27 @@ def test_settings_are_read_as_a_config_is():
         _ = settings.nothing
 
 
-def test_a_file_is_told_by_its_name():
-    assert is_exported('a/b.onnx') and is_exported('B.ONNX')
-    assert not is_exported('repnet_small') and not is_exported('a.py')
+class Doubled:
+    """A network of two parts, of which one doubles what it is given."""
+
+    meta = {'config': {'test_pipeline': [{'type': 'DecodeClip'}]}, 'outputs': ['twice', 'sum']}
+
+    def run(self, wanted, inputs):
+        values = inputs['inputs']
+        outputs = {'twice': 2 * values, 'sum': values.sum(1)}
+        return [outputs[name] for name in wanted]
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'a model must be a file, got .*none.onnx'):
-        load_exported(tmp_path / 'none.onnx')
+def test_a_model_answers_sample_by_sample():
+    model = ExportedModel(Doubled())
+    batch = model.collate([{'inputs': np.arange(2)}, {'inputs': np.arange(2, 4)}])
+    first, second = model(**batch, mode='predict')
+    assert (first.twice.tolist(), first.sum) == ([0, 2], 1)
+    assert (second.twice.tolist(), second.sum) == ([4, 6], 5)
+    assert model.dataset_meta == {'classes': ()}
+    assert model.pipeline({'imgs': []}) == {'imgs': []}
 
 
-def test_a_broken_file_is_named(tmp_path):
-    file = tmp_path / 'broken.onnx'
-    file.write_bytes(b'no model')
-    with pytest.raises(ValueError, match=r'must be an .onnx file that .* reads, got .*broken'):
-        load_exported(file)
-
-
-def test_a_file_of_another_program_is_named(tmp_path):
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    ends = [helper.make_tensor_value_info(name, kind, [1]) for name in 'xy']
-    graph = helper.make_graph([helper.make_node('Relu', ['x'], ['y'])], 'g', ends[:1], ends[1:])
-    opset = helper.make_opsetid('', 20)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
-    onnx.save(model, tmp_path / 'other.onnx')
-    with pytest.raises(ValueError, match=r'must be a file of "mmotion export", got .*other.onnx'):
-        load_exported(tmp_path / 'other.onnx')
+def test_steps_follow_one_another():
+    pipeline = Pipeline([lambda results: results | {'a': 1}, lambda results: {'b': results['a']}])
+    assert pipeline({}) == {'b': 1}

@@ -25,13 +25,8 @@ from mmotion.cli.shared_arguments import (
     add_detector_arguments,
     read_config,
 )
-from mmotion.inference.exported import (
-    Settings,
-    find_predictor,
-    is_exported,
-    load_exported,
-    open_network,
-)
+from mmotion.inference.exported import Settings, find_predictor, load_exported
+from mmotion.inference.runtimes import is_exported, open_network
 
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
