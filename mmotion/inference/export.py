@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -288,7 +288,7 @@ def compare_results(first: Any, second: Any, where: str = 'result') -> float:
             (a, b, f'{where}[{i}]') for i, (a, b) in enumerate(zip(first, second, strict=True))
         ]
         return max((compare_results(*pair) for pair in pairs), default=0.0)
-    if not np.array_equal(first, second):
+    if not np.array_equal(cast('Any', first), cast('Any', second)):
         raise ValueError(f'{where} must be {first}, as the model says, got {second}')
     return 0.0
 

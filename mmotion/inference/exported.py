@@ -13,7 +13,6 @@ given a batch of none.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,9 +82,8 @@ class ExportedModel:
         self.config = Settings(network.meta['config'])
         self.dataset_meta = {'classes': network.meta.get('classes') or ()}
 
-    @cached_property
-    def pipeline(self) -> Any:
-        """The steps before the network."""
+    def build_pipeline(self) -> Any:
+        """The steps before the network, as a function of a sample."""
         return Pipeline(build_steps(self.config['test_pipeline']))
 
     def collate(self, packed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -118,9 +116,9 @@ def load_exported(source: str | Path | Network, config: Settings | None = None) 
     network = open_network(source) if isinstance(source, str | Path) else source
     kind = find_predictor(network)
     model = kind.exported_type(network)
-    config = config or model.config
-    options = {name: value for name, value in config['predictor'].items() if name != 'type'}
-    return kind(config=config, model=model, **options)
+    settings: Settings = config or model.config
+    options = {name: value for name, value in settings['predictor'].items() if name != 'type'}
+    return kind(config=settings, model=model, **options)
 
 
 def find_predictor(network: Network) -> Any:

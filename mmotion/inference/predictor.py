@@ -348,7 +348,7 @@ class Predictor(ABC, Generic[R]):
 def _build_pipeline(config: 'Config', model: Any) -> Any:
     """The test pipeline as a function."""
     if isinstance(model, ExportedModel):
-        return model.pipeline
+        return model.build_pipeline()
     from mmengine.dataset import Compose
 
     from mmotion.registry import TRANSFORMS

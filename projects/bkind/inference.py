@@ -46,7 +46,11 @@ class _Prepared(NamedTuple):
 class ExportedTracker(ExportedModel):
     """A BKinD that a runtime runs, on frames of the size that `ResizePair` gives."""
 
-    def pipeline(self, results: dict[str, Any]) -> dict[str, Any]:
+    def build_pipeline(self) -> Any:
+        """What takes the place of the steps."""
+        return self.prepare
+
+    def prepare(self, results: dict[str, Any]) -> dict[str, Any]:
         """What `ResizePair` and `PackPair` make of a frame (1, 3, S, S)."""
         images = [resize_area(image, self.meta['size']) for image in results['imgs']]
         return {'inputs': np.stack(images).transpose(0, 3, 1, 2)}

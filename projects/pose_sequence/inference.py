@@ -13,7 +13,6 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -92,8 +91,7 @@ class ExportedPipeline:
 class ExportedClassifier(ExportedModel):
     """A classifier of sequences that a runtime runs."""
 
-    @cached_property
-    def pipeline(self) -> ExportedPipeline:
+    def build_pipeline(self) -> ExportedPipeline:
         """The steps before the network."""
         return ExportedPipeline(self.config['test_pipeline'])
 

@@ -64,13 +64,13 @@ class ExportedRepNet(ExportedModel):
     gives what `read_logits` makes of the logits.
     """
 
-    # frames are scaled one at a time
-    pipeline = None
-
     def __init__(self, network: Any) -> None:
         super().__init__(network)
         self.num_frames: int = self.meta['num_frames']
         self.counting = CountingOptions(**self.meta['counting'])
+
+    def build_pipeline(self) -> None:
+        """There is none: `RepetitionPredictor` scales frames itself."""
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Frames (N, S, S, 3) to N maps."""

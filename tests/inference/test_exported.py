@@ -32,7 +32,7 @@ def test_a_model_answers_sample_by_sample():
     assert (first.twice.tolist(), first.sum) == ([0, 2], 1)
     assert (second.twice.tolist(), second.sum) == ([4, 6], 5)
     assert model.dataset_meta == {'classes': ()}
-    assert model.pipeline({'imgs': []}) == {'imgs': []}
+    assert model.build_pipeline()({'imgs': []}) == {'imgs': []}
 
 
 def test_steps_follow_one_another():
