@@ -309,7 +309,7 @@ def _as_exported() -> Iterator[None]:
     """While the block runs, torch writes transformers as what they consist of, and is quiet."""
     is_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
         try:
             yield

@@ -6,6 +6,7 @@
 import importlib
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,7 +121,7 @@ class TorchNetwork:
         content = {KEY: ''}
         try:
             program = torch.export.load(file, extra_files=content)
-        except (RuntimeError, ValueError, KeyError, OSError) as error:
+        except (RuntimeError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f'a model must be a .pt2 file that torch reads, got {file}: {error}'
             ) from error
