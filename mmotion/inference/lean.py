@@ -5,7 +5,6 @@ one module and what that needs. Modules that are imported so import nothing heav
 """
 
 import importlib
-import logging
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -86,16 +85,6 @@ def without_gradients() -> AbstractContextManager[Any]:
     """Torch's inference mode; nothing where torch is not imported, as then nothing needs it."""
     torch: Any = sys.modules.get('torch')
     return torch.inference_mode() if torch else nullcontext()
-
-
-def print_log(text: str, *, logger: str = 'current', level: int = logging.INFO) -> None:
-    """Log by mmengine; where it is not imported, print to stderr."""
-    if 'mmengine' not in sys.modules:
-        print(f'mmotion: {text}', file=sys.stderr)
-        return
-    from mmengine import logging as mmengine
-
-    mmengine.print_log(text, logger=logger, level=level)
 
 
 def to_array(values: Any) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.compat import print_log
 from mmotion.video.decode import choose_decoder
 from mmotion.video.reading import VideoError
 from mmotion.video.scan import FrameIndex, scan_video
@@ -43,8 +44,6 @@ class BrokenVideos:
         if len(self.paths) >= self.num_videos:
             raise VideoError(f'a video at least must be readable, got {so_far}; last: {error}')
         if not is_known:
-            from mmengine.logging import print_log
-
             print_log(f'{so_far}; passed over: {error}', logger='current', level=logging.WARNING)
 
 

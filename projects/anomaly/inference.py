@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mmotion.compat import print_log
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
-from mmotion.inference.lean import PREDICTORS, print_log, without_gradients
+from mmotion.inference.lean import PREDICTORS, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.views import ViewMaker, check_window, find_span
 from mmotion.structures.times import list_irregular
