@@ -3,7 +3,7 @@ _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_vide
 
 # weights of Kinetics-400 by torchvision, which are downloaded once
 model = dict(
-    backbone=dict(type='R2Plus1D', weights='KINETICS400_V1'),
+    backbone=dict(type='R2Plus1D', weights='r2plus1d_18_k400'),
     scorer=dict(type='EmbeddingAutoencoder', dims=(512, 256, 128)),
     data_preprocessor=dict(mean=[110.2, 100.64, 96.0], std=[58.15, 56.47, 55.33]),
 )

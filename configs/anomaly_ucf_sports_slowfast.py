@@ -2,7 +2,7 @@
 _base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
 
 # the file of pytorchvideo; what those of MMAction2 need is told in backbones.py
-_weights = 'checkpoints/SLOWFAST_8x8_R50.pyth'
+_weights = 'slowfast_r50_k400'
 _slowfast = dict(type='SlowFast', pooling='windows', weights=_weights)
 model = dict(backbone=_slowfast, scorer=dict(type='EmbeddingAutoencoder', dims=(2304, 512, 128)))
 _clip = [dict(type='SampleClip', num_frames=32, stride=2), dict(type='DecodeClip')]

@@ -106,6 +106,16 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
         )
 
 
+def check_timm_model(name: str) -> None:
+    """Refuse a name that timm knows no image network by, with similar ones."""
+    # it takes 200 MB and a second, which other checks need not spend
+    import timm
+
+    if not timm.is_model(name):
+        near = ', '.join(timm.list_models(f'*{name.split("_")[0][:6]}*')[:5]) or 'none'
+        raise ValueError(f'name must be a model of timm, got {name=}; similar: {near}')
+
+
 def check_index(index: int, length: int) -> None:
     """Refuse a number that no item of a data set has, so that iterating over it ends.
 

@@ -1,20 +1,25 @@
-"""Keep the OpenMMLab packages importable on today's packages, and PyAV's versions alike.
+"""Keep the OpenMMLab packages importable, PyAV's versions alike, and mediapipe quiet.
 
 The only file that works around a dependency. One short function a problem; each looks whether the
 problem is there and does nothing where the dependency has mended it. It is also the only file that
 uses names which mmengine keeps to itself (`_name`): one short function each, at its end.
 
 Versions in which the problems were seen: mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-yapf 0.43.0, av 17.1.0 and 18.1.0.
+yapf 0.43.0, av 17.1.0 and 18.1.0, mediapipe 1.2.3.
 """
 
 import functools
 import importlib.util
 import logging
+import os
 import pickle
+import re
 import sys
+import tempfile
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -24,6 +29,10 @@ from mmotion.paths import find_config
 
 DRN_PACKAGE = 'mmaction.models.localizers.drn'
 MULTIMODAL_PACKAGE = 'mmaction.models.multimodal'
+# lines of the loggers of TensorFlow Lite and of Abseil
+_CHATTER = re.compile(rb'(INFO|WARNING): |[IW]\d{4} ')
+# it is one for all threads
+_STDERR = threading.Lock()
 
 
 @functools.cache
@@ -181,6 +190,42 @@ def accept_any_tags() -> dict[str, Any]:
     import av
 
     return {'metadata_errors': 'replace'} if int(av.__version__.partition('.')[0]) < 19 else {}
+
+
+@contextmanager
+def hide_native_log() -> Iterator[None]:
+    """Keep from stderr what mediapipe 1.2.3 tells of itself there, some fifty lines.
+
+    They come from its C++, when a landmarker is made, sees the first person and is closed, and no
+    variable or function turns them off. Anything but INFO and WARNING is passed on at the end.
+    """
+    sys.stderr.flush()
+    with _STDERR, tempfile.TemporaryFile() as hidden:
+        stderr = os.dup(2)
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            hidden.seek(0)
+            for line in hidden:
+                if not _CHATTER.match(line):
+                    os.write(2, line)
+
+
+def close_landmarker(landmarker: Any) -> None:
+    """Close a landmarker of mediapipe, also when the process ends.
+
+    mediapipe 1.2.3 calls its C++ from threads that Python has ended before that, and tries it once
+    more when its own globals are gone: each run would end with a traceback of `__del__`.
+    """
+    with hide_native_log():
+        try:
+            landmarker.close()
+        except RuntimeError:
+            # closed, as far as it can tell
+            landmarker._handle = None
 
 
 def read_display_matrix(frame: Any) -> bytes | None:

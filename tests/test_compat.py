@@ -8,6 +8,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import os
 import pickle
 import re
 import subprocess
@@ -335,6 +336,8 @@ def test_the_private_names_that_compat_uses_are_listed():
     used = {name for _, name, _ in private_uses(ast.parse(source))} - {'_newer', '_ylib2to3'}
     # what Python's enum documents for its subclasses
     used -= {'_missing_', '_name_', '_value_'}
+    # of mediapipe, which does without
+    used -= {'_handle'}
     assert used == set().union(*PRIVATE_NAMES.values())
 
 
@@ -357,3 +360,34 @@ def test_ctrl_c_ends_the_layout_of_a_config(monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda *_, **__: 1 / 0)
     with pytest.raises(SyntaxError, match='check the syntax'):
         _ = Config({'a': 1}).pretty_text
+
+
+def test_of_native_logs_only_what_is_more_than_a_warning_gets_through(capfd):
+    lines = {
+        'INFO: [cpu_registry.cc:75] XNNPACK CPU accelerator registered.': False,
+        'WARNING: Logging before InitGoogle() is written to STDERR': False,
+        'W0000 00:00:17.98 7528 inference.cc:1433] Input tensor memory is not aligned': False,
+        'E0000 00:00:17.98 7528 graph.cc:2] no memory': True,
+        'ERROR: the model is broken': True,
+        'Traceback (most recent call last):': True,
+    }
+    with pytest.raises(KeyError), compat.hide_native_log():
+        for line in lines:
+            os.write(2, f'{line}\n'.encode())
+        raise KeyError
+    os.write(2, b'INFO: after it\n')
+    expected = [line for line, is_shown in lines.items() if is_shown]
+    assert capfd.readouterr().err.splitlines() == [*expected, 'INFO: after it']
+
+
+def test_a_landmarker_that_is_too_late_to_close_does_not_try_again():
+    class Landmarker:
+        _handle = 1
+
+        def close(self):
+            if self._handle:
+                raise RuntimeError('cannot schedule new futures after shutdown')
+
+    landmarker = Landmarker()
+    compat.close_landmarker(landmarker)
+    landmarker.close()

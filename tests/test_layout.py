@@ -41,7 +41,7 @@ PLAN = {
     'visualization': 'atomic regions structures video',
     'metrics': 'atomic registry structures tables',
     'transforms': 'checks registry video',
-    'keypoints': 'atomic checkpoint checks structures tables video visualization',
+    'keypoints': 'atomic checkpoint checks compat structures tables video visualization',
     # what a user runs
     'inference': 'atomic checkpoint checks config paths regions registry structures tables '
     'transforms video visualization',

@@ -258,7 +258,7 @@ def test_poses(
         )
     )
     predictor = PosePredictor(
-        config=config, model=PlaceModel().eval(), detector='any', every=3, window_s=1.0
+        config=config, model=PlaceModel().eval(), detector='mediapipe', every=3, window_s=1.0
     )
     film = films[f'{rate} draw']
     result = predictor.predict(film)

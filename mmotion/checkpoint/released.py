@@ -28,6 +28,7 @@ from torch import Tensor
 from mmotion.atomic import write_atomically
 from mmotion.checkpoint.downloads import check_hash, fetch_source, find_here, hash_file, to_url
 from mmotion.checkpoint.files import CheckpointError, check_checkpoint_file
+from mmotion.checkpoint.hub import ask_hub
 from mmotion.checkpoint.weights import (
     find_state_dict,
     load_checkpoint_file,
@@ -166,6 +167,30 @@ def fetch_released(name: str, file: Path | None = None) -> Path:
             f'{released.path.parent} ({error}); set MMOTION_HOME to another folder'
         ) from error
     return _check(released, here)
+
+
+def load_image_weights(source: str) -> dict[str, Tensor]:
+    """Weights of a network for images, under the names that they have at their source.
+
+    Args:
+        source: A name of the table, such as 'efficientnet_lite0_imagenet', a model name of timm,
+            such as 'vgg19.tv_in1k', whose published weights are fetched, or a file.
+
+    Raises:
+        CheckpointError: If they cannot be had.
+    """
+    # it takes 200 MB and a second, which other checkpoints need not spend
+    import timm
+
+    if not timm.is_model(source):
+        file = fetch_if_released(source)
+        return find_state_dict(load_checkpoint_file(file), source=source)
+    remedy = (
+        'the option init, --cfg-options model.backbone.init=FILE or model.backbone.init=None (of '
+        'bkind model.encoder.init, model.losses.vgg); load_from=FILE then replaces random weights'
+    )
+    with ask_hub(source, remedy=remedy):
+        return timm.create_model(source, pretrained=True).state_dict()
 
 
 def find_weights(

@@ -205,31 +205,6 @@ def check_finite(tensors: Mapping[str, Tensor], *, source: str | Path) -> None:
         )
 
 
-def load_image_weights(source: str) -> dict[str, Tensor]:
-    """Weights of a network for images, under the names that they have at their source.
-
-    Args:
-        source: A model name of timm, such as 'vgg19.tv_in1k', whose published weights are fetched,
-            or a file.
-
-    Raises:
-        CheckpointError: If they cannot be had.
-    """
-    # it takes 200 MB and a second, which other checkpoints need not spend
-    import timm
-
-    if not timm.is_model(source):
-        return find_state_dict(load_checkpoint_file(source), source=source)
-    from mmotion.checkpoint.hub import ask_hub
-
-    remedy = (
-        'the option init, --cfg-options model.backbone.init=FILE or model.backbone.init=None (of '
-        'bkind model.encoder.init); load_from=CHECKPOINT then replaces random weights'
-    )
-    with ask_hub(source, remedy=remedy):
-        return timm.create_model(source, pretrained=True).state_dict()
-
-
 def load_state_dict(
     model: nn.Module, state_dict: Mapping[str, Tensor], *, source: str | Path, strict: bool = True
 ) -> None:

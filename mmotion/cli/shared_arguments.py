@@ -10,11 +10,12 @@ from mmotion.paths import find_config
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-DETECTOR_HELP = """detectors of people and keypoints, and what FILE is for each:
-  keypoint_rcnn  17 points of COCO, by torchvision; its weights (.pth), downloaded if left out
-  mediapipe      33 points; a Pose Landmarker bundle (.task), needed; pip install "mmotion[pose]"
+DETECTOR_HELP = """detectors of people and keypoints, and what MODEL is for each, if not its own:
+  mediapipe      33 points; a Pose Landmarker bundle (.task); pip install "mmotion[pose]"
+  keypoint_rcnn  17 points of COCO, by torchvision; its weights (.pth), 226 MB, slow without a GPU
   rtmlib         17 points of COCO, by RTMPose; a folder with a yolox*.onnx and an rtmpose*.onnx, or
-                 an RTMO model (.onnx), downloaded if left out; pip install rtmlib onnxruntime
+                 an RTMO model (.onnx); pip install rtmlib onnxruntime
+MODEL is a file, or a name of "mmotion models" such as pose_landmarker_heavy.
 """
 
 
@@ -53,8 +54,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser, summary: str) -> None:
     """Add the choice of a detector of people and keypoints, and what there is to choose from."""
     parser.epilog = DETECTOR_HELP
-    parser.add_argument('--detector', metavar='NAME', help=summary)
-    parser.add_argument('--model-path', metavar='FILE', help='model of the detector, see below')
+    parser.add_argument('--detector', metavar='NAME', help=f'{summary}; default: mediapipe')
+    parser.add_argument('--model-path', metavar='MODEL', help='of the detector, see below')
 
 
 def read_config(config: str, cfg_options: list[str] | None, *required: str) -> 'Config':

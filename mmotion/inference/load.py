@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmotion.checkpoint import find_weights, load_weights
+from mmotion.checkpoint.carried import built_for
 from mmotion.checks import choose_device
 from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
@@ -49,7 +50,8 @@ def load_model(
         )
     device = choose_device(device)
     checkpoint = find_weights(config, checkpoint)
-    model = MODELS.build(config.model)
+    with built_for(checkpoint):
+        model = MODELS.build(config.model)
     meta: Any = {}
     if checkpoint is None:
         print_log('the weights are random, as was asked for', 'current', logging.WARNING)

@@ -40,6 +40,7 @@ def load_model(
     config: Literal[
         'bkind_calms21',
         'bkind_custom',
+        'bkind_custom_lite0',
         'bkind_custom_small',
         'bkind_h36m',
         'bkind_shapes',

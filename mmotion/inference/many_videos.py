@@ -50,14 +50,15 @@ def predict_videos(
         The videos that failed, which have been named on stderr with the reason.
 
     Raises:
-        ValueError: If the predictor cannot write these outputs.
-        ImportError: If a package for one of them is not installed.
+        ValueError: If the predictor cannot write these outputs, or what it needs is not there.
+        ImportError: If a package for one of them, or for the predictor, is not installed.
     """
     outputs.check(predictor)
     failed: list[Path] = []
     named = list(zip(videos, name_outputs(videos), strict=True))
     todo = _list_todo(named, outputs) if resume else named
     times = {'fps': fps, 'start_s': start_s, 'end_s': end_s}
+    predictor.prepare([video for video, _ in todo])
     # once: of ten thousand names it takes a third of a second
     with keep_files(videos):
         for video, name in show_progress(todo, 'predict'):
@@ -113,9 +114,12 @@ def stream_videos(
         The videos that failed, which have been named on stderr with the reason.
 
     Raises:
+        ImportError: If a package of the predictor is not installed.
+        ValueError: If something else that it needs is not there.
         BrokenPipeError: If nobody reads the lines any more.
     """
     failed: list[Path] = []
+    predictor.prepare(videos)
     for video in videos:
         try:
             for result in predictor.stream(video, fps=fps, start_s=start_s, end_s=end_s):

@@ -261,6 +261,17 @@ class Predictor(ABC, Generic[R]):
         """
         return video.is_dir() or len(list_pages(video)) > 1
 
+    def prepare(self, videos: Sequence[Path]) -> None:
+        """Get ready what these videos need, so that what is missing is said once, and at once.
+
+        Args:
+            videos: Files and folders that `predict` or `stream` will be given.
+
+        Raises:
+            ImportError: If a package is not installed.
+            ValueError: If something else is missing.
+        """
+
     def preprocess(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Run the test pipeline and the model's data preprocessor.
 

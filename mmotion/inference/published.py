@@ -23,6 +23,7 @@ from mmengine.config import Config
 from mmotion import __version__
 from mmotion.atomic import write_atomically
 from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_safetensors
+from mmotion.checkpoint.carried import CARRIED
 from mmotion.checkpoint.downloads import check_hash, fetch_from_hub, hash_file
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.config import apply_options
@@ -59,10 +60,9 @@ def write_published(
     """
     loaded = load_checkpoint_file(checkpoint)
     weights = find_state_dict(loaded, source=checkpoint)
-    meta = {'mmotion_version': __version__}
-    dataset_meta = (loaded.get('meta') or {}).get('dataset_meta')
-    if dataset_meta:
-        meta['dataset_meta'] = dataset_meta
+    known = loaded.get('meta') or {}
+    meta = {key: known[key] for key in ('dataset_meta', CARRIED) if known.get(key)}
+    meta = {'mmotion_version': __version__, **meta}
     save_safetensors(round_matrices(weights) if half else weights, folder / WEIGHTS, meta)
     content = describe_config(config)
     name = Path(config.filename or 'config').stem

@@ -1,10 +1,13 @@
 """Detectors of people and their keypoints, behind one protocol.
 
-| name | points | package | `model_path` |
-|---|---|---|---|
-| keypoint_rcnn | COCO17 | torchvision | weights (.pth); without, torchvision's are downloaded |
-| mediapipe | MEDIAPIPE33 | mediapipe | a Pose Landmarker bundle (.task), must be given |
-| rtmlib | COCO17 | rtmlib | RTMO (.onnx), or a folder with YOLOX and RTMPose; without, downloads |
+| name | points | package | `model_path` | without it |
+|---|---|---|---|---|
+| mediapipe | MEDIAPIPE33 | mediapipe | a Pose Landmarker bundle (.task) | pose_landmarker_full |
+| keypoint_rcnn | COCO17 | torchvision | weights (.pth) | keypoint_rcnn_coco |
+| rtmlib | COCO17 | rtmlib | RTMO (.onnx), or a folder with YOLOX and RTMPose | rtmlib downloads |
+
+`model_path` may also be a name of "mmotion models", such as pose_landmarker_heavy. It is fetched
+once and checked, see `mmotion.checkpoint.released`, and so are those of the last column.
 
 A detector looks at each image by itself and forgets it, so frames may be far apart, and the order
 in which videos are read makes no difference. `mmotion.keypoints.tracking` tells who is who.
@@ -21,9 +24,13 @@ import contextlib
 import importlib
 import io
 import os
+import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -31,11 +38,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least, check_choice, choose_device
+from mmotion.compat import close_landmarker, hide_native_log
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
 
-DEFAULT_DETECTOR = 'keypoint_rcnn'
+DEFAULT_DETECTOR = 'mediapipe'
 MAX_PERSONS = 5
+# of mediapipe, each some 50 MB
+MAX_LANDMARKERS = 4
 # people below it are left out; mediapipe's own default
 MIN_SCORE = 0.5
 
@@ -66,7 +76,7 @@ class KeypointRCNNDetector:
     The score of a point is the sigmoid of the highest value of its heat map.
 
     Args:
-        model_path: File with the weights; None for those of torchvision, which are downloaded.
+        model_path: File with the weights, or a name of them; None for `released`.
         device: 'cpu', 'cuda', 'cuda:1', ...; None takes a GPU if there is one.
         max_persons: Most people in an image.
 
@@ -76,14 +86,14 @@ class KeypointRCNNDetector:
     """
 
     skeleton = COCO17
+    released = 'keypoint_rcnn_coco'
 
     def __init__(self, *, model_path: Path | None, device: str | None, max_persons: int) -> None:
         # slow to import, as all of torch is, and what reads keypoints needs none of it
-        from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
+        from torchvision.models.detection import KeypointRCNN
         from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
         from torchvision.ops import FrozenBatchNorm2d
 
-        from mmotion.checkpoint.downloads import fetch_file
         from mmotion.checkpoint.weights import load_weights
 
         self.device = choose_device(device)
@@ -98,9 +108,9 @@ class KeypointRCNNDetector:
             box_score_thresh=MIN_SCORE,
             box_detections_per_img=max_persons,
         )
-        weights = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
-        self.name = f'keypoint_rcnn {model_path.name if model_path else weights.name}'
-        load_weights(self.model, model_path or fetch_file(weights.url))
+        model = model_path or Path(self.released)
+        self.name = f'keypoint_rcnn {model.name}'
+        load_weights(self.model, _fetch_model(model))
         self.model.to(self.device).eval()
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
@@ -133,27 +143,23 @@ class MediapipeDetector:
     The score of a point is its visibility, that of a person the mean of them; mediapipe gives no
     other. A point outside of the picture is there, where mediapipe supposes it to be.
 
+    mediapipe works on a picture in one thread, so each core gets a landmarker of its own.
+
     Args:
-        model_path: The `.task` file.
+        model_path: The `.task` file, or a name of one; None for `released`.
         device: None and 'cpu' for the CPU, 'cuda' for mediapipe's GPU delegate.
         max_persons: Most people in an image.
 
     Raises:
         ImportError: If mediapipe is not installed.
-        FileNotFoundError: If no file is given.
+        CheckpointError: If the file cannot be downloaded.
         ValueError: If the file is no Pose Landmarker, or the device is not there.
     """
 
     skeleton = MEDIAPIPE33
+    released = 'pose_landmarker_full'
 
     def __init__(self, *, model_path: Path | None, device: str | None, max_persons: int) -> None:
-        if model_path is None:
-            raise FileNotFoundError(
-                'detector mediapipe must have a model file, got none; download a Pose Landmarker '
-                'bundle such as pose_landmarker_full.task (its models are listed at '
-                'https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker) and name '
-                'it by model_path'
-            )
         if device not in (None, 'cpu', 'cuda'):
             raise ValueError(
                 f"device must be 'cpu' or 'cuda' for mediapipe, got device={device!r}; give "
@@ -163,9 +169,12 @@ class MediapipeDetector:
         tasks = importlib.import_module('mediapipe.tasks.python')
         vision = importlib.import_module('mediapipe.tasks.python.vision')
         delegate = tasks.BaseOptions.Delegate
+        model = model_path or Path(self.released)
+        self.name = f'mediapipe {model.name}'
+        file = _fetch_model(model)
         options = vision.PoseLandmarkerOptions(
             base_options=tasks.BaseOptions(
-                model_asset_path=str(model_path),
+                model_asset_path=str(file),
                 delegate=delegate.GPU if device == 'cuda' else delegate.CPU,
             ),
             running_mode=vision.RunningMode.IMAGE,
@@ -173,26 +182,45 @@ class MediapipeDetector:
             min_pose_detection_confidence=MIN_SCORE,
         )
         try:
-            self._landmarker = vision.PoseLandmarker.create_from_options(options)
+            with hide_native_log():
+                self._landmarkers = [
+                    vision.PoseLandmarker.create_from_options(options)
+                    for _ in range(min(_count_threads(), MAX_LANDMARKERS))
+                ]
         except (RuntimeError, ValueError, OSError) as error:
             raise ValueError(
                 'model_path must be a Pose Landmarker bundle (.task) that mediapipe can run on '
-                f'the device, got model_path={model_path} and device={device!r}: {error}; '
+                f'the device, got model_path={file} and device={device!r}: {error}; '
                 'download the file again, or give no device'
             ) from error
-        self.name = f'mediapipe {model_path.name}'
+        # those that no thread uses now
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for landmarker in self._landmarkers:
+            weakref.finalize(self, close_landmarker, landmarker)
+            self._free.put(landmarker)
+        self._is_quiet = False
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Person]]:
         """See `PoseDetector.detect`."""
-        return [self._detect(image) for image in images]
+        quiet = nullcontext() if self._is_quiet else hide_native_log()
+        with quiet, ThreadPoolExecutor(len(self._landmarkers)) as pool:
+            found = list(pool.map(self._detect, images))
+        # it says the last things about the first person
+        self._is_quiet = self._is_quiet or any(found)
+        return found
 
     def _detect(self, image: NDArray[np.uint8]) -> list[Person]:
         picture = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
         )
         height, width = image.shape[:2]
+        landmarker = self._free.get()
+        try:
+            found = landmarker.detect(picture).pose_landmarks
+        finally:
+            self._free.put(landmarker)
         people = []
-        for landmarks in self._landmarker.detect(picture).pose_landmarks:
+        for landmarks in found:
             points = np.array([(mark.x * width, mark.y * height) for mark in landmarks])
             scores = np.array([mark.visibility or 0.0 for mark in landmarks])
             people.append(_make_person(points, scores))
@@ -320,19 +348,43 @@ def build_detector(
 
     Raises:
         ValueError: If the name is unknown, or the model or the device cannot be used.
-        FileNotFoundError: If there is no such file, or one must be given.
+        FileNotFoundError: If there is no such file.
         ImportError: If the package of the detector is not installed.
         OSError: If a model cannot be downloaded.
     """
     check_choice('detector', name, DETECTORS)
     check_at_least('max_persons', max_persons, 1)
-    if model_path is not None and not Path(model_path).expanduser().exists():
+    if (
+        model_path is not None
+        and not Path(model_path).expanduser().exists()
+        and not _is_released(model_path)
+    ):
         raise FileNotFoundError(
-            f'model_path must be a file that is there, got {os.fspath(model_path)!r}; check '
-            'its spelling'
+            'model_path must be a file that is there, or a detector of "mmotion models", got '
+            f'{os.fspath(model_path)!r}; check its spelling'
         )
     path = None if model_path is None else Path(model_path).expanduser()
     return DETECTORS[name](model_path=path, device=device, max_persons=max_persons)
+
+
+def _count_threads() -> int:
+    """As many as OpenMP takes: the cores, or what the environment says."""
+    return int(os.environ.get('OMP_NUM_THREADS') or os.cpu_count() or 1)
+
+
+def _is_released(name: str | Path) -> bool:
+    # imports torch, which a file does not need
+    from mmotion.checkpoint.released import read_table
+
+    released = read_table().get(str(name))
+    return released is not None and released.system == 'keypoints'
+
+
+def _fetch_model(path: Path) -> Path:
+    """A file, which may be given by the name of released weights."""
+    from mmotion.checkpoint.released import fetch_if_released
+
+    return Path(fetch_if_released(path))
 
 
 def _make_person(

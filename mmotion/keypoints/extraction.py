@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -35,7 +35,7 @@ from mmotion.keypoints.worker_process import WorkerProcess
 from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
 from mmotion.video.files import check_origin
-from mmotion.video.frames import take_chunks
+from mmotion.video.frames import read_ahead, take_chunks
 
 EVERY = 5
 BATCH_SIZE = 4
@@ -82,15 +82,16 @@ def extract_poses(
     times_s: list[float] = []
     people: list[tuple[Person, ...]] = []
     frames = iterate_frames(video, start_s=start_s, end_s=end_s, stride=every, fps=fps)
-    for chunk in take_chunks(frames, batch_size):
-        if stop is not None and stop.is_set():
-            raise StoppedError
-        found = detector.detect([frame.image for frame in chunk])
-        for frame, everybody in zip(chunk, found, strict=True):
-            chosen = choose_people(everybody, keep)
-            indices.append(frame.index)
-            times_s.append(frame.time_s)
-            people.append(tuple(tracker.update(chosen) if keep == 'all' else chosen))
+    with closing(read_ahead(take_chunks(frames, batch_size))) as chunks:
+        for chunk in chunks:
+            if stop is not None and stop.is_set():
+                raise StoppedError
+            found = detector.detect([frame.image for frame in chunk])
+            for frame, everybody in zip(chunk, found, strict=True):
+                chosen = choose_people(everybody, keep)
+                indices.append(frame.index)
+                times_s.append(frame.time_s)
+                people.append(tuple(tracker.update(chosen) if keep == 'all' else chosen))
     if not indices:
         raise ValueError(f'video must have a frame that can be decoded, got none of {video}')
     return PoseVideo(

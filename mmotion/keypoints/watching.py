@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmotion.keypoints.detectors import DETECTORS, PoseDetector
+from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker
@@ -139,20 +139,6 @@ def open_keypoints(path: str | Path, fps: float | None = None) -> KeypointFileSo
     if fps is not None:
         raise ValueError(f'fps must be left out for a file, which has its own, got fps={fps}')
     return KeypointFileSource(Path(path), read_poses(path))
-
-
-def need_detector(detector: PoseDetector | None) -> PoseDetector:
-    """Refuse to look at frames without a detector, which keypoint files do not need.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    if detector is None:
-        raise ValueError(
-            'a video must come with a detector of keypoints, got detector=None; name one of '
-            f'{", ".join(DETECTORS)}, or give a keypoint file'
-        )
-    return detector
 
 
 def watch_frames(

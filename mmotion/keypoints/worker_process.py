@@ -135,29 +135,27 @@ def _serve(
     work: Callable[..., Any],
     num_threads: int | None,
 ) -> None:
-    """Build the tool, then answer until nobody asks any more."""
+    """Build the tool, then answer until nobody asks any more, or nobody is left to hear it."""
     # Ctrl-C is for the parent, which ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if num_threads is not None:
         # read when torch, onnxruntime or OpenCV are loaded, which the builder does
         os.environ.setdefault('OMP_NUM_THREADS', str(num_threads))
-    try:
-        tool = build()
-    except Exception as error:
-        connection.send((False, _make_picklable(error)))
-        return
-    connection.send((True, tool.name))
-    while True:
+    with suppress(EOFError, ConnectionError):
         try:
-            item, options = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer = (True, work(item, tool, **options))
+            tool = build()
         except Exception as error:
-            answer = (False, _make_picklable(error))
-        connection.send(answer)
+            connection.send((False, _make_picklable(error)))
+            return
+        connection.send((True, tool.name))
+        while True:
+            item, options = connection.recv()
+            try:
+                answer = (True, work(item, tool, **options))
+            except Exception as error:
+                answer = (False, _make_picklable(error))
+            connection.send(answer)
 
 
 def _end_with_parent() -> None:

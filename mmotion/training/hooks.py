@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmotion.atomic import write_atomically
+from mmotion.checkpoint.carried import CARRIED, collect_carried
 from mmotion.checkpoint.files import LAST_CHECKPOINT, list_checkpoints
 from mmotion.checkpoint.plain_data import to_plain
 from mmotion.compat import is_resumed
@@ -59,13 +60,18 @@ class EpochSeedHook(Hook):
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Turn a checkpoint into plain data (`mmotion.checkpoint.plain_data`) before it is written."""
+    """Turn a checkpoint into plain data (`mmotion.checkpoint.plain_data`) before it is written.
+
+    With what it must carry, see `mmotion.checkpoint.carried`.
+    """
 
     # after every hook that adds to a checkpoint
     priority = 'LOWEST'
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Convert in place."""
+        if carried := collect_carried(runner.model):
+            checkpoint['meta'][CARRIED] = carried
         checkpoint.update(to_plain(checkpoint))
 
 

@@ -32,6 +32,7 @@ from mmotion.checkpoint import (
     load_state_dict,
     sources,  # noqa: F401  (importing registers)
 )
+from mmotion.checkpoint.carried import built_for
 from mmotion.checkpoint.files import (
     CheckpointError,
     check_checkpoint_file,
@@ -340,7 +341,7 @@ def build_runner(
     _choose_precision(config, amp)
     _choose_checkpoint(config, load_from, resume)
     start_processes(config)
-    with explain_building():
+    with built_for(config.get('load_from')), explain_building():
         return Runner.from_cfg(config)
 
 

@@ -4,9 +4,10 @@ import itertools
 import math
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,21 @@ def take_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     items = iter(items)
     while chunk := list(itertools.islice(items, size)):
         yield chunk
+
+
+def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
+    """Get the next item in a thread while the one before is used; `close` ends the thread.
+
+    Example:
+        >>> list(read_ahead('abc'))
+        ['a', 'b', 'c']
+    """
+    items, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(next, items, end)
+        while (item := future.result()) is not end:
+            future = pool.submit(next, items, end)
+            yield cast('Item', item)
 
 
 def slide(

@@ -1,7 +1,8 @@
-"""Networks that turn a clip into an embedding: R(2+1)D-18 and SlowFast-R50 without classifiers.
+"""What turns a clip into an embedding: R(2+1)D-18, SlowFast-R50, image networks, and controls.
 
 The third backbone of the published work is the `TimeSformer` of its own system, and any other
-module that gives a vector will do.
+module that gives a vector will do. `FrameFeatures` needs no weights of videos. The two controls are
+no networks at all: a backbone that they equal earns nothing.
 
 Papers: Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018,
     section 3.4, arXiv 1711.11248
@@ -13,22 +14,28 @@ TimeSformer (246): these are the number of the last, counted from 0. The tensors
 there are the last 12: the last block; 30: the last layer of the fast pathway; 22: the last block
 and the last norm.
 
-Shape letters in this file: B clips, V views, T fast frames per clip, C channels, H and W height
-and width of frames or maps.
+Shape letters in this file: B clips, V views, T frames per clip (of SlowFast the fast ones), C
+channels, H and W height and width of frames or maps, F features of a frame.
 """
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from mmaction.models.backbones import ResNet3dSlowFast
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 from torchvision.models.video import R2Plus1D_18_Weights, r2plus1d_18
 
-from mmotion.checkpoint import find_state_dict, load_state_dict
+from mmotion.checkpoint import (
+    fetch_if_released,
+    find_state_dict,
+    load_image_weights,
+    load_state_dict,
+)
 from mmotion.checkpoint.files import CheckpointError
-from mmotion.checks import check_choice
+from mmotion.checks import check_choice, check_timm_model
 from mmotion.registry import MODELS
 
 from .convert import convert
@@ -52,8 +59,8 @@ class R2Plus1D(nn.Module):
 
     Args:
         weights: What training starts from: the name of torchvision's weights, such as
-            'KINETICS400_V1', which are downloaded once, or a file or URL in any format that
-            `convert` knows. None starts from random weights.
+            'KINETICS400_V1', which are downloaded once, a name of "mmotion models", or a file or
+            URL in any format that `convert` knows. None starts from random weights.
 
     Example:
         >>> R2Plus1D()(torch.zeros(1, 3, 8, 56, 56)).shape
@@ -106,8 +113,8 @@ class SlowFast(nn.Module):
             all windows of 7 x 7, which counts the middle of larger maps more often. With frames of
             224 x 224 the two are the same.
         num_frames: Fast frames per clip T, a multiple of 4.
-        weights: What training starts from: a file or URL in any format that `convert` knows. None
-            starts from random weights.
+        weights: What training starts from: a name of "mmotion models", or a file or URL in any
+            format that `convert` knows. None starts from random weights.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -215,6 +222,71 @@ class SlowFast(nn.Module):
         load_state_dict(self, state, source=self.weights)
 
 
+@MODELS.register_module()
+class FrameFeatures(nn.Module):
+    """What an image network sees in each frame: its mean, and how it varies over the clip.
+
+    Args:
+        name: Model name of timm; any that pools its features.
+        weights: What training starts from: a name of "mmotion models", a model name of timm, whose
+            published weights are fetched, or a file. None starts from random weights.
+
+    Raises:
+        ValueError: If timm has no such model.
+
+    Example:
+        >>> FrameFeatures()(torch.zeros(1, 3, 8, 64, 64)).shape
+        torch.Size([1, 2560])
+    """
+
+    def __init__(self, *, name: str = 'tf_efficientnet_lite0', weights: str | None = None) -> None:
+        # it takes 200 MB and a second, which the other backbones need not spend
+        import timm
+
+        super().__init__()
+        check_timm_model(name)
+        self.weights = weights
+        self.network: Any = timm.create_model(name, num_classes=0)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to embeddings (B, 2F): mean, then deviation over T."""
+        frames = rearrange(clips, 'b c t h w -> (b t) c h w')
+        features = rearrange(self.network(frames), '(b t) f -> b t f', b=len(clips))
+        return torch.cat([features.mean(1), features.std(1, correction=0)], dim=1)
+
+    def init_weights(self) -> None:
+        """Load the weights that are named; mmengine calls it when training starts.
+
+        Raises:
+            CheckpointError: If they cannot be had, or are of another network.
+        """
+        if self.weights is not None:
+            # the classifier goes
+            known = self.network.state_dict()
+            state = load_image_weights(self.weights)
+            state = {name: value for name, value in state.items() if name in known}
+            load_state_dict(self.network, state, source=self.weights)
+
+
+@MODELS.register_module()
+class MeanPixels(nn.Module):
+    """Control: what the picture looks like, the mean of the clip at 32 x 32 pixels."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (B, 3, T, H, W) to embeddings (B, 3072)."""
+        return F.adaptive_avg_pool2d(clips.mean(2), 32).flatten(1)
+
+
+@MODELS.register_module()
+class MotionPlaces(nn.Module):
+    """Control: where it moves, the deviation of 32 x 32 pixels over time, averaged to 8 x 8."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips (B, 3, T, H, W) to embeddings (B, 192)."""
+        small = F.adaptive_avg_pool3d(clips, (None, 32, 32))
+        return F.adaptive_avg_pool2d(small.std(2, correction=0), 8).flatten(1)
+
+
 def pool_maps(maps: Tensor, pooling: str) -> Tensor:
     """Average maps (B, C, T, H, W) to (B, C), see `SlowFast`.
 
@@ -232,12 +304,13 @@ def pool_maps(maps: Tensor, pooling: str) -> Tensor:
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """Weights from a file or URL, converted to the names of the backbones of this file.
+    """Weights by name, file or URL, converted to the names of the video backbones of this file.
 
     Raises:
         CheckpointError: If they cannot be had.
         ValueError: If they are of something else, see `convert`.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    file = str(fetch_if_released(source))
+    checkpoint = CheckpointLoader.load_checkpoint(file, map_location='cpu')
     state = convert(find_state_dict(checkpoint, source=source))
     return {name.removeprefix('backbone.'): value for name, value in state.items()}

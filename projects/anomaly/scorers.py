@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf, ShrunkCovariance
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
@@ -268,14 +268,15 @@ class Mahalanobis(AnySizeBuffers):
                 f'embeddings of a class must differ, got {len(data)} clips in {len(means)} classes '
                 'without any difference; add clips, or check the backbone'
             )
-        if self.shrinkage is None:
-            estimator = LedoitWolf(assume_centered=True, store_precision=False)
-        else:
-            estimator = ShrunkCovariance(
-                shrinkage=self.shrinkage, assume_centered=True, store_precision=False
-            )
-        variances, axes = np.linalg.eigh(estimator.fit(differences).covariance_)
-        whitening = axes / np.sqrt(np.maximum(variances, MIN_VARIANCE * variances[-1]))
+        shrinkage = self.shrinkage
+        if shrinkage is None:
+            shrinkage = ledoit_wolf_shrinkage(differences, assume_centered=True)
+        # fewer clips than dimensions vary along few axes only, and alike along all others
+        _, lengths, axes = np.linalg.svd(differences, full_matrices=False)
+        elsewhere = shrinkage * np.square(differences).mean()
+        variances = (1 - shrinkage) * lengths**2 / len(differences) + elsewhere
+        scales = 1 / np.sqrt(np.maximum([*variances, elsewhere], MIN_VARIANCE * variances[0]))
+        whitening = scales[-1] * np.eye(axes.shape[1]) + axes.T * (scales[:-1] - scales[-1]) @ axes
         self.whitening = _like(self.whitening, whitening)
         self.centroids = _like(self.centroids, means @ whitening)
 

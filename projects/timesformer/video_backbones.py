@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 from mmotion.checkpoint import CheckpointError, find_state_dict, load_checkpoint_file
+from mmotion.checkpoint.carried import find_carried
 from mmotion.checkpoint.downloads import fetch_file, fetch_from_hub
 from mmotion.checks import check_choice
 from mmotion.registry import MODELS
@@ -33,6 +34,7 @@ HEADS = {
 MVIT_FRAMES = 16
 # of ImageNet, what most processors of transformers have
 IMAGENET = dict(image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
+CONFIGS = ('config.json',)
 PROCESSORS = ('video_preprocessor_config.json', 'preprocessor_config.json')
 WEIGHTS = ('model.safetensors', 'pytorch_model.bin')
 
@@ -43,7 +45,8 @@ class TransformersBackbone(nn.Module):
 
     No code of a repository is run: the architecture must be one of the installed transformers. A
     checkpoint of a classifier loads too, with the norm that VideoMAE has between pooling and
-    classifier, which `AutoModel` leaves out.
+    classifier, which `AutoModel` leaves out. Checkpoints of a training carry what was read of
+    `source`, so that testing and predicting do without it.
 
     Args:
         source: A repository of the Hugging Face Hub, 'owner/name', or a folder. Its weights are
@@ -76,10 +79,11 @@ class TransformersBackbone(nn.Module):
         if source is None and config is None:
             raise ValueError('source or config must be given, got neither; name a folder or model')
         self.source = source
+        self.carried: dict[str, Any] = {}
         if config is None:
-            config = _read_json(source, ('config.json',))
+            config = self._read_json(CONFIGS)
         if processor is None:
-            processor = IMAGENET if source is None else _read_json(source, PROCESSORS)
+            processor = IMAGENET if source is None else self._read_json(PROCESSORS)
         self.body = _build(dict(config))
         own: Any = self.body.config
         size = getattr(own, 'crop_size', None) or own.image_size
@@ -143,6 +147,15 @@ class TransformersBackbone(nn.Module):
             if 'fc_norm.weight' in state and isinstance(self.norm, nn.LayerNorm):
                 self.norm.weight.copy_(state['fc_norm.weight'])
                 self.norm.bias.copy_(state['fc_norm.bias'])
+
+    def _read_json(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """The first of some files, as a checkpoint carries it or of the source itself."""
+        name = f'{self.source}/{names[0]}'
+        found = find_carried(name)
+        if found is None:
+            found = json.loads(_find(str(self.source), names).read_text(encoding='utf-8'))
+        self.carried[name] = found
+        return found
 
 
 @MODELS.register_module()
@@ -261,11 +274,16 @@ def _find(source: str, names: tuple[str, ...]) -> Path:
             return fetch_from_hub(source, name)
         except CheckpointError as error:
             failures.append(str(error))
-    raise CheckpointError('\n'.join(failures))
-
-
-def _read_json(source: str | None, names: tuple[str, ...]) -> dict[str, Any]:
-    return json.loads(_find(str(source), names).read_text(encoding='utf-8'))
+    raise CheckpointError(
+        f'source must be on this machine or within reach, got {"; ".join(failures)}\n'
+        'three ways to get it:\n'
+        '  1. with a network: mmotion download --all-for CONFIG\n'
+        '  2. on another machine the same, then copy its ~/.cache/huggingface/hub to here, or set '
+        'HF_HUB_CACHE to the copy\n'
+        f'  3. by hand: download {", ".join(files[0] for files in (CONFIGS, PROCESSORS, WEIGHTS))}'
+        f' or such from https://huggingface.co/{source} into a folder, and set '
+        'model.backbone.source to it'
+    )
 
 
 def _check_claims(model: Any, num_frames: int | None, image_size: int | None) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmotion.checkpoint import CheckpointError, find_weights, load_checkpoint_file, released
+from mmotion.checkpoint import (
+    CheckpointError,
+    find_weights,
+    load_checkpoint_file,
+    load_image_weights,
+    released,
+    save_checkpoint_file,
+)
 from mmotion.checkpoint.released import (
     ReleasedWeights,
     describe_weights,
@@ -148,6 +155,25 @@ def test_a_config_and_a_user_name_weights(toy, tmp_path):
     assert find_weights({'released_weights': 'toy'}, 'mine.pth') == 'mine.pth'
     assert find_weights({}, 'toy') == path
     assert find_weights({'released_weights': 'toy'}, 'random') is None
+
+
+def test_image_weights_come_by_name_or_from_a_file(toy, monkeypatch, tmp_path):
+    network = torch.nn.Linear(2, 1)
+    monkeypatch.setattr('timm.create_model', lambda name, pretrained: network)
+    torch.testing.assert_close(load_image_weights('resnet18'), dict(network.state_dict()))
+    assert load_image_weights('toy')['toy.w'].tolist() == [0, 1, 2]
+    save_checkpoint_file({'state_dict': network.state_dict()}, tmp_path / 'image.pth')
+    loaded = load_image_weights(str(tmp_path / 'image.pth'))
+    torch.testing.assert_close(loaded, dict(network.state_dict()))
+
+
+def test_image_weights_that_cannot_be_fetched_are_named(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError('no network')
+
+    monkeypatch.setattr('timm.create_model', fail)
+    with pytest.raises(CheckpointError, match=r'got resnet18 \(no network\); fetch them'):
+        load_image_weights('resnet18')
 
 
 def test_a_result_says_which_weights_and_under_which_licence():

@@ -18,7 +18,6 @@ from torch import nn
 from mmotion.checkpoint import (
     find_state_dict,
     load_checkpoint_file,
-    load_image_weights,
     load_state_dict,
     load_weights,
     save_checkpoint_file,
@@ -342,24 +341,6 @@ def test_a_mask_of_minus_infinity_is_no_broken_weight(tmp_path):
     mask = torch.full((3, 3), -math.inf).triu(1)
     torch.save({'mask': mask}, tmp_path / 'a.pth')
     assert torch.equal(load_checkpoint_file(tmp_path / 'a.pth')['mask'], mask)
-
-
-def test_image_weights_come_by_name_or_from_a_file(monkeypatch, tmp_path):
-    network = nn.Linear(2, 1)
-    monkeypatch.setattr('timm.create_model', lambda name, pretrained: network)
-    torch.testing.assert_close(load_image_weights('resnet18'), dict(network.state_dict()))
-    save_checkpoint_file({'state_dict': network.state_dict()}, tmp_path / 'image.pth')
-    loaded = load_image_weights(str(tmp_path / 'image.pth'))
-    torch.testing.assert_close(loaded, dict(network.state_dict()))
-
-
-def test_image_weights_that_cannot_be_fetched_are_named(monkeypatch):
-    def fail(*args, **kwargs):
-        raise OSError('no network')
-
-    monkeypatch.setattr('timm.create_model', fail)
-    with pytest.raises(CheckpointError, match=r'got resnet18 \(no network\); fetch them'):
-        load_image_weights('resnet18')
 
 
 def test_a_safetensors_file_tells_what_is_known_of_its_weights(tmp_path):

@@ -1,6 +1,8 @@
 import contextlib
+import gc
 import re
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from urllib.error import URLError
@@ -13,8 +15,9 @@ from torchvision.models.detection import (
     keypointrcnn_resnet50_fpn,
 )
 
-from mmotion.checkpoint import CheckpointError
+from mmotion.checkpoint import CheckpointError, released
 from mmotion.keypoints.detectors import DETECTORS, build_detector
+from mmotion.keypoints.extraction import extract_poses
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
@@ -59,8 +62,10 @@ def test_keypoint_rcnn_reads_its_weights_from_a_file(weights):
 
 
 def test_keypoint_rcnn_is_downloaded_without_a_file(weights, monkeypatch):
-    monkeypatch.setattr('mmotion.checkpoint.downloads.fetch_file', lambda url: weights)
-    assert build_detector(device='cpu').name == 'keypoint_rcnn COCO_V1'
+    asked = []
+    monkeypatch.setattr(released, 'fetch_released', lambda name: asked.append(name) or weights)
+    assert build_detector('keypoint_rcnn', device='cpu').name == 'keypoint_rcnn keypoint_rcnn_coco'
+    assert asked == ['keypoint_rcnn_coco']
 
 
 def test_without_network_it_is_said_what_to_do(monkeypatch, tmp_path):
@@ -96,14 +101,15 @@ def test_what_lies_in_the_cache_is_not_run(weights, monkeypatch, tmp_path, zippe
     with pytest.raises(
         CheckpointError, match=r'must be the file with the SHA-256 fc266e95, got .* delete it'
     ):
-        build_detector(device='cpu')
-    # nor is it if somebody makes its name fit
+        build_detector('keypoint_rcnn', device='cpu')
+    # nor is it if somebody makes its name and its hash fit
     monkeypatch.setattr('mmotion.checkpoint.downloads._HASHED_NAME', re.compile('none'))
+    monkeypatch.setattr(released, 'check_hash', lambda path, sha256: None)
     monkeypatch.setattr(
         torch.hub, 'download_url_to_file', lambda _, path, *__: planted.rename(path)
     )
     with contextlib.suppress(CheckpointError):
-        build_detector(device='cpu')
+        build_detector('keypoint_rcnn', device='cpu')
     assert not planted.exists() and not bait.exists()
 
 
@@ -129,12 +135,6 @@ def test_wrong_use():
         build_detector(max_persons=0)
 
 
-def test_mediapipe_must_have_a_file():
-    message = r'got none; download a Pose Landmarker bundle .* name it by model_path'
-    with pytest.raises(FileNotFoundError, match=message):
-        build_detector('mediapipe')
-
-
 @pytest.mark.parametrize('name', ['mediapipe', 'rtmlib'])
 def test_a_package_that_is_not_installed(name, tmp_path, monkeypatch):
     (tmp_path / 'model').touch()
@@ -153,8 +153,11 @@ def mediapipe(monkeypatch):
             if 'bad' in options.base_options.model_asset_path:
                 raise RuntimeError('Unable to open zip archive.')
             self = cls()
-            self.options = options
+            self.options, self.is_closed = options, False
             return self
+
+        def close(self):
+            self.is_closed = True
 
         def detect(self, image):
             assert image.data.flags.c_contiguous
@@ -185,7 +188,7 @@ def test_mediapipe(tmp_path):
     (tmp_path / 'pose.task').touch()
     detector = build_detector('mediapipe', str(tmp_path / 'pose.task'), max_persons=3)
     assert (detector.name, detector.skeleton) == ('mediapipe pose.task', MEDIAPIPE33)
-    options = detector._landmarker.options
+    options = detector._landmarkers[0].options
     assert (options.num_poses, options.base_options.delegate) == (3, 1)
     # shares of width and height become pixels, also below the picture
     (sure, unsure), _ = detector.detect([IMAGE[:, ::-1], IMAGE])
@@ -194,11 +197,48 @@ def test_mediapipe(tmp_path):
 
 
 @pytest.mark.usefixtures('mediapipe')
+def test_mediapipe_takes_released_models_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(released, 'fetch_released', lambda name: tmp_path / f'{name}.task')
+    for name in ('pose_landmarker_full', 'pose_landmarker_heavy'):
+        detector = build_detector(model_path=None if name.endswith('full') else name)
+        assert detector.name == f'mediapipe {name}'
+        path = detector._landmarkers[0].options.base_options.model_asset_path
+        assert path == str(tmp_path / f'{name}.task')
+
+
+@pytest.mark.usefixtures('mediapipe')
+def test_mediapipe_gives_each_core_a_landmarker(tmp_path, monkeypatch):
+    (tmp_path / 'pose.task').touch()
+    monkeypatch.setenv('OMP_NUM_THREADS', '3')
+    detector = build_detector('mediapipe', tmp_path / 'pose.task')
+    # all three must be at work at once for any to be done
+    meeting = threading.Barrier(3, timeout=30)
+    for landmarker in detector._landmarkers:
+        detect = landmarker.detect
+        landmarker.detect = lambda picture, detect=detect: (meeting.wait(), detect(picture))[1]
+    found = detector.detect([IMAGE[:, ::-1], IMAGE, IMAGE] * 2)
+    assert len(found) == 6
+    alone = build_detector('mediapipe', tmp_path / 'pose.task').detect([IMAGE[:, ::-1], IMAGE])
+    for people, wanted in zip(found[:2], alone, strict=True):
+        assert [person.score for person in people] == [person.score for person in wanted]
+
+
+@pytest.mark.usefixtures('mediapipe')
+def test_mediapipe_is_closed_with_its_detector(tmp_path):
+    (tmp_path / 'pose.task').touch()
+    detector = build_detector('mediapipe', tmp_path / 'pose.task')
+    landmarkers = detector._landmarkers
+    del detector
+    gc.collect()
+    assert landmarkers and all(landmarker.is_closed for landmarker in landmarkers)
+
+
+@pytest.mark.usefixtures('mediapipe')
 def test_mediapipe_on_a_gpu_and_with_a_broken_file(tmp_path):
     for name in ('pose.task', 'bad.task'):
         (tmp_path / name).touch()
     detector = build_detector('mediapipe', tmp_path / 'pose.task', 'cuda')
-    assert detector._landmarker.options.base_options.delegate == 2
+    assert detector._landmarkers[0].options.base_options.delegate == 2
     with pytest.raises(ValueError, match="'cpu' or 'cuda' for mediapipe, got device='cuda:1'"):
         build_detector('mediapipe', tmp_path / 'pose.task', 'cuda:1')
     message = r'got model_path=.*bad\.task and device=None: Unable to open zip archive'
@@ -300,3 +340,26 @@ def test_wrong_use_of_rtmlib(tmp_path):
         build_detector('rtmlib', tmp_path / 'rtmo.onnx', 'cuda:1')
     with pytest.raises(OSError, match=r'got no network; .* name it by model_path'):
         build_detector('rtmlib')
+
+
+def test_mediapipe_on_a_real_clip(data_root, capfd):
+    pytest.importorskip('mediapipe')
+    try:
+        detector = build_detector('mediapipe', device='cpu')
+    except CheckpointError as error:
+        pytest.skip(f'needs pose_landmarker_full: {error}')
+    poses = extract_poses(data_root / 'reps' / 'jumpingjacks_kaua.mp4', detector, every=6, end_s=4)
+    assert poses.num_detections == len(poses.frames) == 17
+    assert poses.tracks == (0,)
+    keypoints, scores = poses.main_track()
+    assert scores.mean() > 0.9
+    nose, wrist, hip, knee, ankle = (
+        keypoints[:, MEDIAPIPE33.points.index(name), 1]
+        for name in ('nose', 'left_wrist', 'left_hip', 'left_knee', 'left_ankle')
+    )
+    # somebody stands, and throws the arms over the head several times
+    assert ((nose < hip) & (hip < knee) & (knee < ankle)).all()
+    is_up = wrist < nose
+    assert np.abs(np.diff(is_up.astype(int))).sum() >= 6
+    # nothing is left of the fifty lines of its log
+    assert capfd.readouterr().err == ''

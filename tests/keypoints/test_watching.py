@@ -12,7 +12,6 @@ from mmotion.keypoints.watching import (
     KeypointFileSource,
     cut_poses,
     is_keypoint_file,
-    need_detector,
     open_keypoints,
     watch_frames,
 )
@@ -64,11 +63,6 @@ def test_a_file_has_its_own_rate(tmp_path):
     assert open_keypoints(tmp_path / 'a.json').num_frames == 6
     with pytest.raises(ValueError, match=r'fps must be left out for a file, .* got fps=10'):
         open_keypoints(tmp_path / 'a.json', 10.0)
-
-
-def test_frames_need_a_detector():
-    with pytest.raises(ValueError, match=r'must come with a detector .* got detector=None; name'):
-        need_detector(None)
 
 
 @pytest.mark.parametrize(

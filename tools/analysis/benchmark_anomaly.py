@@ -9,7 +9,7 @@ Files written into the work dir: published/, cold/, warm/, the runs; embeddings/
 folder is emptied first.
 
 Example:
-    mmotion benchmark anomaly anomaly_folder
+    mmotion benchmark anomaly anomaly_ucf_sports_r2plus1d
 """
 
 import argparse

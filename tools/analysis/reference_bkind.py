@@ -11,6 +11,7 @@ levels, and three thrown away. VGG19 runs to its end, and gets gradients.
 Shape letters in this file: B pairs, S image size in pixels.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,14 +124,15 @@ class ReferenceLoss(ReconstructionLoss):
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """As of `ReconstructionLoss`."""
-        vgg = (self.vgg or self._load_vgg()).to(pictures.device)
-        wanted, painted = ([images, *vgg(images)] for images in (targets, pictures))
+        network = self.network.to(pictures.device)
+        wanted, painted = ([images, *network(images)] for images in (targets, pictures))
         errors = [masked_error(a, b, mask) for a, b in zip(painted, wanted, strict=True)]
         return torch.stack(errors)
 
-    def _load_vgg(self) -> VGG19:
-        self.vgg = ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
-        return self.vgg
+    @functools.cached_property
+    def network(self) -> VGG19:
+        """As of `ReconstructionLoss`."""
+        return ReferenceVGG19(None if self.init is None else load_image_weights(self.init))
 
 
 class ReferenceVGG19(VGG19):

@@ -1,6 +1,7 @@
 """Fetch released weights ahead, for instance for a machine that will be offline."""
 
 import argparse
+import inspect
 from pathlib import Path
 
 
@@ -46,11 +47,16 @@ def run(args: argparse.Namespace) -> int:
 def fetch_for_config(name: str) -> None:
     """Fetch what a config predicts with, and what its training starts from."""
     from mmotion.checkpoint import find_weights
+    from mmotion.checkpoint.released import fetch_released
     from mmotion.config import load_config
-    from mmotion.registry import MODELS
+    from mmotion.keypoints.detectors import DEFAULT_DETECTOR, DETECTORS
+    from mmotion.registry import MODELS, PREDICTORS
 
     config = load_config(name)
     if config.get('released_weights'):
         print(f'{name}: {find_weights(config)}')
+    kind = PREDICTORS.get(config.predictor.type) if config.get('predictor') else None
+    if kind and 'detector' in inspect.signature(kind).parameters:
+        print(f'{name}: {fetch_released(DETECTORS[DEFAULT_DETECTOR].released)}')
     MODELS.build(config.model).init_weights()
     print(f'{name}: what its training starts from is here')

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes'
     )
-    add_detector_arguments(parser, 'what finds people; default: keypoint_rcnn')
+    add_detector_arguments(parser, 'what finds people')
     parser.add_argument(
         '--every', type=int, default=5, metavar='N', help='look at every N-th frame; default: 5'
     )

@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='part of its width and height to see around a region; default: 0.1',
     )
-    add_detector_arguments(parser, 'where the model reads keypoints: find them by this detector')
+    add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
@@ -189,13 +189,14 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
             f'{unknown[0]}; --fps 30 is the most usual'
         )
     config.predictor.update(pop_part_options(args, PART))
-    if args.detector:
-        if 'detector' not in inspect.signature(kind).parameters:
-            raise ValueError(
-                '--detector must be used with a model that reads keypoints, got the predictor '
-                f'{kind.__name__}; leave it out'
-            )
-        config.predictor.update(detector=args.detector, model_path=args.model_path)
+    chosen = {'detector': args.detector, 'model_path': args.model_path}
+    chosen = {name: value for name, value in chosen.items() if value}
+    if chosen and 'detector' not in inspect.signature(kind).parameters:
+        raise ValueError(
+            '--detector and --model-path must be used with a model that reads keypoints, got the '
+            f'predictor {kind.__name__}; leave them out'
+        )
+    config.predictor.update(chosen)
     predictor = model.load()
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
@@ -238,10 +239,6 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     if args.regions and args.attention:
         raise ValueError('--attention must come without --regions, got both; leave out one')
-    if args.model_path and not args.detector:
-        raise ValueError(
-            '--model-path must come with --detector, got --model-path alone; add --detector NAME'
-        )
 
 
 class _Model(NamedTuple):

@@ -1,5 +1,6 @@
 """Scorers, each measured on videos of a class that they were not fitted to."""
 
+import copy
 import logging
 import re
 import warnings
@@ -24,6 +25,8 @@ from mmotion.tables import write_table
 from mmotion.video.files import list_classes
 
 AUTOENCODER = 'autoencoder'
+# backbones that are no networks
+CONTROLS = ('MeanPixels', 'MotionPlaces')
 # 'autoencoder' is that of the config
 SCORERS: dict[str, dict[str, Any]] = {
     'pca': {'type': 'PCAReconstruction', 'share': 0.95},
@@ -151,6 +154,7 @@ def embed_videos(
     model = MODELS.build(config.model)
     backbone: Any = model.backbone
     weights = config.model.backbone.get('weights') or config.model.backbone.get('init')
+    without = 'random' if any(True for _ in backbone.parameters()) else 'none'
     try:
         if weights:
             backbone.init_weights()
@@ -180,7 +184,7 @@ def embed_videos(
     items = [dataset[i] for i in range(len(dataset))]
     usable = [i for i, item in enumerate(items) if not item['data_samples'].get('excluded')]
     embeddings = torch.stack([items[i]['inputs'] for i in usable])
-    return embeddings, np.array(usable), Path(weights).name if weights else 'random'
+    return embeddings, np.array(usable), Path(weights).name if weights else without
 
 
 def fit_scorer(
@@ -234,8 +238,17 @@ def measure(
     return float(roc_auc_score(truth, errors.double().numpy()))
 
 
+def make_control(config: Config, name: str) -> Config:
+    """A config that sees the same clips by a control, which its autoencoder is not made for."""
+    config = copy.deepcopy(config)
+    config.model.backbone = dict(type=name)
+    config.model.scorer = dict(type='NearestNeighbors')
+    return config
+
+
 def measure_config(
     config: Config,
+    name: str,
     videos: Videos,
     root: Path,
     work_dir: Path,
@@ -247,15 +260,27 @@ def measure_config(
 ) -> list[dict[str, Any]]:
     """Measure scorers by the backbone of a config, with each class left out in turn.
 
+    Args:
+        config: An autoencoder is measured only if it has one.
+        name: What the backbone is called in the rows and below the work dir.
+        videos: See `find_videos`.
+        root: See `find_videos`.
+        work_dir: Where embeddings are kept.
+        scorers: Names of `SCORERS`, or 'autoencoder'.
+        num_folds: See `make_splits`.
+        device: Where the backbone runs.
+        seed: Of random weights, shuffling and training.
+
     Returns:
         Rows of `leave_classes_out.csv`.
 
     Raises:
         ValueError: If no class can be left out.
     """
-    stem = Path(str(config.filename)).stem
+    if config.model.scorer.type != 'EmbeddingAutoencoder':
+        scorers = [scorer for scorer in scorers if scorer != AUTOENCODER]
     embeddings, usable, weights = embed_videos(
-        config, videos, root, work_dir / stem, device=device, seed=seed
+        config, videos, root, work_dir / name, device=device, seed=seed
     )
     known = videos.take(usable)
     jobs = [
@@ -273,7 +298,7 @@ def measure_config(
         )
     return [
         {
-            'config': stem,
+            'config': name,
             'weights': weights,
             'scorer': scorer,
             'left_out': left_out,
@@ -283,7 +308,7 @@ def measure_config(
             'anomalies': len(split.anomalies),
             'auroc': measure(config, scorer, embeddings, known.classes, split, seed=seed + fold),
         }
-        for left_out, fold, split in track(jobs, stem, console=Console(stderr=True))
+        for left_out, fold, split in track(jobs, name, console=Console(stderr=True))
         for scorer in scorers
     ]
 

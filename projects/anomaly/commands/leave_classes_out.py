@@ -6,17 +6,19 @@ Clips of one group, such as the parts of one recording, are never both fitted to
 whether normal or not. Of a class with a single group no clip can be new, so it is fitted to, or
 left out. A clip is what the `test_pipeline` of a config chooses of a video.
 
-A backbone whose weights are not there has random ones, and the table says so: what a scorer tells
-apart by these is brightness, background and motion, which is the bar to clear.
+Two controls without any network are measured beside the backbones, on the clips of the first
+config: `MeanPixels`, what the picture looks like, and `MotionPlaces`, where it moves. A backbone
+that they equal earns nothing on these videos. One whose weights are not there has random ones, and
+the table says so.
 
 Files written into the work dir:
-    <config>/embeddings/: of all clips; the same command finds them there
+    <config>/embeddings/: of all clips, by a config or control; the same command finds them there
     leave_classes_out.csv: a row for each measurement, which is a class and a fold
     leave_classes_out.md: the table that is printed
 
 Example:
-    mmotion leave-classes-out data/ucf101 anomaly_ucf_sports_r2plus1d \
-        anomaly_ucf_sports_timesformer --group-pattern 'v_[A-Za-z]+_g[0-9]+'
+    mmotion leave-classes-out data/ucf101 anomaly_folder anomaly_ucf_sports_r2plus1d \
+        --group-pattern 'v_[A-Za-z]+_g[0-9]+'
 """
 
 import argparse
@@ -25,7 +27,7 @@ from typing import Any
 
 from mmotion.cli.shared_arguments import add_config_options, read_config
 
-# the first one is that of the config
+# the first one is that of the config, if it has one
 SCORERS = ('autoencoder', 'pca', 'knn', 'mahalanobis', 'centroids')
 
 
@@ -43,20 +45,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure all configs and scorers, and write the tables after each config."""
+    """Measure all backbones and scorers, and write the tables after each backbone."""
     if args.folds < 2:
         raise ValueError(f'--folds must be at least 2, got --folds {args.folds}')
     from mmotion.atomic import write_atomically
     from mmotion.tables import write_table
-    from projects.anomaly.commands._measurement import find_videos, measure_config, summarize
+    from projects.anomaly.commands._measurement import (
+        CONTROLS,
+        find_videos,
+        make_control,
+        measure_config,
+        summarize,
+    )
 
     root, work_dir = Path(args.root), Path(args.work_dir)
     videos = find_videos(root, args.group_pattern)
     rows: list[dict[str, Any]] = []
     text = ''
-    for name in args.configs:
+    configs = {Path(name).stem: read_config(name, args.cfg_options) for name in args.configs}
+    first = next(iter(configs.values()))
+    configs |= {name: make_control(first, name) for name in CONTROLS}
+    for name, config in configs.items():
         rows += measure_config(
-            read_config(name, args.cfg_options),
+            config,
+            name,
             videos,
             root,
             work_dir,

@@ -43,6 +43,10 @@ def test_for_a_config_all_that_it_would_fetch(fetched, capsys, monkeypatch):
     assert code == 0
     assert fetched == [('repnet_released', None), ('what training starts from', None)]
     assert 'what its training starts from is here' in out
+    fetched.clear()
+    # videos come to it by way of a detector
+    run(capsys, 'download', '--all-for', 'repnet_pose')
+    assert fetched == [('pose_landmarker_full', None), ('what training starts from', None)]
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,19 @@ WRONG_USE = {
         ['extract-keypoints', 'clip.mp4', '--detector', 'openpose'],
         "must be one of keypoint_rcnn, mediapipe, rtmlib, got detector='openpose'",
     ),
-    'detector without its file': (
-        ['extract-keypoints', 'clip.mp4', '--detector', 'mediapipe'],
-        'download a Pose Landmarker bundle such as pose_landmarker_full.task',
+    'weights of something else': (
+        ['extract-keypoints', 'clip.mp4', '--model-path', 'timesformer_base_k400'],
+        'a detector of "mmotion models", got \'timesformer_base_k400\'; check its spelling',
     ),
     'detector with a text': (
-        ['extract-keypoints', 'clip.mp4', '--model-path', 'text.pth'],
+        [
+            'extract-keypoints',
+            'clip.mp4',
+            '--detector',
+            'keypoint_rcnn',
+            '--model-path',
+            'text.pth',
+        ],
         'got a text file: text.pth',
     ),
     'every frame but none': (
@@ -63,7 +70,7 @@ def test_extract_keypoints(folder, capsys, detector):
     assert '1 of 2 videos failed: bad.mp4' in error
     assert read_poses(folder / 'o' / 'clip.json').frame_indices.tolist() == [0, 2, 4]
     assert run(capsys, 'extract-keypoints', 'clip.mp4', '--out', 'p')[0] == 0
-    assert detector[-1] == ('keypoint_rcnn', None, None)
+    assert detector[-1] == ('mediapipe', None, None)
 
 
 def test_stopping_an_extraction_tells_how_to_go_on(folder, capsys, monkeypatch):

@@ -68,11 +68,11 @@ WRONG_USE = {
     ),
     'detector of a model without': (
         ['predict', TOY, 'clip.mp4', '--detector', 'mediapipe'],
-        'a model that reads keypoints, got the predictor ToyPredictor; leave it out',
+        'a model that reads keypoints, got the predictor ToyPredictor; leave them out',
     ),
-    'model of no detector': (
+    'model of a detector of a model without': (
         ['predict', TOY, 'clip.mp4', '--model-path', 'other.pth'],
-        '--model-path must come with --detector',
+        'a model that reads keypoints, got the predictor ToyPredictor; leave them out',
     ),
     'predict without predictor': (
         ['predict', 'no_test.py', 'clip.mp4'],

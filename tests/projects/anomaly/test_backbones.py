@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmaction.models.backbones import ResNet3dSlowFast
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from mmotion.checkpoint import save_checkpoint_file
 from mmotion.checkpoint.files import CheckpointError
 from projects.anomaly import backbones
 from projects.anomaly.backbones import (
+    FrameFeatures,
+    MeanPixels,
+    MotionPlaces,
     R2Plus1D,
     SlowFast,
     pool_maps,
@@ -222,3 +226,56 @@ class TestWeights:
     def test_what_is_missing_is_said(self) -> None:
         with pytest.raises(CheckpointError, match=r'nowhere\.pth'):
             R2Plus1D(weights='nowhere.pth').init_weights()
+
+
+def test_frame_features_are_mean_and_deviation_over_time() -> None:
+    torch.manual_seed(0)
+    backbone = FrameFeatures(name='resnet18').eval()
+    clips = torch.randn(2, 3, 5, 32, 32)
+    with torch.no_grad():
+        found = backbone(clips)
+        frames = torch.stack([backbone.network(clips[:, :, t]) for t in range(5)])
+    mean = frames.sum(0) / 5
+    deviation = ((frames - mean) ** 2).sum(0).div(5).sqrt()
+    torch.testing.assert_close(found, torch.cat([mean, deviation], dim=1), rtol=1e-4, atol=1e-5)
+    still = backbone(clips[:, :, :1].expand(-1, -1, 5, -1, -1))
+    assert still.shape == (2, 1024) and still[:, 512:].abs().max() < 1e-5
+
+
+def test_frame_features_start_from_released_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    published = timm.create_model('resnet18', num_classes=5)
+    file = tmp_path / 'net.pth'
+    save_checkpoint_file({'state_dict': published.state_dict()}, file)
+    backbone = FrameFeatures(name='resnet18', weights=str(file))
+    before = backbone.network.conv1.weight.clone()
+    assert not torch.equal(before, published.conv1.weight)
+    backbone.init_weights()
+    torch.testing.assert_close(backbone.network.conv1.weight, published.conv1.weight)
+    with pytest.raises(CheckpointError, match='must hold the weights of this model'):
+        FrameFeatures(
+            name='mobilenetv3_small_050', weights=str(tmp_path / 'net.pth')
+        ).init_weights()
+    with pytest.raises(ValueError, match=r"model of timm, got name='resnet7'; similar: .*resnet"):
+        FrameFeatures(name='resnet7')
+
+
+def test_controls() -> None:
+    # a square of 8 x 8 that is there in every other frame, on grey
+    clips = torch.full((1, 3, 4, 64, 64), 0.5)
+    clips[:, :, ::2, 8:16, 40:48] = 1.0
+    looks = MeanPixels()(clips).reshape(3, 32, 32)
+    expected = torch.full((3, 32, 32), 0.5)
+    expected[:, 4:8, 20:24] = 0.75
+    torch.testing.assert_close(looks, expected)
+    moves = MotionPlaces()(clips).reshape(3, 8, 8)
+    expected = torch.zeros(3, 8, 8)
+    expected[:, 1, 5] = 0.25
+    torch.testing.assert_close(moves, expected)
+
+
+def test_video_backbones_take_names_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, 'fetch_if_released', lambda name: f'/nowhere/{name}.pth')
+    for backbone in (R2Plus1D(weights='r2plus1d_18_k400'), SlowFast(weights='slowfast_r50_k400')):
+        with pytest.raises(CheckpointError, match=f'got /nowhere/{backbone.weights}.pth'):
+            backbone.init_weights()

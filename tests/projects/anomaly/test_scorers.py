@@ -196,9 +196,10 @@ class TestNearestNeighbors:
 
 
 class TestMahalanobis:
+    @pytest.mark.parametrize('num', [N, D - 1])
     @pytest.mark.parametrize('shrinkage', [None, 0.2, 1.0])
-    def test_it_equals_the_definition(self, shrinkage: float | None) -> None:
-        embeddings, labels = draw_embeddings()
+    def test_it_equals_the_definition(self, shrinkage: float | None, num: int) -> None:
+        embeddings, labels = draw_embeddings(num=num)
         others, _ = draw_embeddings(1)
         scorer = Mahalanobis(shrinkage=shrinkage)
         scorer.fit(embeddings, labels)

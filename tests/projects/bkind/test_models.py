@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
@@ -183,6 +184,19 @@ def test_losses_join_after_the_curriculum():
     model.epoch = 1
     joined = ['loss_reconstruction', 'loss_rotation', 'loss_separation']
     assert list(model(pairs, mode='loss')) == joined
+
+
+@pytest.mark.parametrize('kind', ['perceptual', 'lite0', 'mse'])
+def test_what_the_loss_compares_with_is_loaded_at_the_start_and_not_saved(kind, monkeypatch):
+    weights = timm.create_model('tf_efficientnet_lite0').state_dict()
+    monkeypatch.setattr('projects.bkind.networks.load_image_weights', lambda source: weights)
+    model = BKinD(**{**TINY, 'losses': dict(kind=kind)})
+    # as mmengine does when training starts
+    model.init_weights()
+    assert ('network' in vars(model.losses.reconstruction)) == (kind != 'mse')
+    assert {name.partition('.')[0] for name in model.state_dict()} == {'encoder', 'decoder'}
+    model(torch.randn(2, 2, 3, SIZE, SIZE), mode='loss')['loss_reconstruction'].backward()
+    assert not list(model.losses.parameters())
 
 
 def test_without_the_rotation_loss_nothing_is_turned():

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,13 @@ from torch import nn
 from mmotion.checkpoint import save_checkpoint_file
 from mmotion.cli import main
 from mmotion.inference import load_model
+from mmotion.keypoints.detectors import DETECTORS
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
 from mmotion.video import VideoWriter, inspect_video
 from mmotion.video.pictures import write_picture
-from projects.pose_sequence import inference
 from projects.pose_sequence.data import KeypointSequenceDataset
 from projects.pose_sequence.inference import PosePredictor
 from projects.pose_sequence.results import PoseScores
@@ -123,7 +125,7 @@ def predict_poses(predictor, poses, folder):
 
 @pytest.fixture
 def spot_detector(monkeypatch):
-    monkeypatch.setattr(inference, 'build_detector', lambda *args: SpotDetector())
+    monkeypatch.setitem(DETECTORS, 'spot', lambda **options: SpotDetector())
 
 
 @pytest.fixture
@@ -294,9 +296,15 @@ def test_other_keypoints_than_those_of_the_training_are_refused(tmp_path):
         build(config).predict(tmp_path / 'coco.json')
 
 
-def test_a_video_needs_a_detector():
-    with pytest.raises(ValueError, match=r'come with a detector .* got detector=None; name'):
-        build(make_config()).predict(make_frames(WALK), fps=FPS)
+def test_a_video_needs_the_package_of_the_detector_and_a_file_does_not(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mediapipe', None)
+    predictor = build(make_config())
+    predictor.prepare([Path('a.json'), Path('b.npy')])
+    message = r'its package mediapipe, .*; pip install "mmotion\[pose\]"'
+    with pytest.raises(ImportError, match=message):
+        predictor.prepare([Path('a.json'), Path('clip.mp4')])
+    with pytest.raises(ImportError, match=message):
+        predictor.predict(make_frames(WALK), fps=FPS)
 
 
 def test_a_broken_file_is_named(tmp_path):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,7 +86,7 @@ def predictor():
 
 @pytest.fixture
 def with_detector(predictor, monkeypatch):
-    monkeypatch.setattr(predictor, '_detector', GymDetector())
+    monkeypatch.setitem(vars(predictor), 'detector', GymDetector())
     return predictor
 
 
@@ -157,8 +159,13 @@ def test_somebody_who_is_away_for_a_while_is_the_same(with_detector, predictor, 
     assert predictor.predict(tmp_path / 'away.json').results[0].repetitions == 10
 
 
-def test_a_video_needs_a_detector(predictor):
-    with pytest.raises(ValueError, match=r'come with a detector .* got detector=None; name'):
+def test_a_video_needs_the_package_of_the_detector_and_a_file_does_not(predictor, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mediapipe', None)
+    predictor.prepare([Path('gym.json')])
+    message = r'its package mediapipe, .*; pip install "mmotion\[pose\]"'
+    with pytest.raises(ImportError, match=message):
+        predictor.prepare([Path('gym.json'), Path('gym.mp4')])
+    with pytest.raises(ImportError, match=message):
         predictor.predict(make_frames(30), fps=FPS)
 
 
