@@ -10,6 +10,7 @@ yapf 0.43.0, av 17.1.0 and 18.1.0, mediapipe 1.2.3.
 
 import functools
 import importlib.util
+import logging
 import os
 import pickle
 import re
@@ -287,3 +288,13 @@ def note_loaded(runner: Any) -> None:
 def count_epoch(train_loop: Any) -> None:
     """Tell a loop of mmengine, whose `run_epoch` is another one, that an epoch is done."""
     train_loop._epoch += 1
+
+
+def print_log(text: str, *, logger: str = 'current', level: int = logging.INFO) -> None:
+    """Log by mmengine; where it is not imported, print to stderr."""
+    if 'mmengine' not in sys.modules:
+        print(f'mmotion: {text}', file=sys.stderr)
+        return
+    from mmengine import logging as mmengine
+
+    mmengine.print_log(text, logger=logger, level=level)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from mmotion.atomic import write_atomically
 from mmotion.registry import METRICS
+from mmotion.structures.actions import describe_views
 from mmotion.tables import write_table
 
 TOP_K = (1, 5)
@@ -172,22 +173,6 @@ def count_confusion(
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def describe_views(shape: Sequence[int], num_clips: int | None = None) -> str:
-    """Name the views of a video by the shape of its clips (V, 3, T, H, W).
-
-    Example:
-        >>> describe_views((30, 3, 8, 224, 224), num_clips=10)
-        '10 clips x 3 crops of 8x224x224'
-        >>> describe_views((1, 3, 8, 224, 224))
-        '1 view of 8x224x224'
-    """
-    num_views, size = shape[0], 'x'.join(map(str, shape[2:]))
-    if num_clips is None or num_views % num_clips:
-        return f'{_plural(num_views, "view")} of {size}'
-    crops = _plural(num_views // num_clips, 'crop')
-    return f'{_plural(num_clips, "clip")} x {crops} of {size}'
-
-
 def write_scores(
     results: Sequence[dict[str, Any]], classes: Sequence[str], path: str | Path
 ) -> None:
@@ -248,10 +233,6 @@ def find_log_dir() -> Path | None:
         if isinstance(handler, logging.FileHandler):
             return Path(handler.baseFilename).parent
     return None
-
-
-def _plural(number: int, noun: str) -> str:
-    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:

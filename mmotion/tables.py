@@ -18,8 +18,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import simplejson
-
 from mmotion.atomic import name_disk_errors, write_atomically
 
 # the mark of UTF-32 begins with that of UTF-16
@@ -132,6 +130,12 @@ def read_json(path: str | Path, *, what: str, remedy: str = 'correct it') -> Any
         OSError: If it cannot be read.
         ValueError: If it is no JSON, or has lists in lists deeper than Python can go.
     """
+    try:
+        import simplejson
+    except ImportError:
+        # where an exported model runs, there may be no more than it needs
+        import json as simplejson
+
     try:
         return simplejson.loads(
             read_text(path, what=what, remedy=remedy),

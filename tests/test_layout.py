@@ -39,7 +39,7 @@ PLAN = {
     'regions': 'checks structures tables',
     # what is made of them
     'visualization': 'atomic regions structures video',
-    'metrics': 'atomic registry tables',
+    'metrics': 'atomic registry structures tables',
     'transforms': 'checks registry video',
     'keypoints': 'atomic checkpoint checks compat structures tables video visualization',
     # what a user runs

@@ -3,7 +3,8 @@
 Of a class, before a model is loaded, `issubclass` tells the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -61,4 +62,34 @@ class Exports(Protocol):
     @classmethod
     def check_export(cls, formats: Sequence[str]) -> None:
         """Refuse formats that `export` cannot write, by the same errors."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortableNetwork:
+    """The network of a predictor, so that it can be run by another program.
+
+    Args:
+        run: What turns tensors into a tuple of tensors, with `model`'s weights.
+        model: The module that these belong to.
+        inputs: Examples of its tensors, by name, in their order; sizes that are free at least 2.
+        free: Which axes of each may have another size, and what that is called.
+        outputs: Names of what it gives.
+        meta: What the stand-in for the model needs to know, as plain JSON types.
+    """
+
+    run: Callable[..., tuple[Any, ...]]
+    model: Any
+    inputs: Mapping[str, Any]
+    free: Mapping[str, Mapping[int, str]]
+    outputs: Sequence[str]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasPortableNetwork(Protocol):
+    """A predictor whose network "mmotion export" can write to a file."""
+
+    def make_portable(self) -> PortableNetwork:
+        """Describe the network for the predictor's `exported_type`."""
         ...

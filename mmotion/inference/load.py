@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
 
 from mmotion.checkpoint import find_weights, load_weights
 from mmotion.checkpoint.carried import built_for
@@ -16,7 +15,6 @@ from mmotion.config import load_config
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.published import is_published, read_published
 from mmotion.registry import MODELS, PREDICTORS
-from mmotion.tables import read_text
 
 
 def load_model(
@@ -66,29 +64,3 @@ def load_model(
     return PREDICTORS.build(
         config.predictor, default_args={'config': config, 'model': model, 'device': device}
     )
-
-
-def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tuple[str, ...]:
-    """Names of the classes: from the checkpoint, else from the config's test set, else numbers.
-
-    Args:
-        config: Its `test_dataloader.dataset` may have `classes`, or `metainfo` with them.
-        model: From `load_model`, which notes what the checkpoint says.
-        num_classes: Names of another number of classes are not taken.
-    """
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    for source in (
-        getattr(model, 'dataset_meta', None) or {},
-        dataset,
-        dataset.get('metainfo') or {},
-    ):
-        names = source.get('classes') or ()
-        if isinstance(names, str):
-            # a file with a name a line, which need not be where videos are predicted
-            file = Path(names)
-            text = read_text(file, what='classes must be text in UTF-8') if file.is_file() else ''
-            names = text.split('\n')
-            names = [name.strip() for name in names if name.strip()]
-        if isinstance(names, list | tuple) and len(names) == num_classes:
-            return tuple(map(str, names))
-    return tuple(map(str, range(num_classes)))

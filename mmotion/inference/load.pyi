@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from mmengine.config import Config
-from mmengine.model import BaseModel
 
 from mmotion.inference.predictor import Predictor
 from projects.anomaly.inference import AnomalyPredictor
@@ -114,4 +113,3 @@ def load_model(
     *,
     device: str | None = None,
 ) -> Predictor[Any]: ...
-def find_class_names(config: Config, model: BaseModel, num_classes: int) -> tuple[str, ...]: ...

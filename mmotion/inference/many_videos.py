@@ -9,24 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import simplejson
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 from mmotion.atomic import keep_files
 from mmotion.inference.lines import LineFile
 from mmotion.inference.outputs import Outputs
 from mmotion.inference.predictor import Predictor
 from mmotion.regions import MARGIN, Region, RegionResults
+from mmotion.structures.json_file import dump_json
 from mmotion.structures.results import Result
 from mmotion.video.files import name_outputs, name_video
 
@@ -138,7 +126,7 @@ def stream_videos(
                 content = {'video': str(video), **result.to_dict()}
                 if fps is not None:
                     content['fps_given'] = fps
-                lines.write(simplejson.dumps(content, ignore_nan=True) + '\n')
+                lines.write(dump_json(content) + '\n')
                 lines.flush()
         except BrokenPipeError:
             raise
@@ -151,29 +139,40 @@ def stream_videos(
 
 def show_progress(items: Sequence[Any], what: str) -> Iterator[Any]:
     """Give items one after the other; a terminal shows how many are done, how fast, until when."""
-    console = Console(stderr=True)
+    if not sys.stderr.isatty() or len(items) < 2:
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        """How many are done in a minute."""
+
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            text = '' if speed is None else f'{60 * speed:.3g}/min'
+            return Text(text, style='progress.data.speed')
+
     columns = (
         TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
-        _RateColumn(),
+        RateColumn(),
         TimeRemainingColumn(),
     )
-    is_shown = console.is_terminal and len(items) > 1
     # what goes to a file must not go to the terminal instead
     to_file = not sys.stdout.isatty()
-    with Progress(
-        *columns, console=console, disable=not is_shown, redirect_stdout=not to_file
-    ) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, redirect_stdout=not to_file) as progress:
         yield from progress.track(items)
-
-
-class _RateColumn(ProgressColumn):
-    """How many are done in a minute."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text('' if speed is None else f'{60 * speed:.3g}/min', style='progress.data.speed')
 
 
 def _list_todo(named: Sequence[tuple[Path, str]], outputs: Outputs) -> list[tuple[Path, str]]:

@@ -17,18 +17,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
+from mmotion.inference.exported import ExportedModel
 from mmotion.inference.fan_out import fan_out
+from mmotion.inference.lean import without_gradients
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
-from mmotion.registry import TRANSFORMS
 from mmotion.structures.results import Result
 from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
@@ -36,7 +33,9 @@ from mmotion.video.files import name_video
 from mmotion.video.frames import Video
 from mmotion.video.pictures import list_pages
 from mmotion.video.sources import VideoSource, open_source
-from mmotion.visualization import draw_result, plot_result
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 R = TypeVar('R', bound=Result)
 
@@ -52,7 +51,7 @@ class Predictor(ABC, Generic[R]):
 
     Args:
         config: The config that the model was built from; its `test_pipeline` is run.
-        model: The model, in eval mode on `device`.
+        model: The model, in eval mode on `device`; or an `ExportedModel`, which needs no torch.
         device: Where the model is.
 
     Raises:
@@ -61,8 +60,10 @@ class Predictor(ABC, Generic[R]):
 
     # of its plot, after the name of the video
     plot_name = 'result'
+    # what stands for its model where a file is run that was exported
+    exported_type: type[ExportedModel] = ExportedModel
 
-    def __init__(self, *, config: Config, model: BaseModel, device: str = 'cpu') -> None:
+    def __init__(self, *, config: 'Config', model: Any, device: str = 'cpu') -> None:
         if not config.get('test_pipeline'):
             raise ValueError(
                 'config must have a test_pipeline to predict with, got none; name the list of '
@@ -71,7 +72,7 @@ class Predictor(ABC, Generic[R]):
         self.config = config
         self.model = model
         self.device = device
-        self._pipeline = Compose([TRANSFORMS.build(step) for step in config.test_pipeline])
+        self._pipeline = _build_pipeline(config, model)
 
     def predict(
         self,
@@ -102,7 +103,7 @@ class Predictor(ABC, Generic[R]):
             VideoError: If the file cannot be read.
         """
         source = self._open(video, fps)
-        with torch.inference_mode():
+        with without_gradients():
             result = self._predict_source(source, start_s, end_s)
         if source.num_lost and dataclasses.is_dataclass(result):
             return dataclasses.replace(result, num_lost=source.num_lost)
@@ -170,7 +171,7 @@ class Predictor(ABC, Generic[R]):
 
         def predict_crops(crops: Iterator[VideoFrame]) -> Any:
             # the mode belongs to the thread
-            with torch.inference_mode():
+            with without_gradients():
                 return self._predict_frames(crops, fps)
 
         results = fan_out(
@@ -251,7 +252,7 @@ class Predictor(ABC, Generic[R]):
         return self._draw(video, result, out_dir, 'regions')
 
     @classmethod
-    def needs_fps(cls, video: Path, config: Config) -> bool:
+    def needs_fps(cls, video: Path, config: 'Config') -> bool:
         """Whether the rate of a video must be told, which is asked before a model is loaded.
 
         Args:
@@ -284,6 +285,10 @@ class Predictor(ABC, Generic[R]):
 
     def collate(self, packed: Sequence[Any]) -> dict[str, Any]:
         """Run the model's data preprocessor on a batch of what the test pipeline gave."""
+        if isinstance(self.model, ExportedModel):
+            return self.model.collate(packed)
+        from mmengine.dataset import pseudo_collate
+
         return self.model.data_preprocessor(pseudo_collate(packed), training=False)
 
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
@@ -321,6 +326,9 @@ class Predictor(ABC, Generic[R]):
         self, video: Video, result: Result, out_dir: str | Path, plot_name: str
     ) -> list[Path]:
         overlay, plot = self._name_drawings(video, out_dir, 'overlay.mp4', f'{plot_name}.png')
+        # of no use to whoever wants numbers
+        from mmotion.visualization import draw_result, plot_result
+
         draw_result(self._open_again(video, result), result, overlay)
         plot_result(result, plot, title=name_video(video))
         return [overlay, plot]
@@ -346,6 +354,17 @@ class Predictor(ABC, Generic[R]):
     @abstractmethod
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[Any]:
         """Results so far; calls the model with gradients off."""
+
+
+def _build_pipeline(config: 'Config', model: Any) -> Any:
+    """The test pipeline as a function."""
+    if isinstance(model, ExportedModel):
+        return model.build_pipeline()
+    from mmengine.dataset import Compose
+
+    from mmotion.registry import TRANSFORMS
+
+    return Compose([TRANSFORMS.build(step) for step in config.test_pipeline])
 
 
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:

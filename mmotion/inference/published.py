@@ -64,9 +64,7 @@ def write_published(
     meta = {key: known[key] for key in ('dataset_meta', CARRIED) if known.get(key)}
     meta = {'mmotion_version': __version__, **meta}
     save_safetensors(round_matrices(weights) if half else weights, folder / WEIGHTS, meta)
-    content = {key: config.to_dict()[key] for key in KEYS if config.get(key) is not None}
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    content['test_dataloader'] = {'dataset': _leave_out_paths(dataset)}
+    content = describe_config(config)
     name = Path(config.filename or 'config').stem
     described = {'mmotion_version': __version__, 'name': name, 'config': _mark_tuples(content)}
     _write(folder / CONFIG, json.dumps(described, indent=1))
@@ -74,6 +72,13 @@ def write_published(
     lines = [f'{hash_file(folder / file)}  {file}' for file in (WEIGHTS, CONFIG)]
     _write(folder / SUMS, '\n'.join([*lines, '']))
     return folder
+
+
+def describe_config(config: Config) -> dict[str, Any]:
+    """What of a config a prediction reads, without the paths of its data set."""
+    content = {key: config.to_dict()[key] for key in KEYS if config.get(key) is not None}
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    return content | {'test_dataloader': {'dataset': _leave_out_paths(dataset)}}
 
 
 def round_matrices(weights: Mapping[str, Any]) -> dict[str, Any]:

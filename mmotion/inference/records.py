@@ -13,11 +13,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from mmotion import __version__
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 KEY = 'made_from'
 # where it is looked for, from the end: the results before it may be large
@@ -71,7 +72,9 @@ def describe_source(video: Path) -> dict[str, Any]:
     }
 
 
-def describe_settings(config: Config, weights: str | Path | None, **options: Any) -> dict[str, Any]:
+def describe_settings(
+    config: 'Config', weights: str | Path | None, **options: Any
+) -> dict[str, Any]:
     """Describe what a result depends on besides its video.
 
     Args:

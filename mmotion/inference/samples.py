@@ -1,10 +1,13 @@
-"""What a test pipeline is given of frames that come from no data set."""
+"""What a test pipeline is given of frames that come from no data set, and names for its answers."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmotion.tables import read_text
 
 
 def make_sample(
@@ -45,3 +48,29 @@ def describe_images(
 ) -> dict[str, Any]:
     """The entries that say of frames what they look like, before any transform."""
     return {'imgs': images, 'img_shape': shape_hw, 'original_shape': shape_hw}
+
+
+def find_class_names(config: Any, model: Any, num_classes: int) -> tuple[str, ...]:
+    """Names of the classes: from the checkpoint, else from the config's test set, else numbers.
+
+    Args:
+        config: Its `test_dataloader.dataset` may have `classes`, or `metainfo` with them.
+        model: From `load_model`, which notes what the checkpoint says.
+        num_classes: Names of another number of classes are not taken.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    for source in (
+        getattr(model, 'dataset_meta', None) or {},
+        dataset,
+        dataset.get('metainfo') or {},
+    ):
+        names = source.get('classes') or ()
+        if isinstance(names, str):
+            # a file with a name a line, which need not be where videos are predicted
+            file = Path(names)
+            text = read_text(file, what='classes must be text in UTF-8') if file.is_file() else ''
+            names = text.split('\n')
+            names = [name.strip() for name in names if name.strip()]
+        if isinstance(names, list | tuple) and len(names) == num_classes:
+            return tuple(map(str, names))
+    return tuple(map(str, range(num_classes)))

@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.inference.samples import describe_images, make_sample
-from mmotion.registry import TRANSFORMS
 from mmotion.structures.times import find_end, measure_rate
-from mmotion.transforms.sampling import DecodeClip
 from mmotion.video import VideoFrame
 from mmotion.video.frames import slide
 from mmotion.video.sources import VideoSource
@@ -45,15 +43,12 @@ class ViewMaker:
     """
 
     def __init__(self, steps: Sequence[Any], num_frames: int | None) -> None:
-        decoders = [i for i, step in enumerate(steps) if isinstance(step, DecodeClip)]
+        decoders = [i for i, step in enumerate(steps) if _is(step, 'DecodeClip')]
         split = decoders[0] + 1 if decoders else 0
-        resize = TRANSFORMS.get('Resize')
         self.chooses = bool(decoders)
         self.num_frames = num_frames
         self._choosers = steps[: max(split - 1, 0)]
-        self._shrinkers = list(
-            itertools.takewhile(lambda step: isinstance(step, resize), steps[split:])
-        )
+        self._shrinkers = list(itertools.takewhile(lambda step: _is(step, 'Resize'), steps[split:]))
         self._finishers = steps[split + len(self._shrinkers) :]
         if not self.chooses and num_frames is None:
             raise ValueError(
@@ -88,6 +83,12 @@ class ViewMaker:
         chosen = self.choose(math.ceil(ENDLESS_S * fps), fps)
         clip = chosen['frame_inds'][: chosen['clip_len']]
         return int(clip[-1] - clip[0]) + 1
+
+    def make_blank(self, fps: float = 30.0) -> Results:
+        """Make the views of a black video, which have the shape of all others."""
+        chosen = self.choose(math.ceil(ENDLESS_S * fps), fps)
+        blank = self.shrink(np.zeros((240, 320, 3), np.uint8))
+        return self.finish(chosen, [blank] * len(chosen['frame_inds']))
 
     def shrink(self, image: NDArray[np.uint8]) -> Results:
         """Resize one frame (H, W, 3) as the pipeline does."""
@@ -179,6 +180,11 @@ class ViewMaker:
         for step in self._finishers[:-1]:
             results = step(results)
         return results | {'packed': self._finishers[-1](dict(results))}
+
+
+def _is(step: Any, name: str) -> bool:
+    """Whether a step is of the class of this name, ours or that which needs NumPy alone."""
+    return name in (kind.__name__ for kind in type(step).__mro__)
 
 
 def find_span(window: Sequence[Results], fps: float) -> tuple[float, float]:

@@ -11,13 +11,13 @@ order of their names, numbers in them by value. Many detectors write a score in 
 has 0, 1 or 2: a file with any other value there has scores, 0 for missing.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejson
 from numpy.typing import ArrayLike
 
 from mmotion.atomic import write_atomically
@@ -70,7 +70,7 @@ def write_coco(video: PoseVideo, path: str | Path) -> None:
         'categories': [category],
     }
     with write_atomically(path) as temporary:
-        temporary.write_text(simplejson.dumps(make_plain(content)), encoding='utf-8')
+        temporary.write_text(json.dumps(make_plain(content)), encoding='utf-8')
 
 
 def read_coco(path: str | Path, *, fps: float | None = None) -> PoseVideo:

@@ -25,12 +25,12 @@ JSON but which many programs write, for null; it passes over names that it does 
 The formats of other tools are in `mmotion.keypoints.arrays` and `mmotion.keypoints.coco`.
 """
 
+import json
 import reprlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
@@ -100,7 +100,7 @@ def write_poses(video: PoseVideo, path: str | Path) -> None:
         for frame, time_s in zip(content['frames'], video.frame_times_s.tolist(), strict=True):
             frame['time_s'] = round(time_s, TIME_DECIMALS)
     with write_atomically(path) as temporary:
-        text = simplejson.dumps(make_plain(content), separators=(',', ':'))
+        text = json.dumps(make_plain(content), separators=(',', ':'))
         temporary.write_text(text + '\n', encoding='utf-8')
 
 
@@ -304,7 +304,7 @@ def _is(value: Any, kind: type) -> bool:
 
 def _shorten(value: Any) -> str:
     try:
-        text = simplejson.dumps(value, default=repr, allow_nan=True)
+        text = json.dumps(value, default=repr, allow_nan=True)
     except RecursionError:
         text = reprlib.repr(value)
     return text if len(text) <= 60 else f'{text[:57]}...'

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from mmotion.checks import check_at_least
 from mmotion.structures.results import Result, list_entries
@@ -257,6 +256,8 @@ class CropWindow:
             )
         middle = (start + end) / 2
         if not region.is_fixed:
+            from scipy.ndimage import gaussian_filter1d
+
             middle = gaussian_filter1d(middle, SMOOTHING_S * fps, axis=0)
         corner = np.clip(np.rint(middle - self.size / 2), 0, size - self.size)
         self.corners = corner.astype(int)

@@ -278,5 +278,25 @@ def rank_classes(
     return [(str(classes[i]), float(scores[i])) for i in order.tolist()]
 
 
+def describe_views(shape: Sequence[int], num_clips: int | None = None) -> str:
+    """Name the views of a video by the shape of its clips (V, 3, T, H, W).
+
+    Example:
+        >>> describe_views((30, 3, 8, 224, 224), num_clips=10)
+        '10 clips x 3 crops of 8x224x224'
+        >>> describe_views((1, 3, 8, 224, 224))
+        '1 view of 8x224x224'
+    """
+    num_views, size = shape[0], 'x'.join(map(str, shape[2:]))
+    if num_clips is None or num_views % num_clips:
+        return f'{_plural(num_views, "view")} of {size}'
+    crops = _plural(num_views // num_clips, 'crop')
+    return f'{_plural(num_clips, "clip")} x {crops} of {size}'
+
+
+def _plural(number: int, noun: str) -> str:
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
 def _as_entries(ranked: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     return [{'label': label, 'score': score} for label, score in ranked]

@@ -5,13 +5,21 @@ with lists in place of arrays.
 """
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
+
+from mmotion.checks import make_plain
+
+try:
+    import simplejson
+except ImportError:
+    # where an exported model runs, there may be no more than it needs
+    simplejson = None
 
 # rows of an array that are text at once
 NUM_ROWS = 1024
@@ -64,14 +72,14 @@ def iterate_json(content: Any) -> Iterator[str]:
     if isinstance(content, Mapping):
         yield '{'
         for number, (key, value) in enumerate(content.items()):
-            yield f'{", " if number else ""}{simplejson.dumps(key)}: '
+            yield f'{", " if number else ""}{dump_json(key)}: '
             yield from iterate_json(value)
         yield '}'
     elif isinstance(content, np.ndarray | Rounded):
         yield '['
         for start in range(0, len(content), NUM_ROWS):
             rows = content[start : start + NUM_ROWS].tolist()
-            yield (', ' if start else '') + _dump(rows)[1:-1]
+            yield (', ' if start else '') + dump_json(rows)[1:-1]
         yield ']'
     elif isinstance(content, Iterator):
         yield '['
@@ -80,8 +88,11 @@ def iterate_json(content: Any) -> Iterator[str]:
             yield from iterate_json(item)
         yield ']'
     else:
-        yield _dump(content)
+        yield dump_json(content)
 
 
-def _dump(content: Any) -> str:
+def dump_json(content: Any) -> str:
+    """A line of JSON; NaN and infinite numbers become null."""
+    if simplejson is None:
+        return json.dumps(make_plain(content))
     return simplejson.dumps(content, ignore_nan=True)

@@ -38,10 +38,8 @@ from mmotion.registry import TRANSFORMS
 from mmotion.video.clips import BrokenVideos, LazyFrames
 from mmotion.video.scan import VideoError, VideoInfo, scan_video
 from mmotion.video.sources import open_source
-from mmotion.video.timing import frames_at
+from mmotion.video.timing import STRIDE_FPS, choose_clips
 
-# rate of the videos that strides are meant for; the same time is taken from others
-STRIDE_FPS = 30.0
 # height and width of the frames in place of a video that cannot be decoded
 BLANK_SHAPE = (256, 256)
 
@@ -147,18 +145,18 @@ class SampleClip(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `frame_inds` (C * T,), one clip after the other, `clip_len` and `num_clips`."""
-        num_frames = int(results['total_frames'])
-        clip_span = self.num_frames * self.stride * results['fps'] / STRIDE_FPS
-        room = max(num_frames - clip_span, 0.0)
+        starts = None
         if self.at_random:
-            starts = room * torch.rand(self.num_clips, dtype=torch.float64).numpy()
-        else:
-            starts = room * np.arange(self.num_clips) / self.num_clips
-        places = starts[:, None] + np.linspace(0, max(clip_span - 1, 0.0), self.num_frames)
-        numbers = frames_at(places).flatten()
-        if self.when_short == 'loop':
-            numbers %= num_frames
-        results['frame_inds'] = np.minimum(numbers, num_frames - 1)
+            starts = torch.rand(self.num_clips, dtype=torch.float64).numpy()
+        results['frame_inds'] = choose_clips(
+            int(results['total_frames']),
+            results['fps'],
+            num_frames=self.num_frames,
+            stride=self.stride,
+            num_clips=self.num_clips,
+            starts=starts,
+            when_short=self.when_short,
+        )
         results['clip_len'] = self.num_frames
         results['num_clips'] = self.num_clips
         return results

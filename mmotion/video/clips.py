@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmotion.compat import print_log
 from mmotion.video.decode import choose_decoder
 from mmotion.video.reading import VideoError
 from mmotion.video.scan import FrameIndex, scan_video

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +25,6 @@ from mmotion.video.scan import VideoError
 
 # bits of a value, by the cameras that there are
 _BITS = (8, 10, 12, 14, 16)
-_READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 _PAGED_SUFFIXES = ('.tif', '.tiff')
 
 
@@ -96,6 +94,8 @@ def list_pages(path: Path) -> list[Page]:
     """The pages of a picture: one, but for some TIFF."""
     num_pages = 1
     if path.suffix.lower() in _PAGED_SUFFIXES:
+        import cv2
+
         num_pages = max(cv2.imcount(str(path)), 1)
     return [Page(path, number) for number in range(num_pages)]
 
@@ -121,6 +121,8 @@ def read_picture(page: Page, bits: int = 8) -> NDArray[np.uint8]:
     Raises:
         VideoError: If it cannot be read, or has values of more bits.
     """
+    import cv2
+
     image = _decode(page)
     if image.dtype == np.uint16:
         if image.max() >> bits:
@@ -135,6 +137,9 @@ def read_picture(page: Page, bits: int = 8) -> NDArray[np.uint8]:
 
 def _decode(page: Page) -> NDArray[Any]:
     """Read a picture, BGR (H, W, 3), uint8 or uint16."""
+    import cv2
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     path, number = page
     # imread neither raises nor takes all paths
     try:
@@ -145,11 +150,11 @@ def _decode(page: Page) -> NDArray[Any]:
         ) from error
     image = None
     if len(content) and not number:
-        image = cv2.imdecode(content, _READ_FLAGS)
+        image = cv2.imdecode(content, flags)
         # OpenCV makes no color of floating-point numbers
         image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if image is None else image
     elif len(content):
-        _, images = cv2.imreadmulti(str(path), number, 1, flags=_READ_FLAGS)
+        _, images = cv2.imreadmulti(str(path), number, 1, flags=flags)
         image = images[0] if images else None
     if image is None:
         raise VideoError(
@@ -166,6 +171,8 @@ def _decode(page: Page) -> NDArray[Any]:
 
 def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     """Write an RGB picture (H, W, 3) as a PNG that is whole or not there."""
+    import cv2
+
     with write_atomically(path) as temporary:
         _, content = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         temporary.write_bytes(content.tobytes())

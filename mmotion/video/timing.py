@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mmotion.structures.times import find_end, list_irregular
 
+# rate of the videos that strides of clips are meant for; the same time is taken from others
+STRIDE_FPS = 30.0
 # Matroska rounds times to milliseconds: a number over the rate still finds its frame
 SLACK_S = 0.000501
 # the same in frames, where they are shorter than that
@@ -87,6 +89,41 @@ def frames_at(places: NDArray[np.float64]) -> NDArray[np.int64]:
         array([0, 1, 3])
     """
     return np.floor(places + PLACE_SLACK).astype(np.int64)
+
+
+def choose_clips(
+    total_frames: int,
+    fps: float,
+    *,
+    num_frames: int,
+    stride: int,
+    num_clips: int = 1,
+    starts: NDArray[np.float64] | None = None,
+    when_short: str = 'hold',
+) -> NDArray[np.int64]:
+    """Choose the frames of clips, see `mmotion.transforms.SampleClip`.
+
+    Args:
+        total_frames: Frames of the video.
+        fps: Its frames per second.
+        num_frames: Frames in a clip T.
+        stride: Frames from one to the next, at `STRIDE_FPS`.
+        num_clips: Clips C.
+        starts: Where they begin, as shares of what is left of the video beside a clip (C,); None
+            divides it evenly.
+        when_short: 'hold' or 'loop'.
+
+    Returns:
+        Their numbers (C * T,).
+    """
+    clip_span = num_frames * stride * fps / STRIDE_FPS
+    room = max(total_frames - clip_span, 0.0)
+    begins = room * np.arange(num_clips) / num_clips if starts is None else room * starts
+    places = begins[:, None] + np.linspace(0, max(clip_span - 1, 0.0), num_frames)
+    numbers = frames_at(places).flatten()
+    if when_short == 'loop':
+        numbers %= total_frames
+    return np.minimum(numbers, total_frames - 1)
 
 
 def check_times(start_s: float, end_s: float | None) -> None:

@@ -7,7 +7,6 @@ lengths are in pixels, x to the right and y down.
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +21,8 @@ WHITE: Color = (255, 255, 255)
 GREY: Color = (190, 190, 190)
 DARK: Color = (80, 80, 80)
 ACTIVE: Color = (255, 179, 64)
-FONT = cv2.FONT_HERSHEY_DUPLEX
+# cv2.FONT_HERSHEY_DUPLEX: results are drawn where OpenCV is, and used where it is not
+FONT = 2
 
 
 def enlarge(image: Image) -> Image:
@@ -32,6 +32,8 @@ def enlarge(image: Image) -> Image:
     if factor <= 1:
         return image
     size = (width * factor, height * factor)
+    import cv2
+
     return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
@@ -47,6 +49,8 @@ def draw_bar(
     """Fill the left part, in [0, 1], of a rectangle."""
     right = x + width * min(part, 1.0)
     if right - x >= 1:
+        import cv2
+
         cv2.rectangle(image, (int(x), int(y)), (int(right), int(y + height)), color, cv2.FILLED)
 
 
@@ -62,6 +66,8 @@ def draw_arc(
     if 360 * part < 1:
         # an empty arc would be drawn as a dot in the middle
         return
+    import cv2
+
     middle = (round(center[0]), round(center[1]))
     axes = (round(radius), round(radius))
     width = max(round(thickness), 1)
@@ -82,6 +88,8 @@ def write_text(
 
     `place` (x, y) is its lower left corner, or its middle.
     """
+    import cv2
+
     (natural_width, natural_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     scale = min(height / natural_height, max_width / natural_width)
     x, y = place
@@ -137,6 +145,8 @@ def outline_box(
     image: Image, box_xyxy: NDArray[np.float64], label: str, unit: float, color: Color
 ) -> None:
     """Outline a box, and write a label above it, or inside where the picture ends above."""
+    import cv2
+
     left, top, right, bottom = (round(side) for side in box_xyxy.tolist())
     line = max(round(0.8 * unit), 1)
     cv2.rectangle(image, (left, top), (right - 1, bottom - 1), color, line)

@@ -9,15 +9,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
@@ -30,6 +25,10 @@ from mmotion.visualization.drawing import (
     enlarge,
     outline_box,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Painter: TypeAlias = Callable[[Image, int], Image]
 
@@ -165,6 +164,8 @@ def plot_regions(
     result: RegionResults, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """A row for each region, see `plot_row`, with its name; `truth` is that of their sum."""
+    from matplotlib.figure import Figure
+
     num_rows = len(result.regions)
     figure = Figure(figsize=(9, 0.8 + 1.9 * num_rows), layout='constrained')
     rows = figure.subplots(num_rows, 1, sharex=True, squeeze=False)[:, 0]
@@ -180,7 +181,7 @@ def plot_regions(
 
 
 @singledispatch
-def plot_row(result: Any, axes: Axes) -> str:
+def plot_row(result: Any, axes: 'Axes') -> str:
     """Plot the result of a region over time, in seconds of the video.
 
     Args:
@@ -219,6 +220,8 @@ def plot_similarity(
     Raises:
         ValueError: If the matrix is not square.
     """
+    from matplotlib.figure import Figure
+
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f'matrix must be square (T, T), got shape={matrix.shape}')
     figure = Figure(figsize=(6.4, 5.6), layout='constrained')
@@ -240,14 +243,16 @@ def plot_similarity(
     save_figure(figure, path)
 
 
-def style_axes(axes: Axes) -> None:
+def style_axes(axes: 'Axes') -> None:
     """A light grid, and a frame on two sides only."""
     axes.grid(alpha=0.25, lw=0.6)
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
+def save_figure(figure: 'Figure', path: str | Path, *, dpi: int = 120) -> None:
     """Write a figure, whole or not at all; a name with `$` in it is no formula."""
+    from matplotlib.text import Text
+
     for text in figure.findobj(Text):
         cast('Text', text).set_parse_math(False)
     with write_atomically(path) as temporary:
@@ -256,6 +261,9 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
 
 def _show_progress(frames: Iterable[Any], total: int, description: str) -> Iterator[Any]:
     """The first `total` frames, with a progress bar if somebody watches."""
+    from rich.console import Console
+    from rich.progress import track
+
     console = Console(stderr=True)
     yield from track(
         itertools.islice(frames, total),

@@ -13,22 +13,38 @@ windows would give.
 import logging
 from array import array
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.logging import print_log
 
-from mmotion.inference import Predictor
+from mmotion.compat import print_log
+from mmotion.inference.abilities import PortableNetwork
+from mmotion.inference.exported import ExportedModel
+from mmotion.inference.lean import PREDICTORS, without_gradients
+from mmotion.inference.predictor import Predictor
 from mmotion.inference.views import ViewMaker, check_window, find_span
-from mmotion.registry import PREDICTORS
 from mmotion.structures.times import list_irregular
 from mmotion.structures.windows import cut_ends
 from mmotion.video import VideoFrame
 from mmotion.video.frames import note_times
 
-from .models import AnomalyDetector, count_needed
-from .results import AnomalyScores, RunningAnomaly
+from .results import AnomalyScores, RunningAnomaly, count_needed
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor
+
+    from .models import AnomalyDetector
+
+
+class ExportedDetector(ExportedModel):
+    """A detector that a runtime runs, with its scorer and its threshold."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        self.threshold = float(self.meta['threshold'])
+        self.false_alarm_rate: float = self.meta['false_alarm_rate']
+        self.num_recordings: int = self.meta['num_recordings']
 
 
 @PREDICTORS.register_module()
@@ -47,13 +63,14 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
     """
 
     plot_name = 'anomaly'
-    model: AnomalyDetector
+    model: 'AnomalyDetector'
+    exported_type = ExportedDetector
 
     def __init__(
         self,
         *,
-        config: Config,
-        model: AnomalyDetector,
+        config: 'Config',
+        model: 'AnomalyDetector',
         device: str = 'cpu',
         window_s: float | None = None,
         hop_s: float | None = None,
@@ -69,9 +86,42 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
                 f'there will be no alarm: the detector was calibrated on {number} normal '
                 f'recordings, which can promise a false-alarm rate of {1 / (number + 1):.2g} at '
                 f'best, and {model.false_alarm_rate:g} needs {needed}',
-                logger='current',
                 level=logging.WARNING,
             )
+
+    def make_portable(self) -> PortableNetwork:
+        """The network from the grey levels of the views of clips to errors and alarms."""
+        import torch
+
+        model = self.model
+        preprocessor = cast('Any', model.data_preprocessor)
+        mean, std = (getattr(preprocessor, name).view(3, 1, 1, 1) for name in ('mean', 'std'))
+        threshold, normal = model.threshold, model.calibration_errors
+        # of as many normal errors as are below
+        p_values = model.p_value(torch.cat([normal, normal.new_full([1], float('inf'))]))
+        # two views at least, as torch takes one for a constant
+        views = self._views.make_blank()['packed']['inputs'].repeat(2, 1, 1, 1, 1)
+
+        def run(inputs: 'Tensor') -> 'tuple[Tensor, Tensor, Tensor]':
+            embeddings = model.embed((inputs.float() - mean) / std)
+            errors = model.scorer.error(embeddings).float()
+            errors = errors.where(embeddings.isfinite().all(1), float('nan'))
+            num_below = (normal < errors[:, None]).sum(1)
+            found = p_values[num_below].where(~errors.isnan(), float('nan'))
+            return errors, found, errors > threshold
+
+        return PortableNetwork(
+            run=run,
+            model=model,
+            inputs={'inputs': torch.stack([views, views])},
+            free={'inputs': {0: 'clips', 1: 'views'}},
+            outputs=('error', 'p_value', 'is_alarm'),
+            meta={
+                'threshold': repr(threshold),
+                'false_alarm_rate': model.false_alarm_rate,
+                'num_recordings': model.num_recordings,
+            },
+        )
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> AnomalyScores:
         times_s = array('d')
@@ -99,7 +149,7 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         alarm_s = None
         for window in self._views.slide(frames, size_s=size_s, hop_s=hop_s, fps=fps):
             views = self._views.view(window, fps)
-            with torch.inference_mode():
+            with without_gradients():
                 (sample,) = self.model(**self.collate([views['packed']]), mode='predict')
             start_s, end_s = find_span(window, fps)
             is_alarm = bool(sample.is_alarm)

@@ -32,6 +32,7 @@ from mmotion.checks import check_range
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
+from .results import count_needed
 from .scorers import AnySizeBuffers
 
 # of sums of shares of recordings, such as three thirds
@@ -186,7 +187,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_backbone_frozen):
             found = self.backbone(inputs.flatten(0, 1))
             embeddings = found[0] if isinstance(found, tuple) and found else found
-            num_views = inputs.shape[:2].numel()
+            num_views = math.prod(inputs.shape[:2])
             if not isinstance(embeddings, Tensor) or embeddings.shape[:-1] != (num_views,):
                 raise TypeError(
                     f'backbone must return embeddings ({num_views}, D), or a tuple whose first is '
@@ -366,16 +367,6 @@ def find_threshold(calibration_errors: Tensor, weights: Tensor, false_alarm_rate
 def count_recordings(weights: Tensor) -> int:
     """How many recordings the clips of these weights are of."""
     return round(float(weights.sum()))
-
-
-def count_needed(false_alarm_rate: float) -> int:
-    """How many normal recordings it takes until a p-value can be at most this rate.
-
-    Example:
-        >>> count_needed(0.05)
-        19
-    """
-    return math.ceil(1 / false_alarm_rate - 1e-9) - 1
 
 
 def _describe(found: Any) -> str:

@@ -12,11 +12,9 @@ in pixels.
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import (
@@ -54,6 +52,9 @@ from mmotion.visualization.drawing import (
     draw_timeline,
     write_text,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ALARM: Color = (240, 70, 60)
 PLOT_ALARM = '#d62728'
@@ -254,6 +255,16 @@ def _check_errors(errors: ArrayLike) -> None:
         )
 
 
+def count_needed(false_alarm_rate: float) -> int:
+    """How many normal recordings it takes until a p-value can be at most this rate.
+
+    Example:
+        >>> count_needed(0.05)
+        19
+    """
+    return math.ceil(1 / false_alarm_rate - 1e-9) - 1
+
+
 @make_painter.register
 def paint_anomaly(result: AnomalyScores) -> Painter:
     """The score of the moment as a bar, with a frame around an alarm, and the alarms over time."""
@@ -307,6 +318,8 @@ def plot_anomaly(
     result: AnomalyScores, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """Score and error over time; `truth` is 1 for a video that has an anomaly, 0 for another."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 5), layout='constrained')
     top, bottom = figure.subplots(2, 1, sharex=True)
     headline = result.describe() if len(result.segments) <= 3 else f'{len(result.segments)} alarms'
@@ -327,8 +340,8 @@ def plot_anomaly(
     save_figure(figure, path)
 
 
-@plot_row.register
-def plot_anomaly_row(result: AnomalyScores, axes: Axes) -> str:
+@plot_row.register(AnomalyScores)
+def plot_anomaly_row(result: AnomalyScores, axes: 'Axes') -> str:
     """The score over time, with alarms shaded."""
     axes.stairs(result.scores, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
     axes.axhline(1 - result.false_alarm_rate, color=PLOT_ALARM, lw=1, ls='--')
@@ -338,6 +351,6 @@ def plot_anomaly_row(result: AnomalyScores, axes: Axes) -> str:
     return result.describe()
 
 
-def _shade_alarms(axes: Axes, result: AnomalyScores) -> None:
+def _shade_alarms(axes: 'Axes', result: AnomalyScores) -> None:
     for segment in result.segments:
         axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ALARM, alpha=0.15, lw=0)

@@ -11,22 +11,27 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.inference import Predictor, make_sample
-from mmotion.registry import PREDICTORS
+from mmotion.inference.abilities import PortableNetwork
+from mmotion.inference.exported import ExportedModel
+from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
+from mmotion.inference.predictor import Predictor
+from mmotion.inference.resizing import resize_area
+from mmotion.inference.samples import make_sample
 from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.frames import take_chunks
 
-from .export import check_formats, export_tracks
 from .results import FrameKeypoints, KeypointTracks, find_quality
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.model import BaseModel
+    from torch import Tensor
 
 
 class _Prepared(NamedTuple):
@@ -36,6 +41,19 @@ class _Prepared(NamedTuple):
     time_s: float
     size_wh: tuple[int, int]
     packed: Any
+
+
+class ExportedTracker(ExportedModel):
+    """A BKinD that a runtime runs, on frames of the size that `ResizePair` gives."""
+
+    def build_pipeline(self) -> Any:
+        """What takes the place of the steps."""
+        return self.prepare
+
+    def prepare(self, results: dict[str, Any]) -> dict[str, Any]:
+        """What `ResizePair` and `PackPair` make of a frame (1, 3, S, S)."""
+        images = [resize_area(image, self.meta['size']) for image in results['imgs']]
+        return {'inputs': np.stack(images).transpose(0, 3, 1, 2)}
 
 
 @PREDICTORS.register_module()
@@ -54,14 +72,44 @@ class KeypointTracker(Predictor[KeypointTracks]):
     """
 
     plot_name = 'tracks'
+    exported_type = ExportedTracker
 
     def __init__(
-        self, *, config: Config, model: BaseModel, device: str = 'cpu', batch_size: int = 16
+        self, *, config: 'Config', model: 'BaseModel', device: str = 'cpu', batch_size: int = 16
     ) -> None:
         super().__init__(config=config, model=model, device=device)
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got batch_size={batch_size}')
         self.batch_size = batch_size
+
+    def make_portable(self) -> PortableNetwork:
+        """The network from the grey levels of frames to keypoints, as the model gives them."""
+        import torch
+
+        from .networks import spatial_softmax
+
+        steps = [step['type'] for step in self.config.test_pipeline]
+        if steps != ['ResizePair', 'PackPair']:
+            raise ValueError(
+                f'test_pipeline must be ResizePair and PackPair to be exported, got {steps}'
+            )
+        model = cast('Any', self.model)
+        mean, std = (
+            getattr(model.data_preprocessor, name).view(3, 1, 1) for name in ('mean', 'std')
+        )
+
+        def run(inputs: 'Tensor') -> 'tuple[Tensor, ...]':
+            return tuple(spatial_softmax(model.encoder((inputs[:, 0].float() - mean) / std)[1]))
+
+        size = model.image_size
+        return PortableNetwork(
+            run=run,
+            model=model.encoder,
+            inputs={'inputs': torch.zeros(2, 1, 3, size, size, dtype=torch.uint8)},
+            free={'inputs': {0: 'frames'}},
+            outputs=('keypoints', 'confidence', 'covariance'),
+            meta={'size': size},
+        )
 
     def export(
         self,
@@ -71,11 +119,15 @@ class KeypointTracker(Predictor[KeypointTracks]):
         formats: Sequence[str],
     ) -> list[Path]:
         """Write tracks for other programs, see `projects.bkind.export`."""
+        from .export import export_tracks
+
         return export_tracks(result, video, out_dir, formats)
 
     @classmethod
     def check_export(cls, formats: Sequence[str]) -> None:
         """Refuse formats that are unknown, or whose package is not installed."""
+        from .export import check_formats
+
         check_formats(formats)
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> KeypointTracks:
@@ -106,7 +158,7 @@ class KeypointTracker(Predictor[KeypointTracks]):
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[FrameKeypoints]:
         """The keypoints of each frame; a batch waits for its last frame, so choose it small."""
         for chunk in self._batches(frames, fps):
-            with torch.inference_mode():
+            with without_gradients():
                 columns = self._read(chunk)
             for index, time_s, points, confidence, covariance in zip(*columns, strict=True):
                 yield FrameKeypoints(
@@ -147,7 +199,7 @@ class KeypointTracker(Predictor[KeypointTracks]):
         batch = self.collate([frame.packed for frame in chunk])
         samples = self.model(**batch, mode='predict')
         keypoints, confidence, covariance = (
-            torch.stack([getattr(sample, name) for sample in samples]).float().cpu().numpy()
+            np.stack([to_array(getattr(sample, name)) for sample in samples])
             for name in ('keypoints', 'confidence', 'covariance')
         )
         half = (np.array(chunk[0].size_wh, np.float32) - 1) / 2

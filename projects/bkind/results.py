@@ -13,13 +13,9 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import TOLERANCE, check_fps, check_scores, make_plain
@@ -37,6 +33,9 @@ from mmotion.visualization import (
     style_axes,
 )
 from mmotion.visualization.drawing import GREY, WHITE, Color, Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # below it a heat map covers three quarters of the picture, and its mean says nothing
 MIN_QUALITY = 0.25
@@ -293,6 +292,8 @@ def paint_tracks(result: KeypointTracks) -> Painter:
     A point is as dark as its confidence is low beside the highest that it has in the video. Where
     it has found nothing it is a thin ring.
     """
+    import cv2
+
     colors = keypoint_colors(len(result.names))
     # in evenly spaced frames rounded to whole ones, and at least the one before
     since_s = result.times_s - TRAIL_S - 0.5 / result.fps
@@ -344,6 +345,8 @@ def plot_tracks(
 
     Of more than 20,000 frames every second, third, ... is drawn.
     """
+    from matplotlib.figure import Figure
+
     del truth  # positions are no single number
     figure = Figure(figsize=(11, 6), layout='constrained')
     figure.suptitle(f'{title}: {result.describe()}' if title else result.describe(), fontsize=11)
@@ -370,8 +373,8 @@ def plot_tracks(
     save_figure(figure, path)
 
 
-@plot_row.register
-def plot_speeds(result: KeypointTracks, axes: Axes) -> str:
+@plot_row.register(KeypointTracks)
+def plot_speeds(result: KeypointTracks, axes: 'Axes') -> str:
     """The speed of each keypoint."""
     if result.num_frames > 1:
         drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
@@ -389,6 +392,8 @@ def keypoint_colors(num_keypoints: int) -> list[Color]:
         >>> len(set(keypoint_colors(10)))
         10
     """
+    from matplotlib import colormaps
+
     values = colormaps['hsv'](np.arange(num_keypoints) / num_keypoints)[:, :3]
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in values.tolist()]
 
@@ -401,6 +406,8 @@ def _draw_ellipse(
     color: Color,
 ) -> None:
     """Outline one standard deviation around a center in fractions of a pixel."""
+    import cv2
+
     var_x, var_y, cov_xy = covariance.astype(np.float64)
     matrix = np.array([[var_x, cov_xy], [cov_xy, var_y]]) * np.outer(scale, scale)
     # eigenvalues rise: the second axis is the long one

@@ -1,5 +1,7 @@
 """Pose sequences: which activity is this skeleton doing?"""
 
+from mmotion.visualization import actions  # noqa: F401  (registers how scores look)
+
 from . import (
     augmentation,
     data,

@@ -15,15 +15,18 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
 from mmotion.checks import check_choice
-from mmotion.inference import Predictor, find_class_names
+from mmotion.inference.abilities import PortableNetwork
+from mmotion.inference.exported import ExportedModel
+from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
+from mmotion.inference.predictor import Predictor
+from mmotion.inference.samples import find_class_names
 from mmotion.inference.views import check_window
 from mmotion.keypoints.detectors import (
     DEFAULT_DETECTOR,
@@ -43,7 +46,6 @@ from mmotion.keypoints.watching import (
     watch_frames,
     watch_steps,
 )
-from mmotion.registry import PREDICTORS
 from mmotion.structures.actions import RunningScores
 from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
@@ -52,7 +54,59 @@ from mmotion.video.sources import VideoSource
 
 from .results import PoseScores
 from .sequence_files import ARRAY_SUFFIX, SUFFIXES, read_sequence, take_main_track
-from .transforms import PackSequence, ResampleSequence
+from .transforms import (
+    FillMissing,
+    NormalizePose,
+    PackSequence,
+    ResampleSequence,
+    describe_sequence,
+)
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.model import BaseModel
+    from torch import Tensor
+
+# steps before a network that was exported
+STEPS = {
+    kind.__name__: kind for kind in (FillMissing, NormalizePose, PackSequence, ResampleSequence)
+}
+
+
+class ExportedPipeline:
+    """The steps of a pipeline, which need NumPy alone.
+
+    Args:
+        steps: Their configs, `PackSequence` last.
+    """
+
+    def __init__(self, steps: Sequence[dict[str, Any]]) -> None:
+        self.transforms: list[Any] = [
+            STEPS[step['type']](**{k: v for k, v in step.items() if k != 'type'}) for step in steps
+        ]
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Make what the network takes."""
+        *steps, pack = self.transforms
+        for step in steps:
+            results = step(results)
+        inputs, length = pack.pad(results)
+        return {'inputs': inputs, 'lengths': np.int64(length)}
+
+
+class ExportedClassifier(ExportedModel):
+    """A classifier of sequences that a runtime runs."""
+
+    def build_pipeline(self) -> ExportedPipeline:
+        """The steps before the network."""
+        return ExportedPipeline(self.config['test_pipeline'])
+
+    def __call__(self, *, mode: str = 'predict', **inputs: NDArray[Any]) -> list[SimpleNamespace]:
+        """Scores, and what they are taken from."""
+        samples = super().__call__(mode=mode, **inputs)
+        for sample in samples:
+            sample.views = describe_sequence(inputs['inputs'].shape[1:])
+        return samples
 
 
 @PREDICTORS.register_module()
@@ -75,12 +129,13 @@ class PosePredictor(Predictor[PoseScores]):
     """
 
     plot_name = 'actions'
+    exported_type = ExportedClassifier
 
     def __init__(
         self,
         *,
-        config: Config,
-        model: BaseModel,
+        config: 'Config',
+        model: 'BaseModel',
         device: str = 'cpu',
         detector: str = DEFAULT_DETECTOR,
         model_path: str | None = None,
@@ -119,8 +174,43 @@ class PosePredictor(Predictor[PoseScores]):
         if not all(is_keypoint_file(video, SUFFIXES) for video in videos):
             _ = self.detector
 
+    def make_portable(self) -> PortableNetwork:
+        """The network from padded sequences and their lengths to scores."""
+        import torch
+
+        from .models import SequenceClassifier
+
+        model, steps = cast('Any', self.model), [step['type'] for step in self.config.test_pipeline]
+        if not isinstance(model, SequenceClassifier) or not {*STEPS} >= {*steps}:
+            raise ValueError(
+                f'a SequenceClassifier behind {", ".join(STEPS)} must be exported, got '
+                f'{type(model).__name__} behind {", ".join(steps)}'
+            )
+
+        def run(inputs: 'Tensor', lengths: 'Tensor') -> 'tuple[Tensor]':
+            return (model.head(model.norm(model.encoder(inputs, lengths))).float().softmax(1),)
+
+        num_points = model.encoder.embed.num_points
+        return PortableNetwork(
+            run=run,
+            model=model,
+            inputs={
+                'inputs': torch.zeros(2, self._length, num_points, 3),
+                'lengths': torch.full((2,), self._length),
+            },
+            free={'inputs': {0: 'sequences'}, 'lengths': {0: 'sequences'}},
+            outputs=('pred_score',),
+            meta={'classes': find_class_names(self.config, model, model.num_classes)},
+        )
+
+    def _draw(self, *args: Any) -> list[Path]:
+        # registers how scores look
+        from mmotion.visualization import actions  # noqa: F401
+
+        return super()._draw(*args)
+
     @classmethod
-    def needs_fps(cls, video: Path, config: Config) -> bool:
+    def needs_fps(cls, video: Path, config: 'Config') -> bool:
         """An array of keypoints does not tell its rate either; that of the test data is taken."""
         if video.suffix.lower() == ARRAY_SUFFIX:
             return not config.get('test_dataloader', {}).get('dataset', {}).get('fps')
@@ -169,7 +259,7 @@ class PosePredictor(Predictor[PoseScores]):
         watched = itertools.chain([first], frames)
         steps = watch_steps(watched, detector, every=self.every, fps=fps)
         for number, window in enumerate(self._slide(steps, fps / self.every), start=1):
-            with torch.inference_mode():
+            with without_gradients():
                 scores, _ = self._score(join_steps(window, first, detector, fps=fps))
             total = scores if number == 1 else total + scores
             classes = classes or find_class_names(self.config, self.model, len(scores))
@@ -234,7 +324,7 @@ class PosePredictor(Predictor[PoseScores]):
         sequence = take_main_track(poses)
         batch = self.preprocess([{**sequence, 'label': -1, 'name': poses.source, 'group': ''}])
         (sample,) = self.model(**batch, mode='predict')
-        scores = sample.pred_score.float().cpu().numpy()
+        scores = to_array(sample.pred_score)
         return (scores if poses.num_detections else np.zeros_like(scores)), sample.views
 
     def _slide(self, steps: Iterable[Step], rate_hz: float) -> Iterator[list[Step]]:

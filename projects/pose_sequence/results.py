@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from mmotion.keypoints.drawing import draw_people
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.structures.actions import ActionScores
 from mmotion.visualization import (
     Image,
     Painter,
-    actions,  # noqa: F401  (registers how scores look)
     make_painter,
 )
 
@@ -40,6 +38,9 @@ class PoseScores(ActionScores):
 @make_painter.register
 def paint_poses(result: PoseScores) -> Painter:
     """The skeletons of the last frame that was looked at, under the labels and the timeline."""
+    from mmotion.keypoints.drawing import draw_people
+    from mmotion.visualization import actions  # noqa: F401  (registers how scores look)
+
     paint_scores = make_painter.dispatch(ActionScores)(result)
     poses = result.poses
     first = poses.num_frames - result.num_frames

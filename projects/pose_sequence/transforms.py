@@ -33,20 +33,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from mmaction.structures import ActionDataSample
-from mmcv.transforms import BaseTransform
-from mmengine.dataset import Compose
 from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least
-from mmotion.registry import TRANSFORMS
+from mmotion.inference.lean import TRANSFORMS, Transform
 
 FloatArray = NDArray[np.float32]
 
 
 @TRANSFORMS.register_module()
-class NormalizePose(BaseTransform):
+class NormalizePose(Transform):
     """Make the place of the person 0 and their size 1.
 
     The centre is the mean of the points that are there, the size their root mean square distance
@@ -70,7 +66,7 @@ class NormalizePose(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class FillMissing(BaseTransform):
+class FillMissing(Transform):
     """Put points that are missing between the steps in which they are there, on a straight line.
 
     Before the first such step and after the last one a point stays where it is seen. The scores of
@@ -106,7 +102,7 @@ class FillMissing(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ResampleSequence(BaseTransform):
+class ResampleSequence(Transform):
     """Change the number of steps, by straight lines between the steps that are there.
 
     Args:
@@ -140,7 +136,7 @@ class ResampleSequence(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class PackSequence(BaseTransform):
+class PackSequence(Transform):
     """Pad or trim a sequence to one length, and pack it with its class.
 
     Of a longer sequence the middle is kept; zeros follow a shorter one.
@@ -165,27 +161,33 @@ class PackSequence(BaseTransform):
             metainfo `name`, `group`, `length`, the steps that are no padding, and `views`, what the
             sequence looks like in words.
         """
+        import torch
+        from mmaction.structures import ActionDataSample
+
+        inputs, length = self.pad(results)
+        sample = ActionDataSample()
+        if results['label'] >= 0:
+            sample.set_gt_label(results['label'])
+        views = describe_sequence(inputs.shape)
+        sample.set_metainfo(
+            {'name': results['name'], 'group': results['group'], 'length': length, 'views': views}
+        )
+        return {'inputs': torch.from_numpy(inputs), 'data_samples': sample}
+
+    def pad(self, results: dict[str, Any]) -> tuple[FloatArray, int]:
+        """The `inputs` and the `length` of a sequence, as arrays."""
         length = min(len(results['keypoints']), self.max_seq_length)
         first = (len(results['keypoints']) - length) // 2
         steps = slice(first, first + length)
         values = np.concatenate([results['keypoints'], results['scores'][..., None]], axis=-1)
         values = np.where(np.isnan(values).any(-1, keepdims=True), 0, values)[steps]
-        num_points = values.shape[1]
-        inputs = torch.zeros(self.max_seq_length, num_points, 3)
-        inputs[:length] = torch.from_numpy(values)
-
-        sample = ActionDataSample()
-        if results['label'] >= 0:
-            sample.set_gt_label(results['label'])
-        views = f'1 sequence of {self.max_seq_length} steps x {num_points} points'
-        sample.set_metainfo(
-            {'name': results['name'], 'group': results['group'], 'length': length, 'views': views}
-        )
-        return {'inputs': inputs, 'data_samples': sample}
+        inputs = np.zeros((self.max_seq_length, *values.shape[1:]), np.float32)
+        inputs[:length] = values
+        return inputs, length
 
 
 @TRANSFORMS.register_module()
-class TwoViews(BaseTransform):
+class TwoViews(Transform):
     """Change a sequence twice at random, for contrastive learning.
 
     Args:
@@ -193,6 +195,8 @@ class TwoViews(BaseTransform):
     """
 
     def __init__(self, *, transforms: Sequence[dict[str, Any]]) -> None:
+        from mmengine.dataset import Compose
+
         self.view = Compose([*transforms])
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -202,10 +206,17 @@ class TwoViews(BaseTransform):
             `inputs` (2, L, K, 3) and `data_samples`, as `PackSequence` gives them, with a `length`
             of each view.
         """
+        import torch
+
         views: list[Any] = [self.view({**results}) for _ in range(2)]
         sample = views[0]['data_samples']
         sample.set_metainfo({'length': tuple(view['data_samples'].length for view in views)})
         return {'inputs': torch.stack([view['inputs'] for view in views]), 'data_samples': sample}
+
+
+def describe_sequence(shape: Sequence[int]) -> str:
+    """Name what is seen of a video by the shape of a sequence (L, K, 3)."""
+    return f'1 sequence of {shape[0]} steps x {shape[1]} points'
 
 
 def find_center(keypoints: FloatArray) -> FloatArray:

@@ -16,25 +16,24 @@ frames that one stride looks at, N / stride.
 import dataclasses
 import itertools
 import math
+import sys
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mmotion.checks import check_at_least, check_choice, check_fps, check_range
 from mmotion.structures.times import find_end, list_irregular, measure_rate
 
-from .losses import class_to_period
 from .results import RepetitionCount, RunningCount
 
-# two frames cannot show a cycle: the released weights use these classes for 'nothing repeats'
-MIN_PERIOD_FRAMES = 3
-MEDIAN_TAPS = 5
+if TYPE_CHECKING:
+    from torch import Tensor
+
 # windows that are scored at once
 WINDOW_BATCH = 4
 
@@ -110,14 +109,18 @@ class CountingOptions:
 
 
 class WindowModel(Protocol):
-    """What a model must offer to be counted with; RepNet does, and a test's oracle."""
+    """What a model must offer to be counted with; RepNet does, and a test's oracle.
+
+    An exported one takes and gives NumPy's arrays, and has `rate_windows` instead of
+    `score_windows`: maps (B, T, ...) to what `read_logits` makes of their logits, (B, 2, T).
+    """
 
     num_frames: int
 
-    def encode_frames(self, frames: Tensor) -> Any:
+    def encode_frames(self, frames: Any) -> Any:
         """Frames (N, 3, H, W) to N maps."""
 
-    def score_windows(self, maps: Tensor) -> Any:
+    def score_windows(self, maps: Any) -> Any:
         """Maps (B, T, ...) to `period_logits` (B, T, P) and `periodicity_logits` (B, T)."""
 
 
@@ -158,7 +161,7 @@ class Totals(NamedTuple):
 
 
 def read_logits(
-    period_logits: Tensor, periodicity_logits: Tensor, options: CountingOptions
+    period_logits: 'Tensor', periodicity_logits: 'Tensor', options: CountingOptions
 ) -> Rows:
     """Turn what the network says of windows into rates and scores.
 
@@ -171,26 +174,16 @@ def read_logits(
         Rows of shape (..., T).
 
     Example:
+        >>> import torch
         >>> logits = torch.full((1, 32), -50.0)
         >>> logits[0, 7] = 50.0
         >>> read_logits(logits, torch.full((1,), 50.0), CountingOptions())
         Rows(rate=array([0.125]), score=array([1.]))
     """
-    probability = period_logits.detach().float().softmax(-1)
-    confidence, best = probability.max(-1)
-    period = class_to_period(best).double()
-    is_class = period >= MIN_PERIOD_FRAMES
-    if options.period_estimate == 'expected':
-        # no weight beyond the ends, where the index is clamped
-        last = probability.shape[-1] - 1
-        near = best[..., None] + torch.arange(-1, 2, device=best.device)
-        weight = probability.gather(-1, near.clamp(0, last)) * ((near >= 0) & (near <= last))
-        period = class_to_period((weight * near).sum(-1) / weight.sum(-1)).double()
-    score = (periodicity_logits.detach().float().sigmoid() * confidence * is_class).sqrt()
-    rate, repeats = is_class / period, (score >= options.threshold).double()
-    if options.median_filter:
-        rate, repeats = _median(rate), _median(repeats)
-    return Rows((rate * repeats).cpu().numpy(), score.double().cpu().numpy())
+    from .losses import rate_logits
+
+    rate, score = rate_logits(period_logits, periodicity_logits, options)
+    return Rows(rate.cpu().numpy(), score.cpu().numpy())
 
 
 class RepetitionCounter:
@@ -232,13 +225,13 @@ class RepetitionCounter:
         self._times_s = array('d') if keep_rows else last
         self._num_encoded = 0
         # frames that wait to be encoded together
-        self._waiting: list[Tensor] = []
+        self._waiting: list[Any] = []
         self._tracks = [
             _Track(stride=stride, window=model.num_frames, keep_rows=keep_rows)
             for stride in options.strides
         ]
         # full windows that wait to be scored together
-        self._queue: list[tuple[_Track, list[Tensor]]] = []
+        self._queue: list[tuple[_Track, list[Any]]] = []
 
     @property
     def end_s(self) -> float:
@@ -246,11 +239,11 @@ class RepetitionCounter:
         recent_s = itertools.islice(reversed(self._times_s), 3)
         return find_end([*recent_s][::-1], self.fps)
 
-    def push(self, frames: Tensor, times_s: Sequence[float] | None = None) -> None:
+    def push(self, frames: Any, times_s: Sequence[float] | None = None) -> None:
         """Take the next frames of the video.
 
         Args:
-            frames: The frames, normalised (n, 3, H, W).
+            frames: The frames, normalised (n, 3, H, W), or as an exported model takes them.
             times_s: When each appears (n,); None for all frames if they are evenly spaced.
         """
         if times_s is None:
@@ -265,7 +258,6 @@ class RepetitionCounter:
         if self.num_frames - self._num_encoded >= self.options.frame_batch:
             self._encode_waiting()
 
-    @torch.no_grad()
     def running(self) -> RunningCount:
         """The count so far: what `result` would say if the video ended here.
 
@@ -292,7 +284,6 @@ class RepetitionCounter:
             stride=track.stride,
         )
 
-    @torch.no_grad()
     def result(self) -> RepetitionCount:
         """The count of the frames so far.
 
@@ -350,12 +341,14 @@ class RepetitionCounter:
         chosen = min(good, key=lambda i: self._tracks[i].stride)
         return self._tracks[chosen], tails[chosen]
 
-    @torch.no_grad()
     def _encode_waiting(self) -> None:
         """Encode what waits and hand the maps to the strides that look at them."""
-        frames = torch.cat(self._waiting) if self._waiting else torch.zeros(0)
+        if not self._waiting:
+            return
+        frames = _join(self._waiting)
         self._waiting = []
-        for chunk in frames.split(self.options.frame_batch):
+        for start in range(0, len(frames), self.options.frame_batch):
+            chunk = frames[start : start + self.options.frame_batch]
             users = [
                 [track for track in self._tracks if index % track.stride == 0]
                 for index in range(self._num_encoded, self._num_encoded + len(chunk))
@@ -364,9 +357,11 @@ class RepetitionCounter:
             wanted = [i for i, tracks in enumerate(users) if tracks]
             if not wanted:
                 continue
-            for i, encoded in zip(wanted, self.model.encode_frames(chunk[wanted]), strict=True):
+            with _without_gradients():
+                maps = self.model.encode_frames(chunk[wanted])
+            for i, encoded in zip(wanted, maps, strict=True):
                 # a view would keep the maps of the whole chunk alive
-                encoded = encoded.clone()
+                encoded = encoded.copy() if isinstance(encoded, np.ndarray) else encoded.clone()
                 for track in users[i]:
                     if track.push(encoded):
                         self._queue.append((track, list(track.maps)))
@@ -380,16 +375,20 @@ class RepetitionCounter:
         for (track, _), rows in zip(batch, self._score([maps for _, maps in batch]), strict=True):
             track.add(rows)
 
-    def _score(self, windows: list[list[Tensor]]) -> NDArray[np.float64]:
+    def _score(self, windows: list[list[Any]]) -> NDArray[np.float64]:
         """Rates and scores (B, 2, T) of windows of T maps each."""
-        maps = torch.stack([encoded for window in windows for encoded in window])
-        output = self.model.score_windows(maps.unflatten(0, (len(windows), -1)))
-        rows = read_logits(output.period_logits, output.periodicity_logits, self.options)
+        maps = _join([encoded[None] for window in windows for encoded in window])
+        maps = maps.reshape(len(windows), -1, *maps.shape[1:])
+        if isinstance(maps, np.ndarray):
+            return cast('Any', self.model).rate_windows(maps)
+        with _without_gradients():
+            output = self.model.score_windows(maps)
+            rows = read_logits(output.period_logits, output.periodicity_logits, self.options)
         return np.stack(rows, axis=1)
 
 
 def count_repetitions(
-    model: WindowModel, frames: Tensor, *, fps: float, options: CountingOptions
+    model: WindowModel, frames: 'Tensor', *, fps: float, options: CountingOptions
 ) -> RepetitionCount:
     """Count the repetitions in a video that fits into memory.
 
@@ -414,7 +413,7 @@ class _Track:
     def __init__(self, *, stride: int, window: int, keep_rows: bool) -> None:
         self.stride = stride
         self.window = window
-        self.maps: deque[Tensor] = deque(maxlen=window)
+        self.maps: deque[Any] = deque(maxlen=window)
         self.num_maps = 0
         self.num_rows = 0
         # of what `_sums` sums up
@@ -427,7 +426,7 @@ class _Track:
         """Maps that no scored window holds yet."""
         return self.num_maps - self.num_rows
 
-    def push(self, encoded: Tensor) -> bool:
+    def push(self, encoded: Any) -> bool:
         """Take the map of the next row; whether all maps now make a new window."""
         self.maps.append(encoded)
         self.num_maps += 1
@@ -441,7 +440,7 @@ class _Track:
         if self.kept is not None:
             self.kept.append(rows)
 
-    def tail_window(self) -> list[Tensor]:
+    def tail_window(self) -> list[Any]:
         """The window that ends with the newest map; a short video goes on with its last one."""
         maps = list(self.maps)
         return maps + maps[-1:] * (self.window - len(maps))
@@ -471,8 +470,13 @@ def _sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([rate, score, score**2, certainty]).sum(axis=1)
 
 
-def _median(values: Tensor) -> Tensor:
-    """Median of each value (..., T) and its neighbours; the ends are repeated outwards."""
-    reach, size = MEDIAN_TAPS // 2, values.shape[-1]
-    near = torch.arange(-reach, size + reach, device=values.device).clamp(0, size - 1)
-    return values[..., near].unfold(-1, MEDIAN_TAPS, 1).median(-1).values
+def _join(parts: list[Any]) -> Any:
+    """Join arrays along their first axis, NumPy's or torch's."""
+    library = np if isinstance(parts[0], np.ndarray) else sys.modules['torch']
+    return library.concatenate(parts)
+
+
+def _without_gradients() -> AbstractContextManager[Any]:
+    """Torch's `no_grad`; nothing where torch is not imported."""
+    torch: Any = sys.modules.get('torch')
+    return torch.no_grad() if torch else nullcontext()

@@ -9,16 +9,18 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from mmengine.config import Config
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mmotion.checks import check_at_least, check_choice
-from mmotion.inference import Predictor, make_sample
+from mmotion.inference.abilities import PortableNetwork
+from mmotion.inference.exported import ExportedModel
+from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
+from mmotion.inference.predictor import Predictor
+from mmotion.inference.resizing import resize_square
+from mmotion.inference.samples import make_sample
 from mmotion.keypoints.detectors import (
     DEFAULT_DETECTOR,
     DETECTORS,
@@ -37,24 +39,51 @@ from mmotion.keypoints.watching import (
     watch_steps,
 )
 from mmotion.regions import Region, RegionResults
-from mmotion.registry import PREDICTORS
 from mmotion.structures import time_at
 from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video, take_chunks
 from mmotion.video.sources import VideoSource
-from mmotion.visualization import plot_similarity
 
-from .counting import RepetitionCounter
-from .models import RepNet
-from .poses import PoseRepNet, make_poses
+from .counting import CountingOptions, RepetitionCounter
 from .results import RepetitionCount, RunningCount
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor
+
+    from .models import RepNet
+    from .poses import PoseRepNet
 
 # frames in their full size that are in memory at once
 CHUNK_FRAMES = 4
 # less does not show a repetition
 MIN_SEEN_S = 1.0
+
+
+class ExportedRepNet(ExportedModel):
+    """A RepNet that a runtime runs: an encoder and a head, so that strides share the encoder.
+
+    Its encoder takes frames of the size that `ResizeFrames` gives (N, S, S, 3), uint8; its head
+    gives what `read_logits` makes of the logits.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        self.num_frames: int = self.meta['num_frames']
+        self.counting = CountingOptions(**self.meta['counting'])
+
+    def build_pipeline(self) -> None:
+        """There is none: `RepetitionPredictor` scales frames itself."""
+
+    def encode_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Frames (N, S, S, 3) to N maps."""
+        return self.network.run(['maps'], {'frames': frames})[0]
+
+    def rate_windows(self, maps: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Maps (B, T, ...) to rates and scores (B, 2, T)."""
+        return self.network.run(['rows'], {'windows': maps})[0]
 
 
 @PREDICTORS.register_module()
@@ -71,17 +100,53 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         ValueError: If `report_every_s` is not above 0.
     """
 
-    model: RepNet
+    model: 'RepNet'
 
     plot_name = 'counts'
+    exported_type = ExportedRepNet
 
     def __init__(
-        self, *, config: Config, model: RepNet, device: str = 'cpu', report_every_s: float = 1.0
+        self, *, config: 'Config', model: 'RepNet', device: str = 'cpu', report_every_s: float = 1.0
     ) -> None:
         super().__init__(config=config, model=model, device=device)
         if report_every_s <= 0:
             raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
         self.report_every_s = report_every_s
+
+    def make_portable(self) -> PortableNetwork:
+        """The network from grey levels to rates and scores, see `ExportedRepNet`."""
+        import torch
+
+        from .losses import rate_logits
+
+        model, size = self.model, self._input_size()
+        preprocessor = cast('Any', model.data_preprocessor)
+        mean, std = preprocessor.mean[..., 0], preprocessor.std[..., 0]
+
+        def run(frames: 'Tensor', windows: 'Tensor') -> 'tuple[Tensor, Tensor]':
+            maps = model.encode_frames((frames.permute(0, 3, 1, 2).float() - mean) / std)
+            output = model.score_windows(windows)
+            rows = rate_logits(output.period_logits, output.periodicity_logits, model.counting)
+            return maps, torch.stack(rows, dim=1)
+
+        frames = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+        with torch.no_grad():
+            maps = model.encode_frames(frames.permute(0, 3, 1, 2).float())
+        return PortableNetwork(
+            run=run,
+            model=model,
+            inputs={
+                'frames': frames,
+                'windows': torch.zeros(2, model.num_frames, *maps.shape[1:]),
+            },
+            free={'frames': {0: 'frames'}, 'windows': {0: 'windows'}},
+            outputs=('maps', 'rows'),
+            meta={
+                'num_frames': model.num_frames,
+                'size': size,
+                'counting': dataclasses.asdict(model.counting),
+            },
+        )
 
     def draw(
         self, video: str | Path | NDArray[np.uint8], result: RepetitionCount, out_dir: str | Path
@@ -92,6 +157,11 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         middle of the longest segment, or of the video if nothing repeats.
         """
         files = super().draw(video, result, out_dir)
+        if isinstance(self.model, ExportedModel):
+            # the matrix stays in the network
+            return files
+        from mmotion.visualization import plot_similarity
+
         (similarity,) = self._name_drawings(video, out_dir, 'similarity.png')
         segment = max(result.segments, key=lambda s: s.end_s - s.start_s, default=None)
         start_s, end_s = result.start_s, time_at(result, result.num_frames)
@@ -109,7 +179,6 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         )
         return [*files, similarity]
 
-    @torch.inference_mode()
     def compare_frames(
         self, frames: Iterator[VideoFrame], *, fps: float, stride: int = 1
     ) -> NDArray[np.float32]:
@@ -124,17 +193,20 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
             (n, n) with n <= T, the frames of the window that are not repeated; rows of a full
             window sum to 1.
         """
+        import torch
+
         size = self.model.num_frames
         wanted = (frame for i, frame in enumerate(frames) if i % stride == 0)
         maps: list[Tensor] = []
-        for chunk in take_chunks(wanted, CHUNK_FRAMES):
-            maps.extend(self.model.encode_frames(self._normalise(chunk, fps)))
-            if len(maps) >= size:
-                break
-        num_real = min(len(maps), size)
-        window = (maps + maps[-1:] * size)[:size]
-        output = self.model.score_windows(torch.stack(window)[None])
-        return output.similarity[0, :num_real, :num_real].float().cpu().numpy()
+        with without_gradients():
+            for chunk in take_chunks(wanted, CHUNK_FRAMES):
+                maps.extend(self.model.encode_frames(self._normalise(chunk, fps)))
+                if len(maps) >= size:
+                    break
+            num_real = min(len(maps), size)
+            window = (maps + maps[-1:] * size)[:size]
+            output = self.model.score_windows(torch.stack(window)[None])
+        return to_array(output.similarity[0, :num_real, :num_real])
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RepetitionCount:
         counter = RepetitionCounter(self.model, fps=fps, options=self.model.counting)
@@ -157,13 +229,26 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         if counter.num_frames > reported:
             yield counter.running()
 
+    def _input_size(self) -> int:
+        """Side of the frames that the model sees, in pixels."""
+        steps = list(self.config.test_pipeline)
+        if [step['type'] for step in steps] != ['ResizeFrames', 'PackRepetitionInputs']:
+            raise ValueError(
+                'test_pipeline must be ResizeFrames and PackRepetitionInputs to be exported, got '
+                f'{", ".join(step["type"] for step in steps)}'
+            )
+        return steps[0]['size']
+
     def _push(self, counter: RepetitionCounter, frames: list[VideoFrame]) -> None:
         """Count the next frames."""
         times_s = [frame.time_s for frame in frames]
         counter.push(self._normalise(frames, counter.fps), times_s)
 
-    def _normalise(self, frames: list[VideoFrame], fps: float) -> Tensor:
-        """What the model sees of frames (n, 3, H, W)."""
+    def _normalise(self, frames: list[VideoFrame], fps: float) -> Any:
+        """What the model sees of frames (n, 3, H, W); exported, grey levels (n, H, W, 3)."""
+        if isinstance(self.model, ExportedModel):
+            size = self.model.meta['size']
+            return np.stack([resize_square(frame.image, size) for frame in frames])
         sample = make_sample([frame.image for frame in frames], fps=fps)
         return self.preprocess([sample])['inputs'][0].transpose(0, 1)
 
@@ -207,15 +292,15 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
         ValueError: If a number is out of its range, or the detector cannot be built.
     """
 
-    model: PoseRepNet
+    model: 'PoseRepNet'
 
     plot_name = 'regions'
 
     def __init__(
         self,
         *,
-        config: Config,
-        model: PoseRepNet,
+        config: 'Config',
+        model: 'PoseRepNet',
         device: str = 'cpu',
         detector: str = DEFAULT_DETECTOR,
         model_path: str | None = None,
@@ -308,6 +393,8 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
         self, keypoints: NDArray[np.float32], skeleton: Skeleton, fps: float
     ) -> dict[str, Any]:
         """What the model takes of a person (n, S, 2)."""
+        from .poses import make_poses
+
         return self.preprocess([{'imgs': make_poses(keypoints, skeleton), 'fps': fps}])
 
     def _count(self, watched: Watched) -> RegionResults:

@@ -8,12 +8,15 @@ Classes: materight/RepNet-pytorch@c455c53, repnet/model.py: class k (from 0) is 
 Shape letters in this file: B windows, T frames per window, D embedding size, P period classes.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# two frames cannot show a cycle: the released weights use these classes for 'nothing repeats'
+MIN_PERIOD_FRAMES = 3
+MEDIAN_TAPS = 5
 # frames whose phases differ by less, in cycles, count as alike in `phase_loss`
 PHASE_WIDTH = 0.06
 
@@ -52,6 +55,27 @@ def class_to_period(index: Tensor) -> Tensor:
         [1.0, 9.600000381469727]
     """
     return index + 1
+
+
+def rate_logits(
+    period_logits: Tensor, periodicity_logits: Tensor, options: Any
+) -> tuple[Tensor, Tensor]:
+    """What `counting.read_logits` gives, as tensors on the same device, float64 (..., T)."""
+    probability = period_logits.detach().float().softmax(-1)
+    confidence, best = probability.max(-1)
+    period = class_to_period(best).double()
+    is_class = period >= MIN_PERIOD_FRAMES
+    if options.period_estimate == 'expected':
+        # no weight beyond the ends, where the index is clamped
+        last = probability.shape[-1] - 1
+        near = best[..., None] + torch.arange(-1, 2, device=best.device)
+        weight = probability.gather(-1, near.clamp(0, last)) * ((near >= 0) & (near <= last))
+        period = class_to_period((weight * near).sum(-1) / weight.sum(-1)).double()
+    score = (periodicity_logits.detach().float().sigmoid() * confidence * is_class).sqrt()
+    rate, repeats = is_class / period, (score >= options.threshold).double()
+    if options.median_filter:
+        rate, repeats = _median(rate), _median(repeats)
+    return rate * repeats, score.double()
 
 
 class RepNetLoss(nn.Module):
@@ -179,3 +203,11 @@ def _two_hot(period: Tensor, num_classes: int) -> Tensor:
     lower_hot = F.one_hot(lower, num_classes)
     upper_hot = F.one_hot(lower + 1, num_classes)
     return lower_hot * (1 - share) + upper_hot * share
+
+
+def _median(values: Tensor) -> Tensor:
+    """Median of each value (..., T) and its neighbours; the ends are repeated outwards."""
+    reach, size = MEDIAN_TAPS // 2, values.shape[-1]
+    near = torch.arange(-reach, size + reach, device=values.device).clamp(0, size - 1)
+    # `median` itself is not among the operations of ONNX
+    return values[..., near].unfold(-1, MEDIAN_TAPS, 1).sort(-1).values[..., reach]

@@ -449,7 +449,7 @@ class RepNet(BaseModel):
             # channels last in memory: convolutions on a CPU are nearly twice as fast
             frames = rearrange(inputs, 'b c t h w -> (b t) h w c').permute(0, 3, 1, 2)
             maps = self.encode_frames(frames)
-            return self.score_windows(rearrange(maps, '(b t) c h w -> b t c h w', b=len(inputs)))
+            return self.score_windows(maps.unflatten(0, (-1, inputs.shape[2])))
         if mode not in ('loss', 'predict'):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got mode={mode!r}")
         if data_samples is None:

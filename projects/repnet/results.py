@@ -7,12 +7,9 @@ plain JSON types. Shape letters in this file: N frames of the video, R repetitio
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mmotion.checks import (
@@ -51,6 +48,9 @@ from mmotion.visualization.drawing import (
     draw_timeline,
     write_text,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # a count that misses a whole number by rounding errors alone has reached it
 COUNT_EPS = 1e-6
@@ -442,6 +442,8 @@ def plot_count(
     result: RepetitionCount, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
     """The count over time, the period and the periodicity, with repeating stretches shaded."""
+    from matplotlib.figure import Figure
+
     # ends of the frames, as counts are up to the end of a frame
     times = time_at(result, np.arange(1, result.num_frames + 1))
     figure = Figure(figsize=(9, 6), layout='constrained')
@@ -458,7 +460,7 @@ def plot_count(
         top.plot(result.repetition_times_s, marks, 'o', color=PLOT_LINE, ms=4)
     highest = max(1.0, result.count, truth or 0)
     top.set_ylim(-0.02 * highest, 1.08 * highest)
-    top.yaxis.set_major_locator(MaxNLocator(integer=True))
+    top.locator_params(axis='y', integer=True)
     top.set_ylabel('count')
     middle.plot(times, result.period_s_per_frame, color=PLOT_LINE, lw=2)
     middle.set_ylabel('period (s)')
@@ -479,19 +481,19 @@ def plot_count(
     save_figure(figure, path)
 
 
-@plot_row.register
-def plot_count_row(result: RepetitionCount, axes: Axes) -> str:
+@plot_row.register(RepetitionCount)
+def plot_count_row(result: RepetitionCount, axes: 'Axes') -> str:
     """The count, with repeating stretches shaded."""
     times = time_at(result, np.arange(1, result.num_frames + 1))
     axes.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2)
     _shade_segments(axes, result)
     highest = max(1.0, result.count)
     axes.set_ylim(-0.02 * highest, 1.08 * highest)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.locator_params(axis='y', integer=True)
     axes.set_ylabel('count')
     return f'{result.repetitions} repetitions, confidence {result.confidence:.2f}'
 
 
-def _shade_segments(axes: Axes, result: RepetitionCount) -> None:
+def _shade_segments(axes: 'Axes', result: RepetitionCount) -> None:
     for segment in result.segments:
         axes.axvspan(segment.start_s, segment.end_s, color=PLOT_ACTIVE, alpha=0.18, lw=0)

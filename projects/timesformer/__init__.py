@@ -1,5 +1,7 @@
 """TimeSformer: which action is this?"""
 
+from mmotion.visualization import actions  # noqa: F401  (registers how scores look)
+
 from . import (
     attention,
     data,

@@ -16,19 +16,17 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mmotion.inference import Predictor, find_class_names
+from mmotion.inference.abilities import PortableNetwork
+from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
+from mmotion.inference.predictor import Predictor
+from mmotion.inference.samples import find_class_names
 from mmotion.inference.views import Results, ViewMaker, check_window, find_span
-from mmotion.metrics import describe_views
-from mmotion.registry import PREDICTORS
-from mmotion.structures.actions import ActionScores, RunningScores
+from mmotion.structures.actions import ActionScores, RunningScores, describe_views
 from mmotion.structures.results import time_at
 from mmotion.structures.times import list_irregular
 from mmotion.structures.windows import cut_ends
@@ -36,7 +34,13 @@ from mmotion.video import VideoFrame
 from mmotion.video.files import name_video
 from mmotion.video.frames import note_times
 from mmotion.video.sources import VideoSource
-from mmotion.visualization.actions import HeatMap, draw_heat, join_views, plot_heat
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.model import BaseModel
+    from torch import Tensor
+
+    from mmotion.visualization.actions import HeatMap
 
 
 @PREDICTORS.register_module()
@@ -63,8 +67,8 @@ class ActionPredictor(Predictor[ActionScores]):
     def __init__(
         self,
         *,
-        config: Config,
-        model: BaseModel,
+        config: 'Config',
+        model: 'BaseModel',
         device: str = 'cpu',
         window_s: float | None = None,
         hop_s: float | None = None,
@@ -84,6 +88,39 @@ class ActionPredictor(Predictor[ActionScores]):
         backbone = (config.get('model') or {}).get('backbone') or {}
         self._views = ViewMaker(self._pipeline.transforms, backbone.get('num_frames'))
 
+    def make_portable(self) -> PortableNetwork:
+        """The network from the grey levels of the views of videos to scores."""
+        import torch
+
+        from .models import TimeSformerHead
+
+        model = cast('Any', self.model)
+        head = model.cls_head
+        if not isinstance(head, TimeSformerHead):
+            raise ValueError(
+                f'cls_head must be a TimeSformerHead to be exported, got {type(head).__name__}'
+            )
+        mean, std = (
+            getattr(model.data_preprocessor, name).view(3, 1, 1, 1) for name in ('mean', 'std')
+        )
+
+        # two views at least, as torch takes one for a constant
+        views = self._views.make_blank()['packed']['inputs'].repeat(2, 1, 1, 1, 1)
+
+        def run(inputs: 'Tensor') -> 'tuple[Tensor]':
+            clips = (inputs.flatten(0, 1).float() - mean) / std
+            scores = head(model.backbone(clips)).float().softmax(1)
+            return (scores.unflatten(0, inputs.shape[:2]).mean(1),)
+
+        return PortableNetwork(
+            run=run,
+            model=model,
+            inputs={'inputs': torch.stack([views, views])},
+            free={'inputs': {0: 'videos', 1: 'views'}},
+            outputs=('pred_score',),
+            meta={'classes': find_class_names(self.config, model, head.num_classes)},
+        )
+
     def draw_attention(
         self, video: str | Path | NDArray[np.uint8], result: ActionScores, out_dir: str | Path
     ) -> list[Path]:
@@ -93,11 +130,14 @@ class ActionPredictor(Predictor[ActionScores]):
         clip is made of it is interpolated. The picture has the frames of one clip side by side, as
         in figure 7 of the paper: that of the window whose score for the video's class is highest.
         """
-        if not hasattr(self.model.backbone, 'rollout'):
+        backbone = getattr(self.model, 'backbone', None)
+        if not hasattr(backbone, 'rollout'):
             raise ValueError(
                 'backbone must be able to show its attention, got '
-                f'{type(self.model.backbone).__name__}; give it a method `rollout`'
+                f'{type(backbone).__name__}; give it a method `rollout`'
             )
+        from mmotion.visualization.actions import draw_heat, plot_heat
+
         names = ('attention.mp4', 'attention.png')
         overlay, picture = self._name_drawings(video, out_dir, *names)
 
@@ -165,7 +205,7 @@ class ActionPredictor(Predictor[ActionScores]):
         classes: tuple[str, ...] = ()
         windows = self._views.slide(frames, size_s=size_s, hop_s=hop_s, fps=fps)
         for number, window in enumerate(windows, start=1):
-            with torch.inference_mode():
+            with without_gradients():
                 scores, views = self._score(self._views.view(window, fps))
             if number == 1:
                 classes = find_class_names(self.config, self.model, len(scores))
@@ -185,13 +225,15 @@ class ActionPredictor(Predictor[ActionScores]):
             )
             yield running, views
 
-    def _attend(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[HeatMap]:
+    def _attend(self, frames: Iterator[VideoFrame], fps: float) -> 'Iterator[HeatMap]':
         """Where the model looks in frames of windows that follow one another, in their order."""
+        from mmotion.visualization.actions import HeatMap, join_views
+
         size_s, _ = self._window_seconds(fps)
         last = -1
         for window in self._views.slide(frames, size_s=size_s, hop_s=size_s, fps=fps):
             results = self._views.view(window, fps)
-            with torch.inference_mode():
+            with without_gradients():
                 maps = cast('Any', self.model.backbone).rollout(
                     self._batch(results)['inputs'].flatten(0, 1)
                 )
@@ -214,6 +256,12 @@ class ActionPredictor(Predictor[ActionScores]):
         """How long a window is, and a hop."""
         return self._views.window_seconds(fps, window_s=self.window_s, hop_s=self.hop_s)
 
+    def _draw(self, *args: Any) -> list[Path]:
+        # registers how scores look
+        from mmotion.visualization import actions  # noqa: F401
+
+        return super()._draw(*args)
+
     def _batch(self, results: Results) -> dict[str, Any]:
         return self.collate([results['packed']])
 
@@ -222,4 +270,4 @@ class ActionPredictor(Predictor[ActionScores]):
         batch = self._batch(results)
         (sample,) = self.model(**batch, mode='predict')
         views = describe_views(batch['inputs'].shape[1:], results['num_clips'])
-        return sample.pred_score.float().cpu().numpy(), views
+        return to_array(sample.pred_score), views

@@ -163,7 +163,7 @@ class TimeSformer(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Turn normalised clips (B, 3, T, H, W) into embeddings (B, D)."""
         x, rows = self.embed(clips)
-        fold = x.shape[:3].numel() > self.embed_dim
+        fold = math.prod(x.shape[:3]) > self.embed_dim
         for i, block in enumerate(self.blocks):
             # nobody reads the patches behind the last attention
             options = rows, fold, i == len(self.blocks) - 1
@@ -172,7 +172,7 @@ class TimeSformer(nn.Module):
             else:
                 x = block(x, *options)
         # the copies of the class token are equal, except with space_only, whose x is (1, T*B, ...)
-        cls = x[:, :, 0].reshape(clips.shape[2], len(clips), self.embed_dim)
+        cls = x[:, :, 0].reshape(clips.shape[2], -1, self.embed_dim)
         return self.norm(cls.mean(0))
 
     def tokens(self, clips: Tensor) -> Tensor:

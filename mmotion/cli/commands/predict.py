@@ -12,9 +12,10 @@ import argparse
 import dataclasses
 import inspect
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
 from mmotion.cli.part_options import add_part_options, pop_part_options
@@ -24,9 +25,8 @@ from mmotion.cli.shared_arguments import (
     add_detector_arguments,
     read_config,
 )
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
+from mmotion.inference.exported import Settings, find_predictor, load_exported
+from mmotion.inference.runtimes import is_exported, open_network
 
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
@@ -122,11 +122,15 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
         return
     reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
     add_config_options(reader)
-    cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
-    config = read_config(words[0], cfg_options, PART)
-    from mmotion.registry import PREDICTORS
+    if is_exported(words[0]):
+        network = open_network(words[0])
+        kind, config = find_predictor(network), Settings(network.meta['config'])
+    else:
+        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
+        config = read_config(words[0], cfg_options, PART)
+        from mmotion.registry import PREDICTORS
 
-    kind = PREDICTORS.get(config.predictor.type)
+        kind = PREDICTORS.get(config.predictor.type)
     add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
 
 
@@ -159,23 +163,19 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         from mmotion.regions.files import read_regions
 
         regions = read_regions(args.regions)
-    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
-    from mmotion.checkpoint.released import describe_weights
-    from mmotion.inference import load_model
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
     from mmotion.inference.outputs import Outputs
-    from mmotion.registry import PREDICTORS
 
-    kind = PREDICTORS.get(config.predictor.type)
+    model = _open_exported(args) if is_exported(args.config) else _open_config(args)
+    kind, config = model.kind, model.config
     outputs = Outputs(
         out_dir=Path(args.out),
         draw=args.draw,
         attention=args.attention,
         export=args.export,
         provenance={
-            'config': str(config.filename),
-            **describe_weights(config, args.checkpoint),
+            **model.provenance,
             **({} if args.fps is None else {'fps_given': args.fps}),
         },
     )
@@ -197,7 +197,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
             f'predictor {kind.__name__}; leave them out'
         )
     config.predictor.update(chosen)
-    predictor = load_model(config, args.checkpoint, device=args.device)
+    predictor = model.load()
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
@@ -205,7 +205,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
     asked = {**times, **margin, 'regions': [region.to_dict() for region in regions]}
-    outputs = dataclasses.replace(outputs, settings=_describe_settings(args, config, asked))
+    settings = _describe_settings(args, config, model.find_weights(), asked)
+    outputs = dataclasses.replace(outputs, settings=settings)
     asked['regions'] = regions
     failed = predict_videos(
         predictor, videos, outputs, **asked, resume=args.resume, debug=args.debug
@@ -240,13 +241,68 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ValueError('--attention must come without --regions, got both; leave out one')
 
 
-def _describe_settings(
-    args: argparse.Namespace, config: 'Config', asked: dict[str, Any]
-) -> dict[str, Any]:
+class _Model(NamedTuple):
+    """What CONFIG names.
+
+    Attributes:
+        kind: Class of its predictor.
+        config: What that reads of the config.
+        find_weights: Gives their file, or what else names them.
+        provenance: What results say of it.
+        load: Gives the predictor, by what `config.predictor` says then.
+    """
+
+    kind: Any
+    config: Any
+    find_weights: Callable[[], str | Path | None]
+    provenance: dict[str, Any]
+    load: Callable[[], Any]
+
+
+def _open_config(args: argparse.Namespace) -> _Model:
+    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
     from mmotion.checkpoint import find_weights
+    from mmotion.checkpoint.released import describe_weights
+    from mmotion.inference import load_model
+    from mmotion.registry import PREDICTORS
+
+    return _Model(
+        kind=PREDICTORS.get(config.predictor.type),
+        config=config,
+        find_weights=lambda: find_weights(config, args.checkpoint) or args.checkpoint,
+        provenance={'config': str(config.filename), **describe_weights(config, args.checkpoint)},
+        load=lambda: load_model(config, args.checkpoint, device=args.device),
+    )
+
+
+def _open_exported(args: argparse.Namespace) -> _Model:
+    """A file of "mmotion export", which takes no more than NumPy, PyAV and its runtime."""
+    for option in ('checkpoint', 'cfg_options', 'device'):
+        if getattr(args, option) is not None:
+            name = option.replace('_', '-')
+            raise ValueError(
+                f'--{name} must be left out for a model that was exported, got it with '
+                f'{args.config}; export the model with what it asks for'
+            )
+    network = open_network(args.config)
+    names = ('checkpoint', 'licence')
+    return _Model(
+        kind=find_predictor(network),
+        config=(config := Settings(network.meta['config'])),
+        find_weights=lambda: args.config,
+        provenance={
+            'config': args.config,
+            **{name: network.meta[name] for name in names if name in network.meta},
+        },
+        load=lambda: load_exported(network, config),
+    )
+
+
+def _describe_settings(
+    args: argparse.Namespace, config: Any, weights: str | Path | None, asked: dict[str, Any]
+) -> dict[str, Any]:
     from mmotion.inference.records import describe_settings, describe_source
 
-    weights = find_weights(config, args.checkpoint) or args.checkpoint
     if args.model_path and Path(args.model_path).exists():
         asked = asked | {'model_path': describe_source(Path(args.model_path))}
     return describe_settings(config, weights, **asked)
