@@ -239,6 +239,7 @@ EXERCISES: dict[str, Exercise] = {
         _plank((-0.08, 0, 0.09), 83, hands=(0.2, 0.12, 0), feet=(-0.56, 0.06, 0.03)),
         _plank((-0.1, 0, 0.2), 66, hands=(0.2, 0.12, 0), feet=(-0.55, 0.06, 0.03)),
         make_pose((-0.1, 0, 0.2), lean=55, hands=(0.2, 0.12, 0), on='floor'),
+        STAND,
         make_pose((0, 0, 0.6), hands=(0.02, 0.0, 0.37), feet=(0, 0.06, 0.1)),
         period_s=3.4,
     ),
