@@ -82,18 +82,16 @@ def make_pose(
     forward, left = np.radians([lean, side])
     torso = [np.sin(forward), np.sin(left), np.cos(forward) * np.cos(left)]
     shoulders = np.array(hips) + TORSO * np.array(torso) / np.linalg.norm(torso)
-    pair = np.array([_both(hands), _both(feet)], float)
+    pair = np.stack([_both(hands), _both(feet)])
     if on == 'shoulders':
         pair[0] += shoulders + np.array([[0, SHOULDER, 0], [0, -SHOULDER, 0]])
     return np.stack([hips, shoulders, *pair[0], *pair[1]])
 
 
-def _both(places: Place | tuple[Place, Place]) -> tuple[Place, Place]:
-    first, second, *third = places
-    if isinstance(first, tuple) and isinstance(second, tuple):
-        return first, second
-    x, y, z = first, second, third[0]  # of the left one
-    return (x, y, z), (x, -y, z)
+def _both(places: Place | tuple[Place, Place]) -> FloatArray:
+    """Left and right place (2, 3), of both or of the left one."""
+    given = np.array(places, float)
+    return given if given.ndim == 2 else np.stack([given, given * [1, -1, 1]])
 
 
 def _repeat(*poses: FloatArray, period_s: float, things: str = '') -> Exercise:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,6 +49,8 @@ from .timing import (
 
 # share of the videos in which a blob, a jointed figure or a flat person repeats
 SHAPES = 0.2
+# of who moves too little to be seen, in parts of the frame
+MAX_EXTENT = 1.4
 # share of the videos whose pictures are fewer than their frames, and are shown again
 HELD = 0.08
 
@@ -179,16 +182,12 @@ class UntrimmedVideo:
             scene = shot.describe(seen, size=self.size, noise=self.noise, look=self.look)
             drawn.append(scene.frames())
         for moment in weights.T:
-            frame = None
-            for number in np.flatnonzero(moment):
-                picture = next(drawn[number])
-                share = float(moment[number])
+            first, *others = np.flatnonzero(moment)
+            frame: Any = next(drawn[first])
+            for number in others:
                 # the second of a dissolve comes in as the first one goes
-                frame = (
-                    picture
-                    if frame is None
-                    else cv2.addWeighted(frame, 1 - share, picture, share, 0)
-                )
+                share = float(moment[number])
+                frame = cv2.addWeighted(frame, 1 - share, next(drawn[number]), share, 0)
             yield frame
 
     def _weigh_shots(self, times: FloatArray) -> FloatArray:
@@ -279,7 +278,9 @@ def _sample_shots(
         repeats = any(s.start_s < span[1] and s.end_s > span[0] for s in timeline.sets)
         # another scene need not show anybody
         if repeats or rng.random() < (0.6 if timeline.sets else 0.9):
-            mover = (_sample_mover(rng, name, timeline, span, outfit, (extent, size), look),)
+            mover = (
+                _sample_mover(rng, name, timeline, span, outfit, look, extent=extent, size=size),
+            )
         behind, before = _sample_others(rng, timeline, span, size, extent)
         shots.append(
             Shot(
@@ -306,15 +307,16 @@ def _sample_mover(
     timeline: Timeline,
     span: Span,
     outfit: Outfit,
-    extent_size: tuple[float, int],
     look: Look,
+    *,
+    extent: float,
+    size: int,
 ) -> Performer | Shape:
     """Who is counted, large enough that what they do can be seen."""
-    extent, size = extent_size
     sets = [s for s in timeline.sets if s.start_s < span[1] and s.end_s > span[0]]
     # some moments of the first cycles
     moments = [s.ends_s[0] + np.arange(16) / 8 * (s.ends_s[1] - s.ends_s[0]) for s in sets[:1]]
-    for _ in range(8):
+    while True:
         if name:
             mover = Performer.sample(
                 rng,
@@ -327,13 +329,12 @@ def _sample_mover(
             )
         else:
             mover = Shape.sample(rng, timeline, span, size, scale=extent + 0.2)
-        if not sets:
-            break
+        if not sets or extent > MAX_EXTENT:
+            return mover
         parts, all_of_them = mover.parts(moments[0]), np.ones(len(moments[0]), bool)
         if visible_motion(parts, all_of_them, size, look) >= MIN_MOTION * size:
-            break
-        extent = min(1.15 * extent, 1.2)
-    return mover
+            return mover
+        extent *= 1.15
 
 
 def _sample_azimuth(rng: np.random.Generator) -> float:
