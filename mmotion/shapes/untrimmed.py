@@ -65,7 +65,7 @@ class Shot:
         shake: The trembling of the hand that holds it, (N, 2).
         strength: Of both, in parts of the frame.
         light: Brightness, (N,), and how strongly it changes.
-        performers: From back to front; the first to be counted is `mover`.
+        performers: From back to front; at most one of them is counted.
         logos: On the screen.
     """
 
