@@ -24,6 +24,27 @@ def test_splits_and_indices_differ() -> None:
     assert len({texture.tobytes() for texture in textures}) == 40
 
 
+@pytest.mark.parametrize(
+    ('in_the_wild', 'index', 'recorded'),
+    [
+        pytest.param(False, 0, (445, 17.0, 0.4293, 64.293), id='plain-0'),
+        pytest.param(False, 5, (412, 4.0, 0.7376, 140.558), id='plain-5'),
+        pytest.param(False, 21, (170, 15.0, 0.6884, 96.778), id='plain-21'),
+        pytest.param(True, 0, (119, 9.0, 0.1458, 95.709), id='wild-0'),
+        pytest.param(True, 5, (283, 9.0, 0.1211, 100.24), id='wild-5'),
+        pytest.param(True, 21, (200, 5.0, 0.0971, 127.59), id='wild-21'),
+    ],
+)
+def test_videos_are_what_they_have_always_been(
+    in_the_wild: bool, index: int, recorded: tuple[float, ...]
+) -> None:
+    """Weights and their recorded counts rest on these videos: frames, count, a place, a color."""
+    scene = MotionShapes(split='test', size=64, in_the_wild=in_the_wild)[index]
+    place = np.median(scene.parts[0].placement[len(scene) // 3])
+    found = (len(scene), scene.count, place, scene.backgrounds[0].mean())
+    assert found == pytest.approx(recorded, abs=1e-2)
+
+
 def test_counts_are_whole_and_agree_with_the_periods() -> None:
     for scene in scenes():
         assert scene.count == pytest.approx(round(scene.count), abs=1e-6)
