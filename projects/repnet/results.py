@@ -78,6 +78,23 @@ class RepetitionSegment:
         check_at_least('count', self.count, 0)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CountAlternative:
+    """A count that may be meant, as a cycle can be taken for its half or for two.
+
+    Args:
+        count: Repetitions in the whole video, >= 0.
+        probability: That the cycle is the one which gives it, in [0, 1].
+    """
+
+    count: float
+    probability: float
+
+    def __post_init__(self) -> None:
+        check_at_least('count', self.count, 0)
+        check_scores('probability', self.probability)
+
+
 # eq would compare arrays, whose truth value is undefined
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RepetitionCount:
@@ -102,6 +119,8 @@ class RepetitionCount:
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
         num_lost: Frames that should have been there and could not be read.
+        alternatives: Counts that may be meant, the likeliest first; empty where the model does not
+            tell.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -135,6 +154,7 @@ class RepetitionCount:
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
     num_lost: int = 0
+    alternatives: tuple[CountAlternative, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (
@@ -161,6 +181,7 @@ class RepetitionCount:
         strides: tuple[int, ...] = (),
         start_s: float = 0.0,
         frame_times_s: NDArray[np.float64] | None = None,
+        alternatives: tuple[CountAlternative, ...] = (),
     ) -> 'RepetitionCount':
         """Derive everything else from what each frame adds to the count.
 
@@ -173,6 +194,7 @@ class RepetitionCount:
             strides: See the class.
             start_s: See the class.
             frame_times_s: See the class.
+            alternatives: See the class.
 
         Returns:
             The count as the sum of the rates; segments as longest runs of frames with a rate above
@@ -205,6 +227,7 @@ class RepetitionCount:
             strides=strides,
             start_s=start_s,
             frame_times_s=frame_times_s,
+            alternatives=alternatives,
         )
 
     @property
@@ -235,8 +258,10 @@ class RepetitionCount:
         values = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ('frame_times_s', 'num_lost')
+            if field.name not in ('frame_times_s', 'num_lost', 'alternatives')
         }
+        if self.alternatives:
+            values['alternatives'] = [dataclasses.asdict(other) for other in self.alternatives]
         content = {
             name: value if isinstance(value, np.ndarray) else make_plain(value)
             for name, value in values.items()
@@ -345,11 +370,11 @@ def _find_segments(rate: NDArray[np.float64], clock: Timed) -> tuple[RepetitionS
             end_s=time_at(clock, end),
             count=float(rate[first:end].sum()),
         )
-        for first, end in _find_sets(rate)
+        for first, end in find_sets(rate)
     )
 
 
-def _find_sets(rate: NDArray[np.float64]) -> list[list[int]]:
+def find_sets(rate: NDArray[np.float64]) -> list[list[int]]:
     """First frame, and frame after the last one, of each run of frames that repeat."""
     # first frames, and frames after the last ones, of the runs
     edges = np.flatnonzero(np.diff(rate > 0, prepend=False, append=False)).reshape(-1, 2)
@@ -380,7 +405,7 @@ def _round_count(count: float) -> int:
 def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
-    for _, end in _find_sets(rate):
+    for _, end in find_sets(rate):
         done = _round_count(count[end - 1])
         if done > len(times):
             times.append(end)
