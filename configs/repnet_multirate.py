@@ -1,8 +1,19 @@
-# Counter by time at all rates at once, on embedded generated videos; two CPU cores; not measured.
-_base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_generated.py']
+# Counter by time, at all rates at once, of generated videos; two CPU cores, 1 hour; not measured.
+_base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_embedded.py']
 custom_imports = dict(imports=['projects.repnet.multirate'])
-_encoder = dict(type='ConvEncoder', channels=(32, 64, 128, 192))
-_frames = dict(type='MultiRatePreprocessor')
-model = dict(type='MultiRateRepNet', encoder=_encoder, data_preprocessor=_frames)
-predictor = dict(type='MultiRatePredictor')
+
+model = dict(
+    type='MultiRateRepNet',
+    encoder=dict(type='ConvEncoder', channels=(32, 64, 128, 192)),
+    data_preprocessor=dict(type='MultiRatePreprocessor'),
+)
 load_from = 'projects/repnet/weights/repnet_small.pth'
+predictor = dict(type='MultiRatePredictor')
+test_pipeline = [dict(type='ResizeFrames', size=96), dict(type='PackRepetitionInputs')]
+_wild = dict(num_frames=(64, 640), periods=(4, 120), in_the_wild=True)
+_made = dict(num_wild=2000, num_untrimmed=600, wild=_wild)
+train_dataloader = dict(sampler=dict(epoch_size=2000), dataset=_made)
+val_dataloader = dict(dataset=dict(num_videos=60, shapes=_wild, pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(num_videos=500, shapes=_wild, pipeline=test_pipeline))
+train_cfg = dict(max_epochs=6, val_interval=6)
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=2e-3))

@@ -78,23 +78,6 @@ class RepetitionSegment:
         check_at_least('count', self.count, 0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CountAlternative:
-    """A count that may be meant, as a cycle can be taken for its half or for two.
-
-    Args:
-        count: Repetitions in the whole video, >= 0.
-        probability: That the cycle is the one which gives it, in [0, 1].
-    """
-
-    count: float
-    probability: float
-
-    def __post_init__(self) -> None:
-        check_at_least('count', self.count, 0)
-        check_scores('probability', self.probability)
-
-
 # eq would compare arrays, whose truth value is undefined
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RepetitionCount:
@@ -119,8 +102,7 @@ class RepetitionCount:
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
         num_lost: Frames that should have been there and could not be read.
-        alternatives: Counts that may be meant, the likeliest first; empty where the model does not
-            tell.
+        alternatives: Counts that may be meant and how likely each is, where the model tells.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -154,7 +136,7 @@ class RepetitionCount:
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
     num_lost: int = 0
-    alternatives: tuple[CountAlternative, ...] = ()
+    alternatives: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name in (
@@ -181,7 +163,6 @@ class RepetitionCount:
         strides: tuple[int, ...] = (),
         start_s: float = 0.0,
         frame_times_s: NDArray[np.float64] | None = None,
-        alternatives: tuple[CountAlternative, ...] = (),
     ) -> 'RepetitionCount':
         """Derive everything else from what each frame adds to the count.
 
@@ -194,7 +175,6 @@ class RepetitionCount:
             strides: See the class.
             start_s: See the class.
             frame_times_s: See the class.
-            alternatives: See the class.
 
         Returns:
             The count as the sum of the rates; segments as longest runs of frames with a rate above
@@ -227,7 +207,6 @@ class RepetitionCount:
             strides=strides,
             start_s=start_s,
             frame_times_s=frame_times_s,
-            alternatives=alternatives,
         )
 
     @property
@@ -258,10 +237,9 @@ class RepetitionCount:
         values = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ('frame_times_s', 'num_lost', 'alternatives')
+            if field.name not in ('frame_times_s', 'num_lost')
+            and (field.name != 'alternatives' or self.alternatives)
         }
-        if self.alternatives:
-            values['alternatives'] = [dataclasses.asdict(other) for other in self.alternatives]
         content = {
             name: value if isinstance(value, np.ndarray) else make_plain(value)
             for name, value in values.items()

@@ -9,6 +9,7 @@ go through the one `MultiRateCounter`.
 Shape letters in this file: N frames or samples, D embedding size, T columns of 4 samples, P bins.
 """
 
+import dataclasses
 import itertools
 import math
 from array import array
@@ -24,6 +25,7 @@ from torch import Tensor
 from mmotion.checks import check_fps
 from mmotion.structures.times import find_end, list_irregular
 from projects.repnet.models import TEMPORAL_DILATION
+from projects.repnet.multirate.clock import SampleClock
 from projects.repnet.multirate.data import MAX_LEVELS, list_levels
 from projects.repnet.multirate.decoding import (
     RATIOS,
@@ -34,7 +36,7 @@ from projects.repnet.multirate.decoding import (
 )
 from projects.repnet.multirate.periods import join_levels
 from projects.repnet.multirate.similarity import COLUMN
-from projects.repnet.results import CountAlternative, RepetitionCount, RunningCount
+from projects.repnet.results import RepetitionCount, RunningCount
 
 # samples of a level that the network sees at once
 WINDOW = 512
@@ -46,6 +48,8 @@ STEP = 128
 OPEN_COLUMNS = 4096
 # samples that are further from any frame, in samples, are missing
 MAX_DISTANCE = 1.01
+# of the probability, below which an alternative is not told
+LEAST_SHARE = 0.05
 
 
 class LevelModel(Protocol):
@@ -76,32 +80,6 @@ class Sample(NamedTuple):
 
     maps: Tensor
     is_there: bool
-
-
-class SampleClock:
-    """Say which frame stands for which of the evenly spaced moments, the nearest for each.
-
-    Args:
-        fps: Frames per second on average.
-        max_rate_hz: Most moments a second; every k-th frame is taken, with the smallest k.
-
-    Example:
-        >>> clock = SampleClock(fps=50.0, max_rate_hz=32.0)
-        >>> clock.rate_hz, [clock.count_before(number / 50) for number in range(1, 6)]
-        (25.0, [1, 0, 1, 0, 1])
-    """
-
-    def __init__(self, *, fps: float, max_rate_hz: float) -> None:
-        # what rounding added is no reason to leave out frames
-        self.rate_hz = fps / math.ceil(fps / max_rate_hz - 1e-6)
-        self.num_samples = 0
-
-    def count_before(self, time_s: float) -> int:
-        """Moments that are left before a time, in seconds from the first frame; they are taken."""
-        end = math.ceil(time_s * self.rate_hz - 1e-6)
-        count = max(end - self.num_samples, 0)
-        self.num_samples += count
-        return count
 
 
 class MultiRateCounter:
@@ -215,7 +193,7 @@ class MultiRateCounter:
         times_s = np.array(self._times_s)
         edges = (np.append(times_s, self.end_s) - self.start_s) * self.rate_hz
         column = ((edges[1:] + edges[:-1]) / (2 * COLUMN)).astype(int).clip(0, len(rate) - 1)
-        return RepetitionCount.from_rates(
+        result = RepetitionCount.from_rates(
             rate[column] * np.diff(edges),
             score[column],
             fps=self.fps,
@@ -223,8 +201,8 @@ class MultiRateCounter:
             stride=self._stride(),
             start_s=self.start_s,
             frame_times_s=list_irregular(self._times_s, self.fps),
-            alternatives=totals.alternatives(),
         )
+        return dataclasses.replace(result, alternatives=totals.alternatives())
 
     def _stride(self) -> int:
         return max(round(self.fps / self.rate_hz), 1)
@@ -351,17 +329,17 @@ class Totals(NamedTuple):
         slope, offset = curve
         return 1 / (1 + math.exp(-(slope * self.certainty + offset)))
 
-    def alternatives(self) -> tuple[CountAlternative, ...]:
-        """Counts at other ratios of the period that may be meant, with their probabilities."""
+    def alternatives(self) -> tuple[tuple[float, float], ...]:
+        """Counts that may be meant, at other ratios of the period, and their probabilities."""
         total = self.others.sum()
         if total <= 0:
             return ()
         found = [
-            CountAlternative(count=self.count / ratio, probability=float(mass / total))
+            (self.count / ratio, float(mass / total))
             for ratio, mass in zip(RATIOS, self.others, strict=True)
-            if mass >= 0.05 * total
+            if mass >= LEAST_SHARE * total
         ]
-        return tuple(sorted(found, key=lambda other: -other.probability))
+        return tuple(sorted(found, key=lambda other: -other[1]))
 
 
 class _Level:

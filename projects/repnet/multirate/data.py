@@ -23,7 +23,8 @@ from mmotion.atomic import write_atomically
 from mmotion.checks import check_at_least, check_index
 from mmotion.inference import load_model, make_sample
 from mmotion.registry import DATASETS
-from mmotion.shapes import MotionShapes
+from mmotion.shapes import MotionShapes, UntrimmedShapes, UntrimmedVideo
+from projects.repnet.multirate.clock import SampleClock
 
 # a level of fewer samples cannot show two cycles
 MIN_SAMPLES = 12
@@ -33,6 +34,8 @@ CHUNK_FRAMES = 64
 # parts begin where all levels of a generated video have a sample
 GRID = 32
 MIN_PART = 128
+# of a long video
+MAX_SAMPLES = 900
 
 
 class EmbeddedVideo(NamedTuple):
@@ -64,32 +67,39 @@ class EmbeddedShapesDataset(Dataset):
 
     Args:
         split: 'train', 'val' or 'test'.
-        num_videos: Videos that are drawn and kept in `cache_dir`, about 0.3 MB each.
+        num_wild: Videos of `MotionShapes` that are drawn, about 0.1 MB each.
+        num_untrimmed: Videos of `UntrimmedShapes` that are drawn; of long ones a part, or fewer
+            frames a second.
         num_samples: Ways of looking at them; an index always gives the same one.
         cache_dir: Folder of the embedded videos, which are made when they are asked for first.
+        wild: Options of `MotionShapes`.
         embedder: Config of the RepNet whose shipped encoder is used.
         size: Width and height of the frames in pixels.
-        shapes: Options of `MotionShapes`.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is out of range.
     """
 
     def __init__(
         self,
         *,
         split: str,
-        num_videos: int,
+        num_wild: int,
+        num_untrimmed: int,
         num_samples: int,
         cache_dir: str,
+        wild: dict[str, Any] | None = None,
         embedder: str = 'repnet_small',
         size: int = 96,
-        shapes: dict[str, Any] | None = None,
     ) -> None:
-        check_at_least('num_videos', num_videos, 1)
+        check_at_least('num_wild', num_wild, 0)
+        check_at_least('num_untrimmed', num_untrimmed, 0)
+        check_at_least('num_wild + num_untrimmed', num_wild + num_untrimmed, 1)
         check_at_least('num_samples', num_samples, 1)
-        self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
-        self.num_videos = num_videos
+        self.wild = MotionShapes(split=split, size=size, **(wild or {}))
+        self.untrimmed = UntrimmedShapes(split=split, size=size)
+        self.num_wild = num_wild
+        self.num_videos = num_wild + num_untrimmed
         self.num_samples = num_samples
         self.cache_dir = Path(cache_dir)
         self.embedder = embedder
@@ -108,7 +118,7 @@ class EmbeddedShapesDataset(Dataset):
         """
         check_index(index, self.num_samples)
         rng = np.random.default_rng([index, 2])
-        video = self.load(index % self.num_videos)
+        video = self.load(int(rng.integers(self.num_videos)))
         if rng.random() < 0.4:
             video = _take_part(video, rng)
         if rng.random() < 0.2:
@@ -119,14 +129,21 @@ class EmbeddedShapesDataset(Dataset):
         return {'inputs': torch.cat(video.levels), 'data_samples': sample}
 
     def load(self, index: int) -> EmbeddedVideo:
-        """A whole video from the cache, made if need be."""
-        path = self.cache_dir / f'{self.shapes.split}_{index:06d}.npz'
+        """A whole video from the cache, made if need be; the untrimmed ones come last."""
+        is_wild = index < self.num_wild
+        number = index if is_wild else index - self.num_wild
+        kind = 'wild' if is_wild else 'untrimmed'
+        path = self.cache_dir / f'{self.wild.split}_{kind}_{number:06d}.npz'
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            scene = self.shapes[index]
-            rows = self._embed(scene.render())
+            if is_wild:
+                scene = self.wild[number]
+                frames, period = scene.render(), scene.period
+            else:
+                frames, period = draw_untrimmed(self.untrimmed[number], number)
+            rows = self._embed(frames)
             with write_atomically(path) as temporary, open(temporary, 'wb') as file:
-                np.savez(file, rows=rows, period=scene.period.astype(np.float32))
+                np.savez(file, rows=rows, period=period.astype(np.float32))
         with np.load(path) as saved:
             rows, period = torch.from_numpy(saved['rows']), torch.from_numpy(saved['period'])
         return EmbeddedVideo([*rows.float().split(list_levels(len(period)))], period)
@@ -148,6 +165,30 @@ class EmbeddedShapesDataset(Dataset):
             for i in range(len(list_levels(len(whole))))
         ]
         return torch.cat(levels).half().numpy()
+
+
+def draw_untrimmed(
+    video: UntrimmedVideo, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Look at an untrimmed video for at most `MAX_SAMPLES`: at a part of it, or less often.
+
+    Returns:
+        Frames (N, S, S, 3) and the period in samples, 0 where nothing repeats, (N,).
+    """
+    rng = np.random.default_rng([seed, 7])
+    rate_hz = SampleClock(fps=video.fps, max_rate_hz=32.0).rate_hz
+    times_s = np.arange(int(video.duration_s * rate_hz)) / rate_hz
+    period = video.label(times_s).period_s * rate_hz
+    shortest = np.quantile(period[period > 0], 0.1) if period.any() else np.inf
+    while len(period) > MAX_SAMPLES and shortest >= 14 and rng.random() < 0.75:
+        times_s, period, shortest = times_s[::2], period[::2] / 2, shortest / 2
+    start = int(rng.integers(max(len(period) - MAX_SAMPLES, 0) + 1))
+    times_s, period = times_s[start:][:MAX_SAMPLES], period[start:][:MAX_SAMPLES]
+    # the frames that are nearest, as a counter takes them
+    after = np.searchsorted(video.times_s, times_s).clip(1, len(video) - 1)
+    gaps = np.stack([times_s - video.times_s[after - 1], video.times_s[after] - times_s])
+    chosen, place = np.unique(after - (gaps[0] <= gaps[1]), return_inverse=True)
+    return video.render(video.times_s[chosen])[place], period
 
 
 def _take_part(video: EmbeddedVideo, rng: np.random.Generator) -> EmbeddedVideo:

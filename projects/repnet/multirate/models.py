@@ -159,9 +159,7 @@ class MultiRateRepNet(BaseModel):
         starts = [0] * len(levels)
         logits = [
             level.masked_fill(~there.any(1)[:, None, None], NEVER)
-            for level, there in zip(
-                self.score_levels(levels, valid, starts), valid, strict=True
-            )
+            for level, there in zip(self.score_levels(levels, valid, starts), valid, strict=True)
         ]
         columns = torch.arange(levels[0].shape[1] // COLUMN, device=levels[0].device)
         return join_levels(logits, starts, columns)

@@ -64,5 +64,3 @@ def period_loss(logits: Tensor, period: Tensor, mask: Tensor) -> Tensor:
     at_period = picked[..., 0] * (1 - part) + picked[..., 1] * part
     loss = -torch.where(period > 0, at_period, log_p[..., 0])
     return (loss * mask).sum() / mask.sum().clamp_min(1)
-
-

@@ -4,8 +4,8 @@ A level shows the video at one rate, each half that of the level before. Of each
 to 30 samples are compared; a cycle of 8 to 16 samples then lies in the middle, with its half and
 its double in sight. So one network can read all levels, and a cycle of any length looks the same.
 
-Idea: the lag-aligned self-similarity of `projects.repnet.models`, resampled to logarithmic lags as a
-    constant-Q transform resamples frequencies (Brown, J. Acoust. Soc. Am. 89, 1991).
+Idea: the lag-aligned self-similarity of `projects.repnet.models`, resampled to logarithmic lags as
+    a constant-Q transform resamples frequencies (Brown, J. Acoust. Soc. Am. 89, 1991).
 
 Shape letters in this file: V videos, N samples of a level, T columns of 4 samples, D numbers of an
 embedding, G groups of them, K lags in samples, L lags on the logarithmic axis, C channels.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from projects.repnet.multirate import counting
-from projects.repnet.multirate.counting import MultiRateCounter, SampleClock, count_by_time
+from projects.repnet.multirate.counting import MultiRateCounter, count_by_time
 from projects.repnet.multirate.decoding import MultiRateOptions
 from projects.repnet.multirate.models import MultiRateRepNet
 from projects.repnet.multirate.periods import period_to_bin
@@ -55,9 +55,7 @@ def test_the_count_does_not_depend_on_the_frame_rate(fps, period_s):
     middle = result.period_s_per_frame[len(times_s) // 2]
     assert middle == pytest.approx(period_s, rel=0.02)
     if period_s == 1.3:
-        np.testing.assert_allclose(
-            result.repetition_times_s, 5 + 1.3 * np.arange(1, 24), atol=0.6
-        )
+        np.testing.assert_allclose(result.repetition_times_s, 5 + 1.3 * np.arange(1, 24), atol=0.6)
 
 
 def test_a_variable_frame_rate_does_not_change_the_count():
@@ -68,13 +66,6 @@ def test_a_variable_frame_rate_does_not_change_the_count():
     np.testing.assert_allclose(result.repetition_times_s, np.arange(1, 21), atol=0.3)
     away = np.abs(times_s - 10) > 1.5
     np.testing.assert_allclose(result.period_s_per_frame[away], 1.0, rtol=0.05)
-
-
-def test_the_clock_takes_the_nearest_frames():
-    clock = SampleClock(fps=240.0, max_rate_hz=32.0)
-    assert clock.rate_hz == 30.0
-    taken = [clock.count_before((number + 0.5) / 240) for number in range(24)]
-    assert [number for number, there in enumerate(taken) if there] == [0, 8, 16]
 
 
 @pytest.mark.parametrize('num_frames', [1, 5, 700, 1500])
@@ -118,9 +109,7 @@ def test_no_frame_is_an_error():
     counter = MultiRateCounter(Oracle(), fps=30.0, options=MultiRateOptions())
     with pytest.raises(ValueError, match='at least one frame'):
         counter.running()
-    streaming = MultiRateCounter(
-        Oracle(), fps=30.0, options=MultiRateOptions(), keep_rows=False
-    )
+    streaming = MultiRateCounter(Oracle(), fps=30.0, options=MultiRateOptions(), keep_rows=False)
     streaming.push([torch.tensor([8.0])] * 40)
     with pytest.raises(ValueError, match='keep_rows=True'):
         streaming.result()

@@ -41,4 +41,6 @@ def test_loss_is_that_of_a_uniform_guess_and_of_a_sure_one():
     assert period_loss(sure, period, mask).item() == pytest.approx(0, abs=1e-6)
     # a column that does not count
     sure[0, 0] = 30.0
-    assert period_loss(sure, period, torch.tensor([[0.0, 1.0]])).item() == pytest.approx(0, abs=1e-6)
+    assert period_loss(sure, period, torch.tensor([[0.0, 1.0]])).item() == pytest.approx(
+        0, abs=1e-6
+    )
