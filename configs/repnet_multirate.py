@@ -9,11 +9,12 @@ model = dict(
 )
 load_from = 'projects/repnet/weights/repnet_small.pth'
 predictor = dict(type='MultiRatePredictor')
-test_pipeline = [dict(type='ResizeFrames', size=96), dict(type='PackRepetitionInputs')]
+_resize = dict(type='ResizeFrames', size=96, reducing_gap=1.5)
+test_pipeline = [_resize, dict(type='PackRepetitionInputs')]
 _wild = dict(num_frames=(64, 640), periods=(4, 120), in_the_wild=True)
-_made = dict(num_wild=2000, num_untrimmed=600, wild=_wild)
+_made = dict(num_wild=2000, num_untrimmed=300, wild=_wild)
 train_dataloader = dict(sampler=dict(epoch_size=2000), dataset=_made)
 val_dataloader = dict(dataset=dict(num_videos=60, shapes=_wild, pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(num_videos=500, shapes=_wild, pipeline=test_pipeline))
-train_cfg = dict(max_epochs=6, val_interval=6)
+train_cfg = dict(max_epochs=4, val_interval=4)
 optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=2e-3))
