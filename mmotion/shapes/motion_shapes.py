@@ -172,10 +172,10 @@ def _wild_scene(
         # held by hand
         shake = 0.012 * size * rng.uniform(0, 1) * smooth(rng, length, rng.uniform(2, 8), 2)
         camera[..., 2] += shake
-    look = _look(rng, size)
+    look = sample_look(rng, size)
     kind = blob_or_figure if rng.random() < 0.4 else person
     parts = kind(rng, cycles, repeats, size, scale=rng.uniform(0.6, 1.3))
-    while repeats.any() and _visible_motion(parts, repeats, size, look) < MIN_MOTION * size:
+    while repeats.any() and visible_motion(parts, repeats, size, look) < MIN_MOTION * size:
         parts = kind(rng, cycles, repeats, size, scale=rng.uniform(0.6, 1.3))
     if rng.random() < 0.1:
         # somebody beside does the same
@@ -185,14 +185,14 @@ def _wild_scene(
         other_kind = blob_or_figure if rng.random() < 0.6 else person
         other = other_kind(rng, idle, idle > 0, size, scale=rng.uniform(0.3, 0.8))
         parts = other + parts if rng.random() < 0.75 else parts + other
-    backgrounds, shot = [_room(rng, size)], np.zeros(length, np.int64)
+    backgrounds, shot = [sample_room(rng, size)], np.zeros(length, np.int64)
     if not repeats.all() and rng.random() < 0.5:
         # a title or another scene before, between or after what repeats
         shot[~repeats & (np.arange(length) >= rng.integers(length) * rng.integers(2))] = 1
-        backgrounds.append(_room(rng, size))
+        backgrounds.append(sample_room(rng, size))
         talk = person(rng, idle, idle > 0, size) if rng.random() < 0.6 else ()
         parts = _shown(parts, shot == 0) + _shown(talk, shot == 1)
-    parts = parts + _overlays(rng, length, size)
+    parts = parts + sample_overlays(rng, length, size)
     light = np.ones(length)
     if rng.random() < 0.3:
         light = 1 + rng.uniform(0, 0.2) * smooth(rng, length, rng.uniform(3, 60))
@@ -216,7 +216,7 @@ def _wild_scene(
     return scene
 
 
-def _visible_motion(
+def visible_motion(
     parts: tuple[Part, ...], repeats: NDArray[np.bool_], size: int, look: Look
 ) -> float:
     """Standard deviation in pixels of what moves most, as far as it is in the picture."""
@@ -273,7 +273,7 @@ def _cycle_ends(rng: np.random.Generator, count: int, period: float) -> FloatArr
     return np.concatenate([[0], (period * lengths).cumsum()])
 
 
-def _room(rng: np.random.Generator, size: int) -> ByteArray:
+def sample_room(rng: np.random.Generator, size: int) -> ByteArray:
     """A background (h, w, 3): a texture, mostly with walls, floor and furniture before it."""
     room = texture(rng, int(1.5 * size))
     num_things = int(rng.integers(1, 8)) if rng.random() < 0.7 else 0
@@ -295,7 +295,7 @@ def _shown(parts: tuple[Part, ...], mask: NDArray[np.bool_]) -> tuple[Part, ...]
     return tuple(replace(part, placement=part.placement + far_away) for part in parts)
 
 
-def _overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Part, ...]:
+def sample_overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Part, ...]:
     """Logos and captions, some of which come and go."""
     parts: tuple[Part, ...] = ()
     for _ in range(rng.choice(3, p=(0.75, 0.18, 0.07))):
@@ -312,7 +312,7 @@ def _overlays(rng: np.random.Generator, num_frames: int, size: int) -> tuple[Par
     return parts
 
 
-def _look(rng: np.random.Generator, size: int) -> Look:
+def sample_look(rng: np.random.Generator, size: int) -> Look:
     """Sample what lens, editor and codec do."""
     bars = [0, 0, 0, 0]
     if rng.random() < 0.15:
