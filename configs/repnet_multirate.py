@@ -7,7 +7,7 @@ model = dict(
     encoder=dict(type='ConvEncoder', channels=(32, 64, 128, 192)),
     data_preprocessor=dict(type='MultiRatePreprocessor'),
 )
-load_from = 'projects/repnet/weights/repnet_small.pth'
+load_from = '{{ fileDirname }}/../projects/repnet/weights/repnet_small.pth'
 predictor = dict(type='MultiRatePredictor')
 _resize = dict(type='ResizeFrames', size=96, reducing_gap=1.5)
 test_pipeline = [_resize, dict(type='PackRepetitionInputs')]
