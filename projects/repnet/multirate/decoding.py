@@ -67,7 +67,7 @@ class MultiRateOptions:
             if values is not None and len(values) != 2:
                 raise ValueError(f'{name} must be two numbers, got {name}={tuple(values)}')
         if self.example_s is not None:
-            check_segment(*self.example_s)
+            check_segment(self.example_s[0], self.example_s[1])
         if self.period_s is not None and not 0 < self.period_s[0] < self.period_s[1]:
             raise ValueError(
                 'period_s must be a range of seconds (shortest, longest) above 0, got '

@@ -44,7 +44,7 @@ class MultiRatePreprocessor(ClipDataPreprocessor):
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch; when training, `inputs` are embedded videos (rows, D)."""
-        return self.cast_data(data) if training else super().forward(data)  # type: ignore[return-value]
+        return self.cast_data(data) if training else super().forward(data)
 
 
 @MODELS.register_module()

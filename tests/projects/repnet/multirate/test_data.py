@@ -12,10 +12,14 @@ from projects.repnet.multirate.data import EmbeddedShapesDataset, EmbeddedVideo,
 WILD = {'num_frames': (64, 70), 'periods': (4, 20), 'in_the_wild': True}
 
 
-def make_dataset(folder, **options) -> EmbeddedShapesDataset:
-    sizes = {'num_wild': 2, 'num_untrimmed': 0} | options
+def make_dataset(folder, num_wild=2, num_untrimmed=0) -> EmbeddedShapesDataset:
     return EmbeddedShapesDataset(
-        split='val', num_samples=100, cache_dir=str(folder), wild=WILD, **sizes
+        split='val',
+        num_wild=num_wild,
+        num_untrimmed=num_untrimmed,
+        num_samples=100,
+        cache_dir=str(folder),
+        wild=WILD,
     )
 
 
