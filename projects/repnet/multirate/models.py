@@ -11,7 +11,7 @@ no choice of a stride; a logarithmic axis of lags; convolutions instead of trans
 Shape letters in this file: V videos, N samples of a level, D embedding size, T columns, P bins.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +44,7 @@ class MultiRatePreprocessor(ClipDataPreprocessor):
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch; when training, `inputs` are embedded videos (rows, D)."""
-        return self.cast_data(data) if training else super().forward(data)
+        return cast('dict[str, Any]', self.cast_data(data)) if training else super().forward(data)
 
 
 @MODELS.register_module()
