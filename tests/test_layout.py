@@ -12,8 +12,8 @@ from tools.analysis.draw_imports import find_circle, join_rooms, read_imports
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted(ROOT.glob('mmotion/**/*.py'))
 SYSTEMS = sorted(path.parent for path in ROOT.glob('projects/*/__init__.py'))
-# the modules of the systems, and their commands
-SYSTEM_FILES = sorted([*ROOT.glob('projects/*/*.py'), *ROOT.glob('projects/*/commands/*.py')])
+# the modules of the systems, their packages, and their commands
+SYSTEM_FILES = sorted([*ROOT.glob('projects/*/*.py'), *ROOT.glob('projects/*/*/*.py')])
 TOOLS = sorted(ROOT.glob('tools/**/*.py'))
 TESTS = sorted(ROOT.glob('tests/**/*.py'))
 MAX_LINES = 500
@@ -175,8 +175,10 @@ def test_input_is_not_checked_by_assert(file):
 def test_a_system_is_one_flat_folder_of_few_files(system):
     assert not (ROOT / 'projects' / '__init__.py').exists()
     assert (system / 'README.md').is_file()
-    # and of one folder in it: its commands
-    folders = (system, system / 'commands')
+    # and of folders in it: its commands, and packages of a model that is a world of its own
+    packages = [path.parent for path in system.glob('*/__init__.py')]
+    folders = (system, system / 'commands', *packages)
     assert not [path for path in system.rglob('*.py') if path.parent not in folders]
-    modules = [path for path in system.glob('*.py') if path.stem != '__init__']
-    assert len(modules) <= MAX_FILES_OF_A_SYSTEM
+    for folder in (system, *packages):
+        modules = [path for path in folder.glob('*.py') if path.stem != '__init__']
+        assert len(modules) <= MAX_FILES_OF_A_SYSTEM

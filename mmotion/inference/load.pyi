@@ -13,6 +13,7 @@ from projects.anomaly.inference import AnomalyPredictor
 from projects.bkind.inference import KeypointTracker
 from projects.pose_sequence.inference import PosePredictor
 from projects.repnet.inference import PoseRepetitionPredictor, RepetitionPredictor
+from projects.repnet.multirate.inference import MultiRatePredictor
 from projects.timesformer.inference import ActionPredictor
 
 @overload
@@ -63,6 +64,13 @@ def load_model(
     *,
     device: str | None = None,
 ) -> PosePredictor: ...
+@overload
+def load_model(
+    config: Literal['repnet_multirate'],
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | None = None,
+) -> MultiRatePredictor: ...
 @overload
 def load_model(
     config: Literal['repnet_pose'],

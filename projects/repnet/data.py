@@ -50,18 +50,26 @@ class ResizeFrames(BaseTransform):
 
     Args:
         size: Width and height in pixels.
+        reducing_gap: First average whole pixels, down to so many times the size, which is up to
+            three times as fast: 1 takes the nearest size that can be had like that, at 3 hardly a
+            pixel changes. None does not.
 
     Raises:
-        ValueError: If the size is not positive.
+        ValueError: If the size is not positive, or the gap below 1.
     """
 
-    def __init__(self, *, size: int) -> None:
+    def __init__(self, *, size: int, reducing_gap: float | None = None) -> None:
         check_at_least('size', size, 1)
+        if reducing_gap is not None:
+            check_at_least('reducing_gap', reducing_gap, 1)
         self.size = size
+        self.reducing_gap = reducing_gap
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Scale each of `imgs`."""
-        results['imgs'] = [resize_pillow(image, self.size) for image in results['imgs']]
+        results['imgs'] = [
+            resize_pillow(image, self.size, self.reducing_gap) for image in results['imgs']
+        ]
         return results
 
 
@@ -225,11 +233,16 @@ class RepetitionPosesDataset(Dataset):
         return item
 
 
-def resize_pillow(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def resize_pillow(
+    image: NDArray[np.uint8], size: int, reducing_gap: float | None = None
+) -> NDArray[np.uint8]:
     """Scale a frame (H, W, 3) to (size, size, 3) by Pillow's bilinear filter."""
     if image.shape[:2] == (size, size):
         return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    picture = Image.fromarray(image)
+    return np.asarray(
+        picture.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=reducing_gap)
+    )
 
 
 def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scene:

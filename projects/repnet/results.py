@@ -102,6 +102,7 @@ class RepetitionCount:
         start_s: When the first of the N frames appears; above 0 if only a part was watched.
         frame_times_s: When each frame appears (N,), None if they are evenly spaced.
         num_lost: Frames that should have been there and could not be read.
+        alternatives: Counts that may be meant and how likely each is, where the model tells.
 
     Raises:
         ValueError: If a value is out of its range, or lengths or order do not agree.
@@ -135,6 +136,7 @@ class RepetitionCount:
     start_s: float = 0.0
     frame_times_s: NDArray[np.float64] | None = None
     num_lost: int = 0
+    alternatives: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name in (
@@ -236,6 +238,7 @@ class RepetitionCount:
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in ('frame_times_s', 'num_lost')
+            and (field.name != 'alternatives' or self.alternatives)
         }
         content = {
             name: value if isinstance(value, np.ndarray) else make_plain(value)
@@ -345,11 +348,11 @@ def _find_segments(rate: NDArray[np.float64], clock: Timed) -> tuple[RepetitionS
             end_s=time_at(clock, end),
             count=float(rate[first:end].sum()),
         )
-        for first, end in _find_sets(rate)
+        for first, end in find_sets(rate)
     )
 
 
-def _find_sets(rate: NDArray[np.float64]) -> list[list[int]]:
+def find_sets(rate: NDArray[np.float64]) -> list[list[int]]:
     """First frame, and frame after the last one, of each run of frames that repeat."""
     # first frames, and frames after the last ones, of the runs
     edges = np.flatnonzero(np.diff(rate > 0, prepend=False, append=False)).reshape(-1, 2)
@@ -380,7 +383,7 @@ def _round_count(count: float) -> int:
 def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
-    for _, end in _find_sets(rate):
+    for _, end in find_sets(rate):
         done = _round_count(count[end - 1])
         if done > len(times):
             times.append(end)

@@ -150,6 +150,18 @@ def test_resize_is_pillows_bilinear_filter() -> None:
     np.testing.assert_array_equal(small, want)
 
 
+def test_averaging_first_hardly_changes_a_resized_frame() -> None:
+    scene = MotionShapes(split='val', size=384)[0]
+    image = next(scene.frames())
+    exact, fast = (
+        ResizeFrames(size=48, reducing_gap=gap).transform({'imgs': [image]})['imgs'][0]
+        for gap in (None, 2.0)
+    )
+    assert 0 < np.abs(exact.astype(float) - fast).mean() < 1
+    with pytest.raises(ValueError, match='reducing_gap must'):
+        ResizeFrames(size=48, reducing_gap=0.5)
+
+
 def test_video_without_labels_is_packed() -> None:
     frames = [np.zeros((8, 8, 3), np.uint8)] * 3
     item = PackRepetitionInputs().transform({'imgs': frames, 'fps': 25.0})
