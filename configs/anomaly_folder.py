@@ -21,5 +21,5 @@ _train, _val = (dict(ann_files={key: _tables[key]}, **_clips) for key in ('train
 train_dataloader = dict(dataset=dict(dataset=_train))
 val_dataloader = dict(dataset=dict(dataset=_val))
 test_dataloader = dict(dataset=dict(dataset=dict(ann_files=_tables, **_clips)))
-train_cfg = dict(_delete_=True, type='FitLoop')
+train_cfg = dict(type='FitLoop')
 default_hooks = dict(checkpoint=dict(save_best=None))

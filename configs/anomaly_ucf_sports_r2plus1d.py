@@ -1,5 +1,10 @@
 # Anomalies in UCF Sports by a frozen R(2+1)D-18; one GPU, minutes; not measured.
-_base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
+_base_ = [
+    '_base_/default_runtime.py',
+    '_base_/anomaly.py',
+    '_base_/anomaly_videos.py',
+    '_base_/anomaly_autoencoder.py',
+]
 
 # weights of Kinetics-400 by torchvision, which are downloaded once
 model = dict(

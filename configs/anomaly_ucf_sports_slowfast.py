@@ -1,5 +1,10 @@
 # Anomalies in UCF Sports by a frozen SlowFast-R50; one GPU, minutes; not measured.
-_base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
+_base_ = [
+    '_base_/default_runtime.py',
+    '_base_/anomaly.py',
+    '_base_/anomaly_videos.py',
+    '_base_/anomaly_autoencoder.py',
+]
 
 # the file of pytorchvideo; what those of MMAction2 need is told in backbones.py
 _weights = 'slowfast_r50_k400'

@@ -1,5 +1,10 @@
 # Anomalies in UCF Sports by a frozen TimeSformer; one GPU, minutes; not measured.
-_base_ = ['_base_/default_runtime.py', '_base_/anomaly.py', '_base_/anomaly_videos.py']
+_base_ = [
+    '_base_/default_runtime.py',
+    '_base_/anomaly.py',
+    '_base_/anomaly_videos.py',
+    '_base_/anomaly_autoencoder.py',
+]
 custom_imports = dict(imports=['projects.anomaly', 'projects.timesformer'])
 
 # the file of facebookresearch/TimeSformer

@@ -1,4 +1,4 @@
-# Anomaly detectors on real videos, what their configs share: UCF Sports, 8 x 112 x 112, schedule.
+# Anomaly detectors on real videos, what their configs share: UCF Sports, 8 x 112 x 112.
 _keys = ('name', 'subset', 'class_name', 'video', 'excluded')
 test_pipeline = [
     # 8 of 64 frames at 30 a second: 2.1 s
@@ -39,6 +39,3 @@ test_dataloader = dict(
     sampler=_order,
     dataset=dict(dataset=dict(ann_files=_tables, test_mode=True, **_clips), **_embedded),
 )
-
-# of an autoencoder on a frozen backbone
-train_cfg = dict(by_epoch=True, max_epochs=50, val_interval=10)
