@@ -19,6 +19,13 @@ from tests.video_files import encode, truncate
 TOY = Path(__file__).parents[1] / 'toy' / 'toy.py'
 
 
+class Ready:
+    """A predictor that needs nothing for its videos."""
+
+    def prepare(self, videos):
+        pass
+
+
 def write_video(path, num_frames=6):
     path.parent.mkdir(parents=True, exist_ok=True)
     with VideoWriter(path, fps=10.0) as writer:
@@ -73,7 +80,7 @@ def test_the_work_for_a_video_does_not_grow_with_their_number(tmp_path, monkeypa
     assert numbers[1] == 10 * numbers[0]
 
 
-class Failing:
+class Failing(Ready):
     def predict(self, video, **times):
         raise RuntimeError('a defect')
 
@@ -125,7 +132,7 @@ def test_progress_of_many_is_shown_in_a_terminal_alone(monkeypatch, to_file):
 def test_an_input_is_not_written_over(tmp_path):
     keypoints = tmp_path / 'clip.json'
     keypoints.write_text('{}')
-    assert predict_videos(None, [keypoints], Outputs(out_dir=tmp_path)) == [keypoints]
+    assert predict_videos(Ready(), [keypoints], Outputs(out_dir=tmp_path)) == [keypoints]
     assert keypoints.read_text() == '{}'
 
 
@@ -168,7 +175,7 @@ class Growing:
         return {'seen': self.seen, 'rate': float('nan')}
 
 
-class RunningPredictor:
+class RunningPredictor(Ready):
     """Answers three times, or not at all."""
 
     def stream(self, video, *, fps, start_s, end_s):
@@ -221,7 +228,7 @@ class Shy:
         return {'count': 3}
 
 
-class AttentivePredictor:
+class AttentivePredictor(Ready):
     def predict(self, video, *, fps, start_s, end_s):
         return Shy()
 
@@ -239,7 +246,7 @@ def test_attention_and_a_result_with_words(tmp_path, capsys):
     assert lines[-1] == f'  {tmp_path / "attention.png"}'
 
 
-class ExportingPredictor:
+class ExportingPredictor(Ready):
     def predict(self, video, *, fps, start_s, end_s):
         return Shy()
 
