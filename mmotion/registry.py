@@ -25,6 +25,9 @@ apply_compat()
 
 import mmaction.registry as mmaction  # noqa: E402  (needs apply_compat)
 
+# mmengine's loader of checkpoints, which anything that is built may call, reads safely from here on
+from mmotion.checkpoint import sources as sources  # noqa: E402
+
 SCOPE = 'mmotion'
 
 

@@ -29,10 +29,10 @@ PLAN = {
     'paths': '',
     'tables': 'atomic',
     'compat': 'paths',
-    'registry': 'compat paths',
+    'checkpoint': 'atomic paths',
+    'registry': 'checkpoint compat paths',
     'config': 'compat paths registry',
     # what files hold, and what values are
-    'checkpoint': 'atomic paths',
     'video': 'atomic checks compat structures tables',
     'shapes': 'checks',
     'structures': 'checks',

@@ -259,7 +259,8 @@ print('done')
 
 
 @pytest.mark.parametrize(
-    'module', ['projects.anomaly.backbones', 'projects.example_project.models', 'mmotion.inference']
+    'module',
+    ['projects.anomaly.backbones', 'projects.example_project.models', 'mmotion.inference.load'],
 )
 def test_a_class_that_is_built_without_the_registry_reads_safely_too(module):
     code = (

@@ -474,10 +474,8 @@ def plot_count(
         middle.text(0.5, 0.5, 'nothing repeats', transform=middle.transAxes, ha='center')
     bottom.fill_between(times, result.periodicity_per_frame, color=PLOT_LINE, alpha=0.3, lw=0)
     bottom.plot(times, result.periodicity_per_frame, color=PLOT_LINE, lw=1)
-    bottom.set_ylim(0, 1)
-    bottom.set_ylabel('periodicity')
-    bottom.set_xlabel('time (s)')
-    bottom.set_xlim(result.start_s, times[-1])
+    bottom.set(xlabel='time (s)', xlim=(result.start_s, times[-1]))
+    bottom.set(ylabel='periodicity', ylim=(0, 1))
     for axes in (top, middle, bottom):
         style_axes(axes)
         _shade_segments(axes, result)

@@ -25,8 +25,6 @@ from mmotion.cli.shared_arguments import (
     add_detector_arguments,
     read_config,
 )
-from mmotion.inference.exported import Settings, find_predictor, load_exported
-from mmotion.inference.runtimes import is_exported, open_network
 
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
@@ -122,6 +120,9 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
         return
     reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
     add_config_options(reader)
+    from mmotion.inference.exported import Settings, find_predictor
+    from mmotion.inference.runtimes import is_exported, open_network
+
     if is_exported(words[0]):
         network = open_network(words[0])
         kind, config = find_predictor(network), Settings(network.meta['config'])
@@ -166,6 +167,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
     from mmotion.inference.outputs import Outputs
+    from mmotion.inference.runtimes import is_exported
 
     model = _open_exported(args) if is_exported(args.config) else _open_config(args)
     kind, config = model.kind, model.config
@@ -284,6 +286,9 @@ def _open_exported(args: argparse.Namespace) -> _Model:
                 f'--{name} must be left out for a model that was exported, got it with '
                 f'{args.config}; export the model with what it asks for'
             )
+    from mmotion.inference.exported import Settings, find_predictor, load_exported
+    from mmotion.inference.runtimes import open_network
+
     network = open_network(args.config)
     names = ('checkpoint', 'licence')
     return _Model(

@@ -144,7 +144,7 @@ class EmbeddedShapesDataset(Dataset):
             rows = self._embed(frames)
             with write_atomically(path) as temporary, open(temporary, 'wb') as file:
                 np.savez(file, rows=rows, period=period.astype(np.float32))
-        with np.load(path) as saved:
+        with np.load(path, allow_pickle=False) as saved:
             rows, period = torch.from_numpy(saved['rows']), torch.from_numpy(saved['period'])
         return EmbeddedVideo([*rows.float().split(list_levels(len(period)))], period)
 
