@@ -5,6 +5,7 @@ A value that does not pass is a `ValueError` that names it.
 
 import dataclasses
 import math
+import os
 from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
@@ -150,6 +151,12 @@ def make_plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def read_num_threads() -> int:
+    """How many threads OMP_NUM_THREADS asks for, '4' or '4,2'; 0 if it asks for nothing."""
+    wanted = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0].strip()
+    return int(wanted) if wanted.isdecimal() else 0
 
 
 def choose_device(device: str | None) -> str:

@@ -18,6 +18,7 @@ from mmotion.checks import (
     choose_device,
     freeze_array,
     make_plain,
+    read_num_threads,
 )
 
 
@@ -133,3 +134,13 @@ def test_a_device_is_a_gpu_if_there_is_one_and_must_be_there(monkeypatch, has_gp
     assert choose_device('cpu') == 'cpu'
     with pytest.raises(ValueError, match=r"device must be 'cpu' or a GPU, got device='tpu9': \w"):
         choose_device('tpu9')
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'number'), [('4', 4), ('4,2', 4), (' 3 ', 3), ('0', 0), ('', 0), ('many', 0)]
+)
+def test_how_many_threads_are_asked_for(monkeypatch, wanted, number):
+    monkeypatch.setenv('OMP_NUM_THREADS', wanted)
+    assert read_num_threads() == number
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    assert read_num_threads() == 0

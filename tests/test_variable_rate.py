@@ -29,7 +29,6 @@ from mmotion.video.scan import scan_video
 from mmotion.video.timing import FrameTimes
 from projects.anomaly.inference import AnomalyPredictor
 from projects.bkind.inference import KeypointTracker
-from projects.pose_sequence import inference as pose_inference
 from projects.pose_sequence.inference import PosePredictor
 from projects.timesformer.inference import ActionPredictor
 from tests.video_files import encode
@@ -249,7 +248,7 @@ class PlaceModel(Tiny):
 def test_poses(
     films: dict[str, Path], rate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pose_inference, 'build_detector', lambda *_: SquareDetector())
+    monkeypatch.setattr('mmotion.keypoints.detectors.build_detector', lambda *_: SquareDetector())
     config = Config(
         dict(
             model={},

@@ -5,7 +5,6 @@
 
 import importlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmotion.checks import read_num_threads
 
 # where the metadata is in a file
 KEY = 'mmotion'
@@ -48,7 +49,7 @@ class OnnxNetwork:
     def __init__(self, file: str | Path) -> None:
         onnxruntime = _import_runtime('onnxruntime', file)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS', '0'))
+        options.intra_op_num_threads = read_num_threads()
         try:
             self._session = onnxruntime.InferenceSession(
                 str(file), options, providers=['CPUExecutionProvider']
@@ -93,7 +94,7 @@ class OpenVinoNetwork:
         self.meta = _read_meta(model.get_rt_info([KEY]).astype(str) if has_meta else None, file)
         # the default of some processors is bfloat16
         options = {'INFERENCE_PRECISION_HINT': 'f32'}
-        threads = int(os.environ.get('OMP_NUM_THREADS', '0'))
+        threads = read_num_threads()
         if threads:
             options['INFERENCE_NUM_THREADS'] = str(threads)
         self._compiled = core.compile_model(model, 'CPU', options)

@@ -37,7 +37,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import check_at_least, check_choice, choose_device
+from mmotion.checks import check_at_least, check_choice, choose_device, read_num_threads
 from mmotion.compat import close_landmarker, hide_native_log
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import COCO17, MEDIAPIPE33, Skeleton
@@ -182,13 +182,12 @@ class MediapipeDetector:
             num_poses=max_persons,
             min_pose_detection_confidence=MIN_SCORE,
         )
+        number = min(read_num_threads() or os.cpu_count() or 1, MAX_LANDMARKERS)
+        number = 1 if device == 'cuda' else number
         try:
             with hide_native_log():
                 self._landmarkers = [
-                    vision.PoseLandmarker.create_from_options(options)
-                    for _ in range(
-                        1 if device == 'cuda' else min(_count_threads(), MAX_LANDMARKERS)
-                    )
+                    vision.PoseLandmarker.create_from_options(options) for _ in range(number)
                 ]
         except (RuntimeError, ValueError, OSError) as error:
             raise ValueError(
@@ -368,12 +367,6 @@ def build_detector(
         )
     path = None if model_path is None else Path(model_path).expanduser()
     return DETECTORS[name](model_path=path, device=device, max_persons=max_persons)
-
-
-def _count_threads() -> int:
-    """As many as OpenMP takes: the cores, or what the environment says, '4' or '4,2'."""
-    wanted = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0].strip()
-    return (int(wanted) if wanted.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def _is_released(name: str | Path) -> bool:

@@ -12,12 +12,15 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmotion.checks import check_choice
+from mmotion.keypoints import detectors
 from mmotion.keypoints.detectors import PoseDetector
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import Person, PoseVideo
@@ -118,6 +121,35 @@ class KeypointFileSource(VideoSource):
         poses = dataclasses.replace(poses, frame_times_s=listed_s)
         watched = range(times.first_from(start_s), poses.num_frames)
         return Watched(poses, [*steps], np.array([times.time_at(number) for number in watched]))
+
+
+class DetectsPeople:
+    """The part of a predictor that has a detector for videos, and needs none for keypoint files."""
+
+    device: str
+    # what the names of keypoint files end with
+    keypoint_suffixes: Sequence[str] = ('.json',)
+
+    def choose_detector(self, name: str, model_path: str | None) -> None:
+        """Note which detector to take, see `mmotion.keypoints.detectors`.
+
+        Raises:
+            ValueError: If there is none of this name.
+        """
+        check_choice('detector', name, detectors.DETECTORS)
+        self._chosen_detector = name, model_path
+
+    @cached_property
+    def detector(self) -> PoseDetector:
+        """What finds keypoints in a video, built when the first one comes: files need none."""
+        # one that cannot use a GPU, or not that one, takes what it can
+        device = 'cpu' if self.device == 'cpu' else None
+        return detectors.build_detector(*self._chosen_detector, device)
+
+    def prepare(self, videos: Sequence[Path]) -> None:
+        """Build the detector if one of them is no keypoint file."""
+        if not all(is_keypoint_file(video, self.keypoint_suffixes) for video in videos):
+            _ = self.detector
 
 
 def is_keypoint_file(video: object, suffixes: Sequence[str] = ('.json',)) -> TypeGuard[str | Path]:

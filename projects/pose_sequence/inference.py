@@ -13,7 +13,6 @@ Shape letters in this file: N steps of a video, L steps with padding, K points, 
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -21,22 +20,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import check_choice
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.samples import find_class_names
 from mmotion.inference.views import check_window
-from mmotion.keypoints.detectors import (
-    DEFAULT_DETECTOR,
-    DETECTORS,
-    PoseDetector,
-    build_detector,
-)
+from mmotion.keypoints.detectors import DEFAULT_DETECTOR
 from mmotion.keypoints.files import PoseFileError, find_skeleton
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.watching import (
+    DetectsPeople,
     KeypointFileSource,
     Step,
     fill_holes,
@@ -110,7 +104,7 @@ class ExportedClassifier(ExportedModel):
 
 
 @PREDICTORS.register_module()
-class PosePredictor(Predictor[PoseScores]):
+class PosePredictor(DetectsPeople, Predictor[PoseScores]):
     """Names the activity of a person, in a video and over its time.
 
     Args:
@@ -130,6 +124,7 @@ class PosePredictor(Predictor[PoseScores]):
 
     plot_name = 'actions'
     exported_type = ExportedClassifier
+    keypoint_suffixes = SUFFIXES
 
     def __init__(
         self,
@@ -159,20 +154,7 @@ class PosePredictor(Predictor[PoseScores]):
         self.min_score = min_score
         self._length = lengths[0]
         self._rate_hz = rates[0] if rates else None
-        check_choice('detector', detector, DETECTORS)
-        self._detector_name, self._model_path = detector, model_path
-
-    @cached_property
-    def detector(self) -> PoseDetector:
-        """What finds keypoints in a video, built when the first one comes: files need none."""
-        # one that cannot use a GPU, or not that one, takes what it can
-        device = 'cpu' if self.device == 'cpu' else None
-        return build_detector(self._detector_name, self._model_path, device)
-
-    def prepare(self, videos: Sequence[Path]) -> None:
-        """Build the detector if one of them is no keypoint file."""
-        if not all(is_keypoint_file(video, SUFFIXES) for video in videos):
-            _ = self.detector
+        self.choose_detector(detector, model_path)
 
     def make_portable(self) -> PortableNetwork:
         """The network from padded sequences and their lengths to scores."""

@@ -100,8 +100,46 @@ class PackRepetitionInputs(BaseTransform):
         }
 
 
+class GeneratedRepetitions(Dataset):
+    """Generated videos or clips of them, with their labels, on their way through a pipeline.
+
+    Args:
+        num_videos: How many there are, at least 1.
+        pipeline: Transforms for each video.
+        clip_frames: Frames of a clip, at least 8; None gives whole videos.
+        fps: Frames per second that the videos claim to have.
+
+    Raises:
+        ValueError: If there is no video or a clip has less than 8 frames.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_videos: int,
+        pipeline: list[dict[str, Any]],
+        clip_frames: int | None,
+        fps: float,
+    ) -> None:
+        check_at_least('num_videos', num_videos, 1)
+        if clip_frames is not None:
+            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        self.num_videos = num_videos
+        self.pipeline = Compose(pipeline)
+        self.clip_frames = clip_frames
+        self.fps = fps
+
+    def __len__(self) -> int:
+        return self.num_videos
+
+    def _finish(self, **video: Any) -> dict[str, Any]:
+        """Pass a video through the pipeline, see the top of this file for its entries."""
+        item: Any = self.pipeline({'fps': self.fps, **video})
+        return item
+
+
 @DATASETS.register_module()
-class RepetitionShapesDataset(Dataset):
+class RepetitionShapesDataset(GeneratedRepetitions):
     """Generated videos of repeating motion, drawn when they are asked for.
 
     Args:
@@ -130,17 +168,8 @@ class RepetitionShapesDataset(Dataset):
         clip_frames: int | None = None,
         fps: float = 30.0,
     ) -> None:
-        check_at_least('num_videos', num_videos, 1)
-        if clip_frames is not None:
-            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        super().__init__(num_videos=num_videos, pipeline=pipeline, clip_frames=clip_frames, fps=fps)
         self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
-        self.num_videos = num_videos
-        self.pipeline = Compose(pipeline)
-        self.clip_frames = clip_frames
-        self.fps = fps
-
-    def __len__(self) -> int:
-        return self.num_videos
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Draw a video or clip and pass it through the pipeline.
@@ -152,22 +181,18 @@ class RepetitionShapesDataset(Dataset):
         scene = self.shapes[index]
         if self.clip_frames is not None:
             scene = random_clip(scene, self.clip_frames, np.random.default_rng([index, 1]))
-        item: Any = self.pipeline(
-            {
-                'imgs': list(scene.frames()),
-                'fps': self.fps,
-                'name': f'{self.shapes.split}_{index:06d}',
-                'gt_count': scene.count,
-                'gt_period': scene.period,
-                'gt_periodicity': scene.periodicity,
-                'gt_cycles': scene.cycles,
-            }
+        return self._finish(
+            imgs=list(scene.frames()),
+            name=f'{self.shapes.split}_{index:06d}',
+            gt_count=scene.count,
+            gt_period=scene.period,
+            gt_periodicity=scene.periodicity,
+            gt_cycles=scene.cycles,
         )
-        return item
 
 
 @DATASETS.register_module()
-class RepetitionPosesDataset(Dataset):
+class RepetitionPosesDataset(GeneratedRepetitions):
     """Generated people who repeat something, as a detector of keypoints would find them.
 
     A frame of `imgs` is a pose (K, 1, 3): x, y, and 1 where the point was found, see `poses.py`.
@@ -193,17 +218,8 @@ class RepetitionPosesDataset(Dataset):
         clip_frames: int | None = None,
         fps: float = 10.0,
     ) -> None:
-        check_at_least('num_videos', num_videos, 1)
-        if clip_frames is not None:
-            check_at_least('clip_frames', clip_frames, MIN_CLIP_FRAMES)
+        super().__init__(num_videos=num_videos, pipeline=pipeline, clip_frames=clip_frames, fps=fps)
         self.people = PersonShapes(split=split)
-        self.num_videos = num_videos
-        self.pipeline = Compose(pipeline)
-        self.clip_frames = clip_frames
-        self.fps = fps
-
-    def __len__(self) -> int:
-        return self.num_videos
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Make a video or clip and pass it through the pipeline.
@@ -219,18 +235,14 @@ class RepetitionPosesDataset(Dataset):
             joints = joints[np.minimum(frames, len(joints) - 1)]
             period = countable_period(period, frames)
             cycles = count_cycles(period)
-        item: Any = self.pipeline(
-            {
-                'imgs': simulate_detector(joints, rng).astype(np.float32)[:, :, None],
-                'fps': self.fps,
-                'name': f'{self.people.split}_{index:06d}',
-                'gt_count': round(float(cycles[-1]), 6),
-                'gt_period': period,
-                'gt_periodicity': (period > 0).astype(np.float64),
-                'gt_cycles': cycles,
-            }
+        return self._finish(
+            imgs=simulate_detector(joints, rng).astype(np.float32)[:, :, None],
+            name=f'{self.people.split}_{index:06d}',
+            gt_count=round(float(cycles[-1]), 6),
+            gt_period=period,
+            gt_periodicity=(period > 0).astype(np.float64),
+            gt_cycles=cycles,
         )
-        return item
 
 
 def resize_pillow(

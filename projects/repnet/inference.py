@@ -6,29 +6,24 @@
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmotion.checks import check_at_least, check_choice
+from mmotion.checks import check_at_least
 from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
 from mmotion.inference.resizing import resize_square
 from mmotion.inference.samples import make_sample
-from mmotion.keypoints.detectors import (
-    DEFAULT_DETECTOR,
-    DETECTORS,
-    PoseDetector,
-    build_detector,
-)
+from mmotion.keypoints.detectors import DEFAULT_DETECTOR
 from mmotion.keypoints.skeletons import Skeleton
 from mmotion.keypoints.watching import (
+    DetectsPeople,
     KeypointFileSource,
     Step,
     Watched,
@@ -86,13 +81,12 @@ class ExportedRepNet(ExportedModel):
         return self.network.run(['rows'], {'windows': maps})[0]
 
 
-@PREDICTORS.register_module()
-class RepetitionPredictor(Predictor[RepetitionCount]):
-    """Counts repetitions with a RepNet, with the options that testing uses (`model.counting`).
+class CountingPredictor(Predictor[RepetitionCount]):
+    """Counts a video in chunks of frames, and a stream with an answer every now and then.
 
     Args:
         config: See `Predictor`, like the next two.
-        model: A RepNet, in eval mode.
+        model: What counts, in eval mode.
         device: Where the model is.
         report_every_s: Seconds of video between two answers of `stream`, about.
 
@@ -100,18 +94,58 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         ValueError: If `report_every_s` is not above 0.
     """
 
-    model: 'RepNet'
-
     plot_name = 'counts'
-    exported_type = ExportedRepNet
 
     def __init__(
-        self, *, config: 'Config', model: 'RepNet', device: str = 'cpu', report_every_s: float = 1.0
+        self, *, config: 'Config', model: Any, device: str = 'cpu', report_every_s: float = 1.0
     ) -> None:
         super().__init__(config=config, model=model, device=device)
         if report_every_s <= 0:
             raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
         self.report_every_s = report_every_s
+
+    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RepetitionCount:
+        counter = self._make_counter(fps)
+        for chunk in take_chunks(frames, CHUNK_FRAMES):
+            self._push(counter, chunk)
+        return counter.result()
+
+    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningCount]:
+        counter = self._make_counter(fps, keep_rows=False)
+        reported, due_s = 0, None
+        for chunk in take_chunks(frames, CHUNK_FRAMES):
+            self._push(counter, chunk)
+            due_s = counter.start_s + self.report_every_s if due_s is None else due_s
+            # what rounding took away is there
+            if counter.end_s >= due_s - 1e-6:
+                reported, due_s = counter.num_frames, counter.end_s + self.report_every_s
+                yield counter.running()
+        if counter.num_frames > reported:
+            yield counter.running()
+
+    def _make_counter(self, fps: float, *, keep_rows: bool = True) -> Any:
+        """What counts a video of this rate; without `keep_rows` it only has to tell `running`."""
+        raise NotImplementedError
+
+    def _push(self, counter: Any, frames: list[VideoFrame]) -> None:
+        """Count the next frames."""
+        counter.push(self._look_at(frames, counter.fps), [frame.time_s for frame in frames])
+
+    def _look_at(self, frames: list[VideoFrame], fps: float) -> Any:
+        """What the counter takes of frames."""
+        raise NotImplementedError
+
+
+@PREDICTORS.register_module()
+class RepetitionPredictor(CountingPredictor):
+    """Counts repetitions with a RepNet, with the options that testing uses (`model.counting`).
+
+    Its model is a RepNet.
+    """
+
+    model: 'RepNet'
+
+    exported_type = ExportedRepNet
 
     def make_portable(self) -> PortableNetwork:
         """The network from grey levels to rates and scores, see `ExportedRepNet`."""
@@ -200,7 +234,7 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
         maps: list[Tensor] = []
         with without_gradients():
             for chunk in take_chunks(wanted, CHUNK_FRAMES):
-                maps.extend(self.model.encode_frames(self._normalise(chunk, fps)))
+                maps.extend(self.model.encode_frames(self._look_at(chunk, fps)))
                 if len(maps) >= size:
                     break
             num_real = min(len(maps), size)
@@ -208,26 +242,9 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
             output = self.model.score_windows(torch.stack(window)[None])
         return to_array(output.similarity[0, :num_real, :num_real])
 
-    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RepetitionCount:
-        counter = RepetitionCounter(self.model, fps=fps, options=self.model.counting)
-        for chunk in take_chunks(frames, CHUNK_FRAMES):
-            self._push(counter, chunk)
-        return counter.result()
-
-    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningCount]:
-        counter = RepetitionCounter(
-            self.model, fps=fps, options=self.model.counting, keep_rows=False
-        )
-        reported, due_s = 0, None
-        for chunk in take_chunks(frames, CHUNK_FRAMES):
-            self._push(counter, chunk)
-            due_s = counter.start_s + self.report_every_s if due_s is None else due_s
-            # what rounding took away is there
-            if counter.end_s >= due_s - 1e-6:
-                reported, due_s = counter.num_frames, counter.end_s + self.report_every_s
-                yield counter.running()
-        if counter.num_frames > reported:
-            yield counter.running()
+    def _make_counter(self, fps: float, *, keep_rows: bool = True) -> RepetitionCounter:
+        options = self.model.counting
+        return RepetitionCounter(self.model, fps=fps, options=options, keep_rows=keep_rows)
 
     def _input_size(self) -> int:
         """Side of the frames that the model sees, in pixels."""
@@ -239,12 +256,7 @@ class RepetitionPredictor(Predictor[RepetitionCount]):
             )
         return steps[0]['size']
 
-    def _push(self, counter: RepetitionCounter, frames: list[VideoFrame]) -> None:
-        """Count the next frames."""
-        times_s = [frame.time_s for frame in frames]
-        counter.push(self._normalise(frames, counter.fps), times_s)
-
-    def _normalise(self, frames: list[VideoFrame], fps: float) -> Any:
+    def _look_at(self, frames: list[VideoFrame], fps: float) -> Any:
         """What the model sees of frames (n, 3, H, W); exported, grey levels (n, H, W, 3)."""
         if isinstance(self.model, ExportedModel):
             size = self.model.meta['size']
@@ -272,7 +284,7 @@ class RunningPeople:
 
 
 @PREDICTORS.register_module()
-class PoseRepetitionPredictor(Predictor[RegionResults]):
+class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
     """Counts what each person repeats, in a keypoint file, or in a video by way of a detector.
 
     A person is a region of the result, named by the number of the track, 'person 0'; first comes
@@ -313,20 +325,7 @@ class PoseRepetitionPredictor(Predictor[RegionResults]):
             raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
         self.every = every
         self.report_every_s = report_every_s
-        check_choice('detector', detector, DETECTORS)
-        self._detector_name, self._model_path = detector, model_path
-
-    @cached_property
-    def detector(self) -> PoseDetector:
-        """What finds keypoints in a video, built when the first one comes: files need none."""
-        # one that cannot use a GPU, or not that one, takes what it can
-        device = 'cpu' if self.device == 'cpu' else None
-        return build_detector(self._detector_name, self._model_path, device)
-
-    def prepare(self, videos: Sequence[Path]) -> None:
-        """Build the detector if one of them is no keypoint file."""
-        if not all(map(is_keypoint_file, videos)):
-            _ = self.detector
+        self.choose_detector(detector, model_path)
 
     def predict_regions(self, *args: Any, **kwargs: Any) -> RegionResults:
         """Refuse: people are the regions here.

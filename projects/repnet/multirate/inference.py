@@ -1,26 +1,20 @@
 """The predictor of MultiRateRepNet: count by time in a file, an array or a camera's frames."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor
 
-from mmotion.inference import Predictor, make_sample
+from mmotion.inference import make_sample
 from mmotion.registry import PREDICTORS
 from mmotion.video import VideoFrame
-from mmotion.video.frames import take_chunks
+from projects.repnet.inference import CountingPredictor
 from projects.repnet.multirate.counting import MultiRateCounter
 from projects.repnet.multirate.models import MultiRateRepNet
-from projects.repnet.results import RepetitionCount, RunningCount
-
-# frames in their full size that are in memory at once
-CHUNK_FRAMES = 4
 
 
 @PREDICTORS.register_module()
-class MultiRatePredictor(Predictor[RepetitionCount]):
+class MultiRatePredictor(CountingPredictor):
     """Counts repetitions with a MultiRateRepNet, with the options that testing uses.
 
     Args:
@@ -39,8 +33,6 @@ class MultiRatePredictor(Predictor[RepetitionCount]):
 
     model: MultiRateRepNet
 
-    plot_name = 'counts'
-
     def __init__(
         self,
         *,
@@ -52,38 +44,20 @@ class MultiRatePredictor(Predictor[RepetitionCount]):
         example_s: tuple[float, float] | None = None,
         min_count: float = 0.0,
     ) -> None:
-        super().__init__(config=config, model=model, device=device)
-        if report_every_s <= 0:
-            raise ValueError(f'report_every_s must be above 0, got {report_every_s=}')
-        self.report_every_s = report_every_s
+        super().__init__(config=config, model=model, device=device, report_every_s=report_every_s)
         self.options = dataclasses.replace(
             model.counting, period_s=period_s, example_s=example_s, min_count=min_count
         )
 
-    def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> RepetitionCount:
-        counter = self._make_counter(fps)
-        for chunk in take_chunks(frames, CHUNK_FRAMES):
-            counter.push(chunk, [frame.time_s for frame in chunk])
-        return counter.result()
-
-    def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningCount]:
-        counter = self._make_counter(fps, keep_rows=False)
-        reported, due_s = 0, None
-        for chunk in take_chunks(frames, CHUNK_FRAMES):
-            counter.push(chunk, [frame.time_s for frame in chunk])
-            due_s = counter.start_s + self.report_every_s if due_s is None else due_s
-            # what rounding took away is there
-            if counter.end_s >= due_s - 1e-6:
-                reported, due_s = counter.num_frames, counter.end_s + self.report_every_s
-                yield counter.running()
-        if counter.num_frames > reported:
-            yield counter.running()
-
-    def _make_counter(self, fps: float, **options: Any) -> MultiRateCounter:
+    def _make_counter(self, fps: float, *, keep_rows: bool = True) -> MultiRateCounter:
         def prepare(frames: list[VideoFrame]) -> Tensor:
             sample = make_sample([frame.image for frame in frames], fps=fps)
             return self.preprocess([sample])['inputs'][0].transpose(0, 1)
 
         return MultiRateCounter(
-            self.model, fps=fps, options=self.options, prepare=prepare, **options
+            self.model, fps=fps, options=self.options, prepare=prepare, keep_rows=keep_rows
         )
+
+    def _look_at(self, frames: list[VideoFrame], fps: float) -> list[VideoFrame]:
+        """All of them: which are looked at is chosen by their times."""
+        return frames
