@@ -316,7 +316,7 @@ class RunningCount:
     @property
     def repetitions(self) -> int:
         """As a person counts them: `RepetitionCount.repetitions`, if the video ended here."""
-        return _round_count(self.count)
+        return round_count(self.count)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and `repetitions` as plain JSON types; NaN becomes None."""
@@ -375,7 +375,7 @@ def _crossings(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return frames + np.clip((goals - before) / (count[frames] - before), 0, 1)
 
 
-def _round_count(count: float) -> int:
+def round_count(count: float) -> int:
     """Repetitions at the end of a set, of which the last may lack up to half of a cycle."""
     return max(math.ceil(count - 0.5 - COUNT_EPS), 0)
 
@@ -384,7 +384,7 @@ def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArr
     """Positions (R,), in frames, where repetitions are done, see `repetition_times_s`."""
     times = [*_crossings(count).tolist()]
     for _, end in find_sets(rate):
-        done = _round_count(count[end - 1])
+        done = round_count(count[end - 1])
         if done > len(times):
             times.append(end)
         elif done:

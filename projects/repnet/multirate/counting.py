@@ -32,11 +32,11 @@ from projects.repnet.multirate.decoding import (
     Decoded,
     MultiRateOptions,
     decode_periods,
-    drop_small_sets,
+    round_sets,
 )
 from projects.repnet.multirate.periods import join_levels
 from projects.repnet.multirate.similarity import COLUMN
-from projects.repnet.results import RepetitionCount, RunningCount
+from projects.repnet.results import RepetitionCount, RunningCount, find_sets
 
 # samples of a level that the network sees at once
 WINDOW = 512
@@ -176,7 +176,7 @@ class MultiRateCounter:
             count=totals.count,
             period_s=1 / (rate * self.rate_hz) if rate else math.nan,
             periodicity=score,
-            confidence=totals.confidence(self.options.confidence_curve),
+            confidence=totals.confidence(self.options),
             stride=self._stride(),
         )
 
@@ -189,20 +189,25 @@ class MultiRateCounter:
         """
         rest = self._read_rest()
         totals = self._columns.sum_up(rest, self._num_columns())
-        rate, score = self._columns.join(rest)
+        rate, score, step = self._columns.join(rest)
         times_s = np.array(self._times_s)
         edges = (np.append(times_s, self.end_s) - self.start_s) * self.rate_hz
         column = ((edges[1:] + edges[:-1]) / (2 * COLUMN)).astype(int).clip(0, len(rate) - 1)
-        result = RepetitionCount.from_rates(
-            rate[column] * np.diff(edges),
-            score[column],
-            fps=self.fps,
-            confidence=totals.confidence(self.options.confidence_curve),
-            stride=self._stride(),
-            start_s=self.start_s,
-            frame_times_s=list_irregular(self._times_s, self.fps),
+        values = {
+            'periodicity': score[column],
+            'fps': self.fps,
+            'confidence': totals.confidence(self.options),
+            'stride': self._stride(),
+            'start_s': self.start_s,
+            'frame_times_s': list_irregular(self._times_s, self.fps),
+        }
+        seen = RepetitionCount.from_rates(rate[column] * np.diff(edges), **values)
+        # sets are whole, their cycles are as long as they are
+        return dataclasses.replace(
+            RepetitionCount.from_rates(step[column] * np.diff(edges), **values),
+            period_s_per_frame=seen.period_s_per_frame,
+            alternatives=totals.alternatives(),
         )
-        return dataclasses.replace(result, alternatives=totals.alternatives())
 
     def _stride(self) -> int:
         return max(round(self.fps / self.rate_hz), 1)
@@ -290,8 +295,10 @@ class MultiRateCounter:
         if not torch.isfinite(logits).all():
             raise ValueError('scores must be finite, got others; the weights may not be')
         weight = self.options.weigh_periods(logits.shape[-1], self.rate_hz)
-        return drop_small_sets(
-            decode_periods(logits + weight, self.options.threshold), self.options.min_count
+        decoded = decode_periods(logits + weight, self.options.threshold)
+        last = min(max(self._num_columns() - (boards[0].end - 1), 0.0), 1.0)
+        return round_sets(
+            decoded, min_count=self.options.min_count, last=last, begun=self._columns.begun
         )
 
 
@@ -322,8 +329,11 @@ class Totals(NamedTuple):
     certainty: float
     others: NDArray[np.float64]
 
-    def confidence(self, curve: Sequence[float] | None) -> float:
+    def confidence(self, options: MultiRateOptions) -> float:
         """How likely the count is within one, see `MultiRateOptions`."""
+        curve = options.confidence_curve
+        if self.count < 0.5 and options.zero_curve is not None:
+            curve = options.zero_curve
         if curve is None:
             return min(max(self.certainty, 0.0), 1.0)
         slope, offset = curve
@@ -419,15 +429,26 @@ class _Columns:
 
     def __init__(self, *, keep_rows: bool) -> None:
         self.num_settled = 0
+        # repetitions of the set in which the settled columns end
+        self.begun = 0.0
         self.kept: list[NDArray[np.float64]] | None = [] if keep_rows else None
         self.sums = np.zeros(2 + len(RATIOS))
 
     def settle(self, decoded: Decoded, num_columns: int) -> None:
         """Take the oldest of the open columns."""
         self.sums += _sums(decoded)[:num_columns].sum(0)
+        self.begun = self._count_begun(decoded, num_columns)
         if self.kept is not None:
-            self.kept.append(np.stack([decoded.rate, decoded.score])[:, :num_columns])
+            self.kept.append(_rows(decoded)[:, :num_columns])
         self.num_settled += num_columns
+
+    def _count_begun(self, decoded: Decoded, num_columns: int) -> float:
+        """What was counted of a set that goes on beyond some of the open columns."""
+        for first, end in find_sets(decoded.rate * COLUMN):
+            if first < num_columns < end:
+                before = 0.0 if first else self.begun
+                return before + COLUMN * float(decoded.step[first:num_columns].sum())
+        return 0.0
 
     def sum_up(self, rest: Decoded, num_columns: float) -> Totals:
         """The sums over a video of so many columns, of which the last need not be whole."""
@@ -436,14 +457,18 @@ class _Columns:
         sums = self.sums + parts.sum(0)
         return Totals(max(COLUMN * float(sums[0]), 0.0), float(sums[1]) / num_columns, sums[2:])
 
-    def join(self, rest: Decoded) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rate and score of all columns (T,)."""
+    def join(self, rest: Decoded) -> NDArray[np.float64]:
+        """Rate, score and step of all columns (3, T)."""
         if self.kept is None:
             raise ValueError('result must be asked of a counter with keep_rows=True; use running')
-        rate, score = np.concatenate([*self.kept, np.stack([rest.rate, rest.score])], axis=1)
-        return rate, score
+        return np.concatenate([*self.kept, _rows(rest)], axis=1)
 
 
 def _sums(decoded: Decoded) -> NDArray[np.float64]:
     """What is summed up over the columns (T, 2 + A)."""
-    return np.column_stack([decoded.rate, decoded.certainty, decoded.others])
+    return np.column_stack([decoded.step, decoded.certainty, decoded.others])
+
+
+def _rows(decoded: Decoded) -> NDArray[np.float64]:
+    """What is kept of each column (3, T)."""
+    return np.stack([decoded.rate, decoded.score, decoded.step])

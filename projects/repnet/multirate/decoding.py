@@ -17,7 +17,7 @@ from torch import Tensor
 from mmotion.checks import check_at_least, check_range, check_segment
 from projects.repnet.multirate.periods import bin_to_period, period_to_bin
 from projects.repnet.multirate.similarity import COLUMN
-from projects.repnet.results import find_sets
+from projects.repnet.results import find_sets, round_count
 
 # bins beside the likeliest one that mean the same cycle
 REACH = 3
@@ -37,10 +37,11 @@ class MultiRateOptions:
         threshold: A moment whose probability of repeating is lower repeats nothing, in [0, 1].
         confidence_curve: Slope and offset of a logistic curve that makes of the certainty, in
             [0, 1], how likely the count is within one of the truth; None reports the certainty.
+        zero_curve: The same for counts of 0; None takes `confidence_curve`.
         period_s: A hint: the shortest and the longest cycle, in seconds.
         example_s: A hint: when one repetition begins and ends, in seconds of the video. Cycles of
             about its length are looked for.
-        min_count: A hint: a set of fewer repetitions is none.
+        min_count: A hint: a set of fewer repetitions is none. One of less than half never is.
         frame_batch: Frames that are encoded at once.
 
     Raises:
@@ -50,6 +51,7 @@ class MultiRateOptions:
     max_rate_hz: float = 32.0
     threshold: float = 0.5
     confidence_curve: Sequence[float] | None = None
+    zero_curve: Sequence[float] | None = None
     period_s: Sequence[float] | None = None
     example_s: Sequence[float] | None = None
     min_count: float = 0.0
@@ -62,7 +64,7 @@ class MultiRateOptions:
         # written so that NaN fails as well
         if not self.max_rate_hz > 0:
             raise ValueError(f'max_rate_hz must be above 0, got {self.max_rate_hz}')
-        for name in ('confidence_curve', 'period_s', 'example_s'):
+        for name in ('confidence_curve', 'zero_curve', 'period_s', 'example_s'):
             values = getattr(self, name)
             if values is not None and len(values) != 2:
                 raise ValueError(f'{name} must be two numbers, got {name}={tuple(values)}')
@@ -95,12 +97,14 @@ class Decoded(NamedTuple):
         score: Probability that something repeats (T,).
         certainty: Probability of what is believed, that period or none (T,).
         others: Probability of the period times each of `RATIOS`, 0 where nothing repeats, (T, A).
+        step: What a sample adds to the count (T,): the rate, until `round_sets` makes sets whole.
     """
 
     rate: NDArray[np.float64]
     score: NDArray[np.float64]
     certainty: NDArray[np.float64]
     others: NDArray[np.float64]
+    step: NDArray[np.float64]
 
 
 def decode_periods(logits: Tensor, threshold: float) -> Decoded:
@@ -129,18 +133,39 @@ def decode_periods(logits: Tensor, threshold: float) -> Decoded:
         end = ((middle + REACH).floor() + 1).clamp(0, num_bins).long()
         mass = around.gather(1, end[:, None]) - around.gather(1, first[:, None])
         others.append(mass[:, 0] * repeats)
+    rate = (repeats / period).numpy()
     return Decoded(
-        rate=(repeats / period).numpy(),
+        rate=rate,
         score=(1 - none).numpy(),
         certainty=torch.where(repeats, near.sum(1), none).clamp(0, 1).numpy(),
         others=torch.stack(others, 1).numpy(),
+        step=rate,
     )
 
 
-def drop_small_sets(decoded: Decoded, min_count: float) -> Decoded:
-    """Leave out sets of fewer repetitions,."""
-    rate, others = decoded.rate.copy(), decoded.others.copy()
+def round_sets(
+    decoded: Decoded, *, min_count: float = 0.0, last: float = 1.0, begun: float = 0.0
+) -> Decoded:
+    """Make each set whole repetitions, as people count; leave out small ones.
+
+    Where a set begins and ends is known to a part of a cycle only, so the fraction of its sum means
+    nothing: of its last cycle more than half makes one.
+
+    Args:
+        decoded: Of all columns that are open.
+        min_count: A set of fewer repetitions is none.
+        last: How much of the last column there is, in [0, 1].
+        begun: What was counted of a set that goes on in the first of these columns.
+    """
+    samples = np.full(len(decoded.rate), float(COLUMN))
+    samples[-1] *= last
+    rate, others, step = decoded.rate.copy(), decoded.others.copy(), decoded.rate.copy()
     for first, end in find_sets(rate * COLUMN):
-        if rate[first:end].sum() * COLUMN < min_count:
-            rate[first:end], others[first:end] = 0.0, 0.0
-    return decoded._replace(rate=rate, others=others)
+        count = float(rate[first:end] @ samples[first:end])
+        before = 0.0 if first else begun
+        whole = round_count(before + count)
+        if not whole or before + count < min_count:
+            rate[first:end], others[first:end], step[first:end] = 0.0, 0.0, 0.0
+        else:
+            step[first:end] *= max(whole - before, 0.0) / count
+    return decoded._replace(rate=rate, others=others, step=step)

@@ -24,8 +24,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(V, C, T, L) to the same."""
-        x = x - x.mean(1, keepdim=True)
-        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5) * self.scale + self.shift
+        scale, shift = self.scale.flatten(), self.shift.flatten()
+        return F.layer_norm(x.movedim(1, -1), scale.shape, scale, shift).movedim(-1, 1)
 
 
 class LagBlock(nn.Module):

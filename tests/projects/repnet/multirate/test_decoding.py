@@ -8,7 +8,7 @@ from projects.repnet.multirate.decoding import (
     RATIOS,
     MultiRateOptions,
     decode_periods,
-    drop_small_sets,
+    round_sets,
 )
 from projects.repnet.multirate.periods import period_to_bin
 
@@ -53,13 +53,34 @@ def test_a_hint_decides_between_half_and_whole(hint):
     np.testing.assert_allclose(1 / decode_periods(logits + weight, 0.5).rate, 10.0, rtol=0.03)
 
 
-def test_small_sets_are_dropped():
-    logits = torch.cat([make_logits(8.0, size=4), make_logits(size=9), make_logits(8.0, size=20)])
-    decoded = decode_periods(logits, 0.5)
-    dropped = drop_small_sets(decoded, 3)
+def make_sets(*sizes: int) -> torch.Tensor:
+    """Sets of cycles of 8 samples, each of so many columns of 4, with 9 columns between."""
+    parts = [part for size in sizes for part in (make_logits(8.0, size=size), make_logits(size=9))]
+    return torch.cat(parts)
+
+
+def test_small_sets_are_left_out():
+    decoded = decode_periods(make_sets(4, 20), 0.5)
+    rounded = round_sets(decoded, min_count=3)
     assert decoded.rate[:4].all()
-    assert not dropped.rate[:4].any()
-    np.testing.assert_array_equal(dropped.rate[4:], decoded.rate[4:])
+    assert not rounded.rate[:4].any()
+    assert not rounded.others[:4].any()
+    np.testing.assert_array_equal(rounded.rate[4:], decoded.rate[4:])
+
+
+def test_each_set_is_whole_and_its_cycles_are_as_long_as_they_are():
+    # 2.5, 5.5 and 0.5 cycles, of which the first two have a little more
+    decoded = decode_periods(make_sets(5, 11, 1), 0.5)
+    rate = decoded.rate * np.where(np.arange(44) < 30, 1.02, 1.0)
+    rounded = round_sets(decoded._replace(rate=rate))
+    steps = [4 * rounded.step[part].sum() for part in (slice(14), slice(14, 34), slice(34, 44))]
+    assert steps == pytest.approx([3, 6, 0])
+    np.testing.assert_array_equal(rounded.rate[:34], rate[:34])
+    # of the last column of a video there may be only a part
+    ends = decode_periods(make_logits(8.0, size=5), 0.5)
+    assert 4 * round_sets(ends, last=0.2).step @ [1, 1, 1, 1, 0.2] == pytest.approx(2)
+    # and of a long set the beginning may have been counted before: 2.3 + 2.5
+    assert 4 * round_sets(ends, begun=2.3).step.sum() == pytest.approx(2.7)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +91,7 @@ def test_small_sets_are_dropped():
         ({'period_s': (2.0, 1.0)}, 'period_s must be a range of seconds'),
         ({'example_s': (2.0, 1.0)}, 'must'),
         ({'confidence_curve': (1.0,)}, 'confidence_curve must be two numbers'),
+        ({'zero_curve': (1.0,)}, 'zero_curve must be two numbers'),
         ({'min_count': -1}, 'min_count must'),
     ],
 )
