@@ -1,5 +1,5 @@
-# Counter by time, at all rates at once, of generated videos; two CPU cores, 1 hour; OBO 0.76.
-_base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_embedded.py']
+# Counter by time, at all rates at once, of generated videos; two CPU cores, 2 hours; OBO 0.76.
+_base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_whole.py']
 custom_imports = dict(imports=['projects.repnet.multirate'])
 
 model = dict(
@@ -14,9 +14,9 @@ predictor = dict(type='MultiRatePredictor')
 _resize = dict(type='ResizeFrames', size=96, reducing_gap=1.5)
 test_pipeline = [_resize, dict(type='PackRepetitionInputs')]
 _wild = dict(num_frames=(64, 640), periods=(4, 120), in_the_wild=True)
-_made = dict(num_wild=2000, num_untrimmed=300, wild=_wild)
-train_dataloader = dict(sampler=dict(epoch_size=2000), dataset=_made)
-val_dataloader = dict(dataset=dict(num_videos=60, shapes=_wild, pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(num_videos=500, shapes=_wild, pipeline=test_pipeline))
-train_cfg = dict(max_epochs=4, val_interval=4)
-optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=2e-3))
+train_dataloader = dict(sampler=dict(epoch_size=4500), dataset=dict(untrimmed=0.15, wild=_wild))
+val_dataloader = dict(dataset=dict(wild=_wild))
+test_dataloader = dict(dataset=dict(wild=_wild))
+train_cfg = dict(max_epochs=6, val_interval=3)
+_slower = dict(custom_keys=dict(encoder=dict(lr_mult=0.5), temporal_conv=dict(lr_mult=0.5)))
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=2e-3), paramwise_cfg=_slower)

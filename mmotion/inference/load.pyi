@@ -66,7 +66,7 @@ def load_model(
 ) -> PosePredictor: ...
 @overload
 def load_model(
-    config: Literal['repnet_multirate'],
+    config: Literal['repnet_multirate', 'repnet_multirate_untrimmed'],
     checkpoint: str | Path | None = None,
     *,
     device: str | None = None,

@@ -35,7 +35,7 @@ NEVER = -30.0
 
 @MODELS.register_module()
 class MultiRatePreprocessor(ClipDataPreprocessor):
-    """Normalise the frames of whole videos; embedded videos, for training, pass as they are.
+    """Normalise the frames of whole videos; when training, these differ in length.
 
     Args:
         mean: See `ClipDataPreprocessor`.
@@ -43,8 +43,12 @@ class MultiRatePreprocessor(ClipDataPreprocessor):
     """
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Prepare a batch; when training, `inputs` are embedded videos (rows, D)."""
-        return cast('dict[str, Any]', self.cast_data(data)) if training else super().forward(data)
+        """Prepare a batch; when training, `inputs` become a list of videos (3, N, H, W)."""
+        if not training:
+            return super().forward(data)
+        prepare = super().forward
+        videos = [prepare({'inputs': [video]})['inputs'][0] for video in data['inputs']]
+        return {**cast('dict[str, Any]', self.cast_data(data)), 'inputs': videos}
 
 
 @MODELS.register_module()
@@ -112,13 +116,13 @@ class MultiRateRepNet(BaseModel):
         data_samples: list[BaseDataElement] | None = None,
         mode: str = 'tensor',
     ) -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
-        """Train on embedded videos, or count in videos.
+        """Train on videos or count in them.
 
         Args:
             inputs: Normalised frames (V, 3, N, H, W), evenly spaced; for mode 'loss' a list of
-                embedded videos (rows, D), see `data.py`.
+                such videos of any length.
             data_samples: For 'loss' each needs `gt_period` (N,) in samples, 0 where nothing
-                repeats, and `level_sizes`. For 'predict' each needs `fps`.
+                repeats. For 'predict' each needs `fps`.
             mode: 'tensor', 'loss' or 'predict'.
 
         Returns:
@@ -144,7 +148,8 @@ class MultiRateRepNet(BaseModel):
 
     def _embed_levels(self, frames: Tensor) -> list[Tensor]:
         """Frames (N, 3, H, W) to the embeddings of each level (n, D)."""
-        maps = self.encode_frames(frames)
+        # what follows tells what is nearly equal
+        maps = self.encode_frames(frames).float()
         return [self.embed(maps[:: 2**i]) for i in range(len(list_levels(len(frames))))]
 
     def _read(self, videos: list[list[Tensor]]) -> Tensor:
@@ -165,8 +170,7 @@ class MultiRateRepNet(BaseModel):
         return join_levels(logits, starts, columns)
 
     def _loss(self, inputs: list[Tensor], samples: list[BaseDataElement]) -> dict[str, Tensor]:
-        pairs = zip(inputs, samples, strict=True)
-        logits = self._read([[*rows.float().split(sample.level_sizes)] for rows, sample in pairs])
+        logits = self._read([self._embed_levels(video.transpose(0, 1)) for video in inputs])
         period = torch.zeros(logits.shape[:2], device=logits.device)
         mask = torch.zeros_like(period)
         for i, truth in enumerate(sample.gt_period for sample in samples):

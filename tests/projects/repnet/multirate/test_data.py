@@ -1,32 +1,32 @@
-"""Embedded videos are what the encoder makes of the videos, and parts and joins fit together."""
+"""Generated videos keep frames and labels together, however they are seen."""
 
 import numpy as np
 import pytest
-import torch
 
-from mmotion.inference import load_model
-from mmotion.shapes import MotionShapes
+from mmotion.shapes import MotionShapes, UntrimmedShapes
 from projects.repnet.multirate import data
-from projects.repnet.multirate.data import EmbeddedShapesDataset, EmbeddedVideo, list_levels
+from projects.repnet.multirate.data import DrawnVideo, RateShapesDataset, list_levels
 
 WILD = {'num_frames': (64, 70), 'periods': (4, 20), 'in_the_wild': True}
 
 
-def make_dataset(folder, num_wild=2, num_untrimmed=0) -> EmbeddedShapesDataset:
-    return EmbeddedShapesDataset(
-        split='val',
-        num_wild=num_wild,
-        num_untrimmed=num_untrimmed,
-        num_samples=100,
-        cache_dir=str(folder),
-        wild=WILD,
-    )
+def make_dataset(**options) -> RateShapesDataset:
+    pipeline = [{'type': 'PackRepetitionInputs'}]
+    options = {'split': 'val', 'num_videos': 100, 'pipeline': pipeline, 'wild': WILD} | options
+    return RateShapesDataset(**options)
 
 
-def make_video(size: int) -> EmbeddedVideo:
-    """Each embedding says which sample it is of."""
-    levels = [torch.arange(0.0, size, 2**i)[:, None] for i in range(len(list_levels(size)))]
-    return EmbeddedVideo(levels, torch.arange(1.0, size + 1))
+def make_video(size: int) -> DrawnVideo:
+    """Each frame says which one it is, in its left half; so does the period, from 100 on."""
+    number = np.arange(size)
+    frames = np.zeros((size, 2, 2, 3), np.uint8)
+    frames[:, :, 0, 0], frames[:, :, 0, 1] = number[:, None] % 256, number[:, None] // 256
+    return DrawnVideo(frames, number + 100.0, 30.0)
+
+
+def read_numbers(video: DrawnVideo) -> np.ndarray:
+    either = video.frames.max(2)[:, 0].astype(int)
+    return either[:, 0] + 256 * either[:, 1]
 
 
 def test_levels_are_halved_as_long_as_they_show_two_cycles():
@@ -35,66 +35,54 @@ def test_levels_are_halved_as_long_as_they_show_two_cycles():
     assert len(list_levels(10**6)) == data.MAX_LEVELS
 
 
-def test_a_video_is_embedded_once_as_its_model_does(tmp_path):
-    dataset = make_dataset(tmp_path)
-    video = dataset.load(1)
+def test_a_trimmed_video_is_that_of_motion_shapes():
+    sample = make_dataset()[1]
     scene = MotionShapes(split='val', size=96, **WILD)[1]
-    np.testing.assert_allclose(video.period, scene.period, rtol=1e-6)
-    model = load_model('repnet_small', device='cpu').model
-    frames = torch.from_numpy(scene.render()).permute(0, 3, 1, 2) / 127.5 - 1
-    with torch.inference_mode():
-        maps = model.encode_frames(frames)
-        for i, level in enumerate(video.levels):
-            expected = model.temporal_conv.combine(maps[None, :: 2**i])[0]
-            torch.testing.assert_close(level, expected, rtol=2e-3, atol=2e-3)
-    (file,) = tmp_path.iterdir()
-    assert file.name == 'val_wild_000001.npz'
-    dataset._embed = None
-    torch.testing.assert_close(dataset.load(1).levels[0], video.levels[0])
-
-
-def test_an_index_always_gives_the_same_sample(tmp_path):
-    dataset = make_dataset(tmp_path)
-    one, other = dataset[4], dataset[4]
-    torch.testing.assert_close(one['inputs'], other['inputs'])
-    sample = one['data_samples']
-    assert sum(sample.level_sizes) == len(one['inputs'])
-    assert sample.level_sizes[0] == len(sample.gt_period)
+    np.testing.assert_array_equal(sample['inputs'].permute(1, 2, 3, 0), scene.render())
+    np.testing.assert_allclose(sample['data_samples'].gt_period, scene.period, rtol=1e-6)
+    assert sample['data_samples'].gt_count == pytest.approx(scene.count)
     with pytest.raises(IndexError):
-        dataset[100]
+        make_dataset()[100]
 
 
-def test_long_untrimmed_videos_are_seen_in_part_or_less_often(tmp_path):
-    dataset = make_dataset(tmp_path, num_wild=0, num_untrimmed=3)
-    frames, period = data.draw_untrimmed(dataset.untrimmed[0], 0)
-    assert len(frames) == len(period) <= data.MAX_SAMPLES
-    assert frames.shape[1:] == (96, 96, 3)
+def test_an_untrimmed_video_is_seen_as_a_counter_sees_it():
+    sample = make_dataset(untrimmed=1.0, size=32)[0]['data_samples']
+    video = UntrimmedShapes(split='val', size=32)[0]
+    assert sample.fps <= data.MAX_RATE_HZ
+    assert sample.num_frames == pytest.approx(video.duration_s * sample.fps, abs=1)
+    assert sample.gt_count == pytest.approx(video.count, abs=0.05 * video.count)
 
 
-@pytest.mark.parametrize('seed', range(6))
-def test_a_part_has_the_same_samples_in_all_levels(seed):
-    part = data._take_part(make_video(400), np.random.default_rng(seed))
-    first = int(part.period[0]) - 1
-    assert first % data.GRID == 0
-    assert len(part.period) >= data.MIN_PART
-    assert [len(level) for level in part.levels] == list_levels(len(part.period))
-    for i, level in enumerate(part.levels):
-        expected = first + torch.arange(0.0, len(part.period), 2**i)
-        torch.testing.assert_close(level[:, 0], expected)
-
-
-def test_joined_videos_are_cut_where_all_levels_have_a_sample():
-    joined = data._join(make_video(100), make_video(200))
-    assert len(joined.period) == 96 + 200
-    for i, level in enumerate(joined.levels):
-        expected = torch.cat([torch.arange(0.0, 96, 2**i), torch.arange(0.0, 200, 2**i)])
-        torch.testing.assert_close(level[:, 0], expected)
+@pytest.mark.parametrize('untrimmed', [0.0, 1.0])
+def test_an_index_is_always_seen_in_the_same_way(untrimmed):
+    dataset = make_dataset(untrimmed=untrimmed, varied=True, size=32)
+    for i in range(4):
+        one, other = dataset[i], dataset[i]
+        np.testing.assert_array_equal(one['inputs'], other['inputs'])
+        assert one['inputs'].shape[1] == len(one['data_samples'].gt_period) <= data.MAX_SAMPLES
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_changes_keep_levels_and_labels_together(seed):
-    video = make_video(256)
-    changed = data._change(video, np.random.default_rng(seed))
-    sizes = [len(level) for level in changed.levels]
-    assert sizes == list_levels(256)[-len(sizes) :]
-    assert len(changed.period) == sizes[0]
+def test_a_part_keeps_frames_and_labels_together(seed):
+    part = data.take_part(make_video(400), np.random.default_rng(seed))
+    assert data.MIN_PART <= len(part.period) <= 400
+    np.testing.assert_array_equal(read_numbers(part) + 100.0, part.period)
+    whole = make_video(50)
+    assert data.take_part(whole, np.random.default_rng(seed)) is whole
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_variations_keep_frames_and_labels_together(seed):
+    seen = data.vary(make_video(1000), np.random.default_rng(seed))
+    numbers = read_numbers(seen)
+    step = abs(int(numbers[1] - numbers[0]))
+    assert step in (1, 2)
+    assert seen.rate_hz == 30.0 / step
+    assert len(numbers) <= data.MAX_SAMPLES
+    np.testing.assert_array_equal((numbers + 100.0) / step, seen.period)
+
+
+@pytest.mark.parametrize('options', [{'untrimmed': 1.5}, {'num_videos': 0}])
+def test_options_are_checked(options):
+    with pytest.raises(ValueError, match='must'):
+        make_dataset(**options)

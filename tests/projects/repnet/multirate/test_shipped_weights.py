@@ -102,7 +102,7 @@ def test_an_example_decides_between_half_and_whole(predictor):
 def test_counts_are_those_of_the_card(predictor, index, true, counted):
     assert len(COUNTED) == 3
     options = load_config('repnet_multirate').test_dataloader.dataset
-    shapes = MotionShapes(split='test', size=options['size'], **options['shapes'])
+    shapes = MotionShapes(split='test', size=96, **options['wild'])
     scene = shapes[int(index)]
     assert scene.count == float(true)
     result = predictor.predict(scene.render(), fps=30.0)
