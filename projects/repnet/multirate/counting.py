@@ -294,8 +294,8 @@ class MultiRateCounter:
         logits = join_levels([board.logits[None] for board in boards], starts, columns)[0]
         if not torch.isfinite(logits).all():
             raise ValueError('scores must be finite, got others; the weights may not be')
-        weight = self.options.weigh_periods(logits.shape[-1], self.rate_hz)
-        decoded = decode_periods(logits + weight, self.options.threshold)
+        logits = self.options.apply_hints(logits, self.rate_hz)
+        decoded = decode_periods(logits, self.options.threshold)
         last = min(max(self._num_columns() - (boards[0].end - 1), 0.0), 1.0)
         return round_sets(
             decoded, min_count=self.options.min_count, last=last, begun=self._columns.begun

@@ -25,6 +25,8 @@ REACH = 3
 RATIOS = (1.0, 0.5, 2.0, 1 / 3, 3.0)
 # how far, in octaves, cycles like a shown one are from it
 LIKENESS = 0.3
+# and how far what may be taken for its half or double
+MEANT = 1.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,17 +78,25 @@ class MultiRateOptions:
                 f'period_s={tuple(self.period_s)}'
             )
 
-    def weigh_periods(self, num_bins: int, rate_hz: float) -> Tensor:
-        """What the hints add to the logit of each period (P,)."""
-        period_s = bin_to_period(torch.arange(num_bins)) / rate_hz
-        weight = torch.zeros(num_bins)
+    def apply_hints(self, logits: Tensor, rate_hz: float) -> Tensor:
+        """Logits of periods (T, P) as the hints have them.
+
+        A range of periods rules out all others. An example says which of a cycle, its half and its
+        double is meant: what speaks for any of them speaks for a cycle of that length.
+        """
+        period_s = bin_to_period(torch.arange(logits.shape[-1])) / rate_hz
         if self.period_s is not None:
             shortest, longest = self.period_s
-            weight[(period_s < shortest) | (period_s > longest)] = -math.inf
+            outside = (period_s < shortest) | (period_s > longest)
+            logits = logits.masked_fill(outside, -math.inf)
         if self.example_s is not None:
             start_s, end_s = self.example_s
-            weight -= 0.5 * (torch.log2(period_s / (end_s - start_s)) / LIKENESS) ** 2
-        return weight
+            octaves = torch.log2(period_s / (end_s - start_s))
+            like = logits - 0.5 * (octaves / LIKENESS) ** 2
+            near = octaves.abs() <= MEANT
+            lost = logits[:, near].logsumexp(-1) - like[:, near].logsumexp(-1)
+            logits = like + lost.nan_to_num(0.0)[:, None]
+        return logits
 
 
 class Decoded(NamedTuple):

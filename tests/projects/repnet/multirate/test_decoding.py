@@ -49,8 +49,22 @@ def test_half_and_whole_are_both_told():
 @pytest.mark.parametrize('hint', [{'period_s': (0.2, 0.7)}, {'example_s': (3.0, 3.5)}])
 def test_a_hint_decides_between_half_and_whole(hint):
     logits = make_logits(20.0, 10.0)
-    weight = MultiRateOptions(**hint).weigh_periods(48, 20.0)
-    np.testing.assert_allclose(1 / decode_periods(logits + weight, 0.5).rate, 10.0, rtol=0.03)
+    hinted = MultiRateOptions(**hint).apply_hints(logits, 20.0)
+    np.testing.assert_allclose(1 / decode_periods(hinted, 0.5).rate, 10.0, rtol=0.03)
+
+
+def test_an_example_takes_no_belief_away_but_from_what_is_neither_half_nor_double():
+    options = MultiRateOptions(example_s=(3.0, 3.5))
+    for period in (5.0, 10.0, 20.0):
+        logits = make_logits(period)
+        hinted = decode_periods(options.apply_hints(logits, 20.0), 0.5)
+        np.testing.assert_allclose(hinted.score, decode_periods(logits, 0.5).score, rtol=1e-3)
+    assert decode_periods(options.apply_hints(make_logits(80.0), 20.0), 0.5).score.max() < 0.1
+
+
+def test_outside_of_a_range_nothing_repeats():
+    hinted = MultiRateOptions(period_s=(0.2, 0.7)).apply_hints(make_logits(40.0), 20.0)
+    assert not decode_periods(hinted, 0.5).rate.any()
 
 
 def make_sets(*sizes: int) -> torch.Tensor:
