@@ -40,8 +40,8 @@ th { font-weight: 600; }
 .number { text-align: right; white-space: nowrap; }
 section { border-top: 2px solid #1f5f99; padding-top: .8rem; margin-top: 2rem; }
 figure { margin: .8rem 0; }
-.stills { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
-  gap: .3rem; }
+.stills { display: grid; grid-template-columns: repeat(6, 1fr); gap: .3rem; }
+@media (max-width: 40rem) { .stills { grid-template-columns: repeat(3, 1fr); } }
 img { width: 100%; display: block; }
 .plots { max-width: 42rem; }
 dl { display: flex; flex-wrap: wrap; gap: .3rem 2rem; margin: 0; }
@@ -52,6 +52,7 @@ dd { margin: 0; font-size: 1.5rem; line-height: 1.2; }
 polyline { fill: none; stroke: #1f5f99; stroke-width: 2; vector-effect: non-scaling-stroke; }
 .failed { color: #b00020; }
 @media print { body { max-width: none; font-size: 11pt; } section, figure { break-inside: avoid; }
+  .plots { max-width: 24rem; }
   a { color: inherit; text-decoration: none; } }
 """
 

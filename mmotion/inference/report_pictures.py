@@ -96,14 +96,14 @@ def draw_curve(curve: Curve) -> Element:
     figure = Element('figure', {'class': 'curve'})
     shown = np.unique(np.linspace(0, len(curve.values) - 1, MAX_POINTS).astype(int))
     times, values = curve.times_s[shown], curve.values[shown]
-    low, high = min(0.0, np.nanmin(values)), max(np.nanmax(values), 1e-9)
+    low, high = min(0.0, np.nanmin(values)), max(0.0, np.nanmax(values))
     name = curve.name.replace('_', ' ')
     text = f'{name}: {low:.3g} to {high:.3g}, from {times[0]:.1f} s to {times[-1]:.1f} s'
     SubElement(figure, 'figcaption').text = text
     box = {'viewBox': f'0 0 {width} {height}', 'role': 'img', 'preserveAspectRatio': 'none'}
     svg = SubElement(figure, 'svg', {**box, 'aria-label': name})
     x = width * (times - times[0]) / max(times[-1] - times[0], 1e-9)
-    y = height - 2 - (height - 4) * (values - low) / (high - low)
+    y = height - 2 - (height - 4) * (values - low) / max(high - low, 1e-9)
     for part in np.split(np.stack([x, y], axis=1), np.flatnonzero(np.diff(np.isnan(y))) + 1):
         if np.isfinite(part).all():
             points = ' '.join(f'{px:.1f},{py:.1f}' for px, py in part.tolist())
