@@ -7,10 +7,13 @@ Files written, for one row or one picture a test set:
     scores.csv: video, class, predicted, and the score of each class under its name; a video that
         was excluded has no scores.
     confusion.png: share of the videos of each class (rows) that were taken for each (columns).
+    confusion.csv: the numbers of these videos; this and the next with `per_class` alone.
+    classes.csv: for each class its videos, those that are right, their share (top-1 accuracy), the
+        class that the others are taken for most often, and how many of them.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +31,7 @@ from mmotion.structures.actions import describe_views
 from mmotion.tables import write_table
 
 TOP_K = (1, 5)
+CLASS_COLUMNS = ('class', 'videos', 'right', 'accuracy', 'taken_for', 'taken_for_videos')
 # more class names than this cannot be read at the sides of a picture
 MAX_NAMES = 60
 
@@ -45,6 +49,7 @@ class ActionMetric(BaseMetric):
             its work dir.
         collect_device: Where ranks exchange results, 'cpu' or 'gpu'.
         prefix: Word before the names, 'acc' by default: `save_best='acc/top1'`.
+        per_class: Whether to log a line for each class, the worst first, and to write the tables.
     """
 
     default_prefix = 'acc'
@@ -55,9 +60,11 @@ class ActionMetric(BaseMetric):
         out_dir: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
+        per_class: bool = False,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_dir = out_dir
+        self.per_class = per_class
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep the scores of each video.
@@ -134,11 +141,15 @@ class ActionMetric(BaseMetric):
         lines = [f'{name:>6}: {value:.4f}   {protocol}' for name, value in metrics.items()]
         logger = MMLogger.get_current_instance()
         logger.info('\n'.join(['action recognition', *lines]))
+        classes = self._class_names(num_classes)
+        if self.per_class:
+            logger.info(describe_classes(list_classes(confusion, classes)))
         out_dir = find_log_dir() if self.out_dir is None else Path(self.out_dir)
         if out_dir is not None:
-            classes = self._class_names(num_classes)
             write_scores(results, classes, out_dir / 'scores.csv')
             plot_confusion(confusion, classes, out_dir / 'confusion.png')
+            if self.per_class:
+                write_classes(confusion, classes, out_dir)
             logger.info(f'scores of each video and confusion matrix written to {out_dir}')
         return metrics
 
@@ -171,6 +182,55 @@ def count_confusion(
     num_classes = scores.shape[1]
     pairs = labels * num_classes + scores.argmax(axis=1)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def list_classes(
+    confusion: NDArray[np.integer], classes: Sequence[str]
+) -> list[dict[str, str | int]]:
+    """What becomes of the videos of each class, in the columns of `CLASS_COLUMNS`.
+
+    Args:
+        confusion: Videos of class i that were taken for class j (C, C).
+        classes: Names (C,).
+
+    Example:
+        >>> list_classes(np.array([[3, 1], [0, 0]]), ['sit', 'walk'])[0]
+        {'class': 'sit', 'videos': 4, 'right': 3, 'accuracy': '0.75', 'taken_for': 'walk', \
+'taken_for_videos': 1}
+        >>> list_classes(np.array([[3, 1], [0, 0]]), ['sit', 'walk'])[1]
+        {'class': 'walk', 'videos': 0}
+    """
+    rows: list[dict[str, str | int]] = []
+    for number, (name, line) in enumerate(zip(classes, confusion.tolist(), strict=True)):
+        row: dict[str, str | int] = {'class': name, 'videos': sum(line)}
+        if sum(line):
+            row |= {'right': line[number], 'accuracy': f'{line[number] / sum(line):.5g}'}
+        wrong = [0 if other == number else videos for other, videos in enumerate(line)]
+        if any(wrong):
+            worst = wrong.index(max(wrong))
+            row |= {'taken_for': classes[worst], 'taken_for_videos': wrong[worst]}
+        rows.append(row)
+    return rows
+
+
+def write_classes(confusion: NDArray[np.integer], classes: Sequence[str], out_dir: Path) -> None:
+    """Write `classes.csv` and `confusion.csv`, see the top of this file."""
+    write_table(out_dir / 'classes.csv', CLASS_COLUMNS, list_classes(confusion, classes))
+    lines = ([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
+    write_table(out_dir / 'confusion.csv', ['class', *classes], lines)
+
+
+def describe_classes(rows: Sequence[Mapping[str, str | int]]) -> str:
+    """The classes that have videos in lines, the worst first; `rows` are from `list_classes`."""
+    there = sorted((row for row in rows if row['videos']), key=lambda row: float(row['accuracy']))
+    width = max((len(str(row['class'])) for row in there), default=0)
+    lines = ['accuracy of each class']
+    for row in there:
+        line = f'{row["class"]:<{width}}  {float(row["accuracy"]):.4f}  of {row["videos"]} videos'
+        if 'taken_for' in row:
+            line += f'; {row["taken_for_videos"]} taken for {row["taken_for"]}'
+        lines.append(line)
+    return '\n'.join(lines)
 
 
 def write_scores(

@@ -326,6 +326,24 @@ def append_row(path: Path, values: Sequence[Any]) -> None:
         os.fsync(file.fileno())
 
 
+def as_cell(value: Any) -> str:
+    """Write a value for people's spreadsheets, which run text that begins as a formula does.
+
+    Such text gets a quote before it, as https://owasp.org/www-community/attacks/CSV_Injection says.
+
+    Example:
+        >>> [as_cell(value) for value in (-0.25, '=1+1', '-run.mp4', 'run.mp4', 1 / 3, True)]
+        ['-0.25', "'=1+1", "'-run.mp4", 'run.mp4', '0.333333', 'yes']
+    """
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, float):
+        return f'{value:.6g}' if math.isfinite(value) else ''
+    text = '' if value is None else str(value)
+    is_formula = isinstance(value, str) and text.startswith(('=', '+', '-', '@', '\t', '\r', '\n'))
+    return f"'{text}" if is_formula else text
+
+
 def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """Lay out rows, all with the same columns, as a table of Markdown.
 

@@ -77,3 +77,25 @@ def test_commands_are_typed_as_they_are(place, line):
     command = pick_command(words[0], commands)
     if '--help' not in words:
         build_parser(command, command.load(), words[1:]).parse_args(words[1:])
+
+
+def test_each_tool_of_mmaction_is_told_where_it_is():
+    mmaction = importlib.import_module('mmaction')
+    tools = Path(str(mmaction.__file__)).parent / '.mim' / 'tools'
+    page = (ROOT / 'docs' / 'coming_from_mmaction2.md').read_text()
+    files = [*tools.glob('*.*'), *tools.glob('*/*.py'), *tools.glob('*/*.sh')]
+    assert len(files) > 30
+    assert not [file.name for file in files if f'{file.name}`' not in page]
+
+
+def test_dicts_of_configs_are_merged_as_is_told(tmp_path):
+    from mmotion.config import load_config
+
+    page = (ROOT / 'docs' / 'coming_from_mmaction2.md').read_text()
+    merged = []
+    for number, block in enumerate(re.findall(r'```python\n(.*?)```', page, re.DOTALL)):
+        file = tmp_path / f'config_{number}.py'
+        file.write_text(block)
+        merged.append(load_config(file).optim_wrapper.optimizer)
+    assert merged[0]['type'] == 'SGD' and merged[0]['lr'] == 1e-4 and merged[0]['nesterov']
+    assert merged[1] == {'type': 'AdamW', 'lr': 1e-4}

@@ -168,3 +168,22 @@ def test_views_of_an_unknown_number_of_clips():
 
 def test_is_registered():
     assert METRICS.get('ActionMetric') is ActionMetric
+
+
+def test_each_class_by_hand(tmp_path, log):
+    evaluate(ActionMetric(out_dir=str(tmp_path), per_class=True))
+    text = next(record for record in log if record.startswith('accuracy of each class'))
+    # the worst first; of run there is no video
+    assert text.splitlines()[1:] == [
+        'walk  0.0000  of 1 videos; 1 taken for sit',
+        'sit   0.6667  of 3 videos; 1 taken for run',
+    ]
+    assert (tmp_path / 'classes.csv').read_text().splitlines() == [
+        'class,videos,right,accuracy,taken_for,taken_for_videos',
+        'sit,3,2,0.66667,run,1',
+        'walk,1,0,0,sit,1',
+        'run,0,,,,',
+    ]
+    assert (tmp_path / 'confusion.csv').read_text().splitlines() == [
+        'class,sit,walk,run', 'sit,2,0,1', 'walk,1,0,0', 'run,0,0,0',
+    ]  # fmt: skip

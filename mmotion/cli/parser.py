@@ -37,7 +37,7 @@ STOP_SIGNALS = [number for name in ('SIGTERM', 'SIGHUP') if (number := getattr(s
 # what bad input raises; anything else is a defect and shows its traceback
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
 # arguments that name what is written; all others are read, and never written over
-OUTPUTS = frozenset({'dump', 'json_lines', 'out', 'show_dir', 'target', 'work_dir'})
+OUTPUTS = frozenset({'dump', 'html', 'json_lines', 'out', 'show_dir', 'target', 'work_dir'})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

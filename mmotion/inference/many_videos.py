@@ -1,9 +1,12 @@
 """Run a predictor over many videos; one that fails does not stop the rest.
 
-There is a JSON file for each video, or a line of JSON for each result while the video goes on.
+There is a JSON file for each video, and a table of all of them; or a line of JSON for each result
+while the video goes on.
 """
 
+import dataclasses
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +16,7 @@ from mmotion.atomic import keep_files
 from mmotion.inference.lines import LineFile
 from mmotion.inference.outputs import Outputs
 from mmotion.inference.predictor import Predictor
+from mmotion.inference.summary import NAME, describe_rows, keep_summary
 from mmotion.regions import MARGIN, Region, RegionResults
 from mmotion.structures.json_file import dump_json
 from mmotion.structures.results import Result
@@ -32,12 +36,12 @@ def predict_videos(
     resume: bool = False,
     debug: bool = False,
 ) -> list[Path]:
-    """Write `<stem>.json` for each video, and pictures if wanted.
+    """Write `<stem>.json` for each video, pictures if wanted, and a table of several videos.
 
     Args:
         predictor: From `mmotion.inference.load_model`.
         videos: The files and folders of pictures, see `find_videos`.
-        outputs: What to write, and where.
+        outputs: What to write, and where; the table is there if it has `settings`.
         fps: Frames per second of folders of pictures, and of files whose own are wrong.
         start_s: From where the videos are looked at, in seconds.
         end_s: Up to where; None for the end.
@@ -52,16 +56,24 @@ def predict_videos(
     Raises:
         ValueError: If the predictor cannot write these outputs, or what it needs is not there.
         ImportError: If a package for one of them, or for the predictor, is not installed.
+        OSError: If the table alone cannot be written.
     """
     outputs.check(predictor)
     failed: list[Path] = []
     named = list(zip(videos, name_outputs(videos), strict=True))
     todo = _list_todo(named, outputs) if resume else named
+    has_table = len(videos) > 1 and outputs.settings is not None
     times = {'fps': fps, 'start_s': start_s, 'end_s': end_s}
     predictor.prepare([video for video, _ in todo])
-    # once: of ten thousand names it takes a third of a second
-    with keep_files(videos):
+    # what is kept: once, as of ten thousand names it takes a third of a second
+    with (
+        keep_summary(videos, outputs.out_dir, wanted=has_table) as summary,
+        keep_files(videos),
+    ):
+        for video, name in {*named} - {*todo}:
+            summary.add(video, 'skipped', outputs.read_rows(video, name))
         for video, name in show_progress(todo, 'predict'):
+            began, rows = time.monotonic(), ()
             stem = name_video(video)
             if name != stem:
                 print(f'{video}: another video is named {stem} too, so this one is {name}')
@@ -73,16 +85,26 @@ def predict_videos(
                     result = predictor.predict_regions(video, regions, margin=margin, **times)
                 else:
                     result = predictor.predict(video, **times)
+                taken_s = time.monotonic() - began
+                if record:
+                    rows = describe_rows(result)
+                    record = dataclasses.replace(record, rows=rows)
                 written = outputs.write(predictor, video, result, name, record)
                 lines = _describe(video, result, written)
             except BrokenPipeError:
                 raise
             except Exception as error:
                 # whatever it is, the other videos may still be fine
+                summary.add(video, 'failed', reason=str(error))
                 _report(video, error, failed, debug)
                 continue
+            summary.add(video, 'ok', rows, taken_s=taken_s)
             print('\n'.join(lines))
+    if has_table and not summary.error:
+        print(f'\n{summary.lay_out()}\n{outputs.out_dir / NAME}', file=sys.stderr)
     _sum_up(len(videos), len(videos) - len(todo), failed)
+    if summary.error and not failed:
+        raise summary.error
     return failed
 
 

@@ -95,6 +95,11 @@ class Outputs:
         wanted = {'draw': self.draw, 'attention': self.attention, 'export': list(self.export)}
         return Record(source=describe_source(video), settings={**self.settings, **wanted})
 
+    def read_rows(self, video: Path, name: str) -> Sequence[Mapping[str, Any]]:
+        """What a table says of a video that is done."""
+        done = read_record(self._place(video, name)[0])
+        return done.rows if done else ()
+
     def explain(self, video: Path, name: str) -> str | None:
         """Say why a video is to be predicted: '' if it never was; None if it is done.
 

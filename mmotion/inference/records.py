@@ -4,6 +4,7 @@ The last entry of the file, `made_from`, has
     source: path, size in bytes and time of the last change of the video, of a folder of all in it
     settings: what else the result depends on, see `describe_settings`
     files: names of the files beside it, by their paths from its folder
+    rows: what a table of many videos says of it, see `mmotion.inference.summary`
 It is written when all of them are there, so a file without it is not done.
 """
 
@@ -35,11 +36,13 @@ class Record:
         source: Of the video.
         settings: By name.
         files: What was written beside it.
+        rows: What a table says of it.
     """
 
     source: Mapping[str, Any]
     settings: Mapping[str, Any]
     files: tuple[str, ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
 
     def list_changes(self, wanted: 'Record', folder: Path) -> list[str]:
         """Say in what it differs from what is wanted now, and which files are gone.
@@ -106,6 +109,7 @@ def read_record(file: Path) -> Record | None:
             source=content['source'],
             settings=content['settings'],
             files=tuple(map(str, content['files'])),
+            rows=tuple(map(dict, content.get('rows', ()))),
         )
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmotion.checks import check_at_least
-from mmotion.structures.results import Result, list_entries
+from mmotion.structures.results import Result, list_entries, list_rows
 from mmotion.structures.times import freeze_frame_times
 from mmotion.tables import unify
 
@@ -191,6 +191,11 @@ class RegionResults:
         pairs = zip(self.regions, self.results, strict=True)
         regions = (region.to_dict() | list_entries(result) for region, result in pairs)
         return {'regions': regions} | ({'num_lost': self.num_lost} if self.num_lost else {})
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A row for each region, with its name."""
+        pairs = zip(self.regions, self.results, strict=True)
+        return [{'region': region.name, **row} for region, part in pairs for row in list_rows(part)]
 
 
 def check_regions(regions: Sequence[Region]) -> None:

@@ -168,6 +168,13 @@ class ActionScores(WindowedResult):
         """The best classes with their scores, in a line."""
         return ', '.join(f'{label} {score:.3f}' for label, score in self.top())
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The best class, and the next one, with their scores."""
+        row: dict[str, Any] = {'label': self.label, 'score': self.score}
+        for label, score in self.top(2)[1:]:
+            row |= {'next_label': label, 'next_score': score}
+        return [row]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; of each window the best classes alone, as C may be some hundreds."""
         return make_plain(self.to_arrays())

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from mmotion.structures.times import Timed, find_end
 
+# entries that say nothing of what was found
+_OF_ALL = ('fps', 'num_frames', 'start_s', 'num_lost')
+
 
 class Clock(NamedTuple):
     """The times of frames without their result, see `Timed`."""
@@ -50,6 +53,27 @@ def list_entries(result: Result) -> dict[str, Any]:
     """
     to_arrays = getattr(result, 'to_arrays', None)
     return to_arrays() if to_arrays else result.to_dict()
+
+
+def list_rows(result: Result) -> list[dict[str, Any]]:
+    """What a table of many videos says of a result, in a row or several.
+
+    A result chooses it by a method `to_rows`: plain numbers and words that somebody understands who
+    knows no more than what the video shows, by names that are words with `_` between them and end
+    in their unit. Without one, it is what `to_dict` has of numbers and words.
+
+    Example:
+        >>> class Count:
+        ...     def to_dict(self):
+        ...         return {'count': 4, 'fps': 25.0, 'segments': []}
+        >>> list_rows(Count())
+        [{'count': 4}]
+    """
+    to_rows = getattr(result, 'to_rows', None)
+    if to_rows:
+        return to_rows()
+    entries = list_entries(result).items()
+    return [{k: v for k, v in entries if k not in _OF_ALL and isinstance(v, str | int | float)}]
 
 
 @overload

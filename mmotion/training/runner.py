@@ -6,7 +6,6 @@ a GPU.
 """
 
 import copy
-import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import AbstractContextManager, contextmanager
@@ -46,21 +45,12 @@ from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import start_processes
 from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, list_parts
+from mmotion.training.trackers import check_trackers
 
 # of the runners of this process
 _timestamps: set[str] = set()
 # what training writes beside the weights
 _RESUMED = ('meta', 'optimizer', 'message_hub')
-# backend of mmengine: its package, and what to install
-_TRACKERS = {
-    'TensorboardVisBackend': ('tensorboard', 'mmotion[track]'),
-    'WandbVisBackend': ('wandb', 'wandb'),
-    'MLflowVisBackend': ('mlflow', 'mlflow'),
-    'ClearMLVisBackend': ('clearml', 'clearml'),
-    'NeptuneVisBackend': ('neptune', 'neptune'),
-    'DVCLiveVisBackend': ('dvclive', 'dvclive'),
-    'AimVisBackend': ('aim', 'aim'),
-}
 
 
 @RUNNERS.register_module()
@@ -335,7 +325,7 @@ def build_runner(
     if auto_scale_lr:
         _enable_auto_scale_lr(config)
     _check_schedule(config)
-    _check_trackers(config)
+    check_trackers(config)
     _check_views(config)
     _share_cores(config)
     _choose_precision(config, amp)
@@ -405,17 +395,6 @@ def _check_views(config: Config) -> None:
             f"average_clips=None of {kind}; set average_clips='prob', so that the views of a "
             'video are averaged'
         )
-
-
-def _check_trackers(config: Config) -> None:
-    """Refuse a tracker of experiments that is not installed."""
-    for number, backend in enumerate((config.get('visualizer') or {}).get('vis_backends') or ()):
-        package, extra = _TRACKERS.get(backend.get('type'), ('', ''))
-        if package and importlib.util.find_spec(package) is None:
-            raise ValueError(
-                f'a tracker must be installed, got visualizer.vis_backends.{number}.type='
-                f'{backend.type} and no package {package}; pip install "{extra}"'
-            )
 
 
 def _share_cores(config: Config) -> None:

@@ -184,6 +184,15 @@ class AnomalyScores(WindowedResult):
         times = ', '.join(f'{s.start_s:.1f}-{s.end_s:.1f} s' for s in self.segments)
         return f'{"alarm" if len(self.segments) == 1 else "alarms"} at {times}, {score}'
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """How many alarms there were, when the first began, how long all took, highest score."""
+        alarms = self.segments
+        row: dict[str, Any] = {'alarms': len(alarms), 'score': self.score}
+        if alarms:
+            row['first_alarm_s'] = alarms[0].start_s
+            row['all_alarms_s'] = sum(alarm.end_s - alarm.start_s for alarm in alarms)
+        return [row]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return make_plain(self.to_arrays())

@@ -210,6 +210,11 @@ class KeypointTracks:
         steps = np.diff(self.keypoints.astype(np.float64), axis=0)
         return np.linalg.norm(steps, axis=-1) / np.diff(self.times_s)[:, None]
 
+    @property
+    def mean_speed_px_s(self) -> float:
+        """The speed of all keypoints, on average; 0 of a single frame."""
+        return float(self.speed_px_s.mean()) if self.num_frames > 1 else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types, rounded to what matters."""
         return {
@@ -235,12 +240,16 @@ class KeypointTracks:
         }
         return {**others, **describe_frames(self), **rounded}
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """How many keypoints there are, how many have found something, how fast they move."""
+        row = {'keypoints': len(self.names), 'found': int(self.is_found.sum())}
+        return [row | {'speed_px_s': self.mean_speed_px_s}]
+
     def describe(self) -> str:
         """The result in a line."""
-        speed = float(self.speed_px_s.mean()) if self.num_frames > 1 else 0.0
         text = (
-            f'{len(self.names)} keypoints in {self.num_frames} frames, moving {speed:.3g} px/s, '
-            f'confidence {float(self.confidence.mean()):.2g}'
+            f'{len(self.names)} keypoints in {self.num_frames} frames, moving '
+            f'{self.mean_speed_px_s:.3g} px/s, confidence {float(self.confidence.mean()):.2g}'
         )
         num_lost = int((~self.is_found).sum())
         if num_lost:

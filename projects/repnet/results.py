@@ -228,6 +228,10 @@ class RepetitionCount:
         """The count as a person counts, and what belongs to it, in a line."""
         return describe_numbers(self.to_arrays() | {'count': self.repetitions})
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """The count, how sure it is, and in how many sets."""
+        return [dict(count=self.repetitions, confidence=self.confidence, sets=len(self.segments))]
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON types; NaN becomes None."""
         return make_plain(self.to_arrays())
@@ -258,11 +262,8 @@ class RepetitionCount:
             )
 
     def _check_frames(self) -> None:
-        count, period, periodicity = (
-            self.count_per_frame,
-            self.period_s_per_frame,
-            self.periodicity_per_frame,
-        )
+        count, periodicity = self.count_per_frame, self.periodicity_per_frame
+        period = self.period_s_per_frame
         if not 1 <= len(count) == len(period) == len(periodicity):
             raise ValueError(
                 'the arrays per frame must have one value for each of at least one frame, got '
@@ -320,8 +321,7 @@ class RunningCount:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and `repetitions` as plain JSON types; NaN becomes None."""
-        names = [field.name for field in dataclasses.fields(self)]
-        return {name: make_plain(getattr(self, name)) for name in [*names, 'repetitions']}
+        return make_plain({**vars(self), 'repetitions': self.repetitions})
 
 
 def _find_periods(rate: NDArray[np.float64], clock: Timed) -> NDArray[np.float64]:

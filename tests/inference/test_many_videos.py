@@ -11,6 +11,7 @@ from mmotion.inference.many_videos import predict_videos, show_progress, stream_
 from mmotion.inference.outputs import Outputs
 from mmotion.regions import Region
 from mmotion.regions.files import read_region_file
+from mmotion.tables import read_table
 from mmotion.video import inspect_video
 from mmotion.video.writer import VideoWriter
 from tests.moving_boxes import write_pictures
@@ -305,6 +306,42 @@ def test_folders_of_pictures_need_a_rate(tmp_path, capsys):
     assert predict_videos(load_model(TOY, 'random'), videos, outputs, fps=20.0) == []
     result = json.loads((tmp_path / 'out' / 'cage.1_2.json').read_text())
     assert (result['count'], result['fps'], result['video']) == (4, 20, str(videos[1]))
+
+
+def test_a_table_of_several_videos(tmp_path, capsys):
+    broken = tmp_path / 'broken.mp4'
+    broken.write_bytes(b'no video')
+    videos = [write_video(tmp_path / 'a.mp4', 4), broken, write_video(tmp_path / 'b.mp4', 6)]
+    predictor = load_model(TOY, 'random')
+    outputs = Outputs(out_dir=tmp_path / 'out', settings={'fps': None})
+    for resume, status in ((False, 'ok'), (True, 'skipped')):
+        assert predict_videos(predictor, videos, outputs, resume=resume) == [broken]
+        rows = read_table(tmp_path / 'out' / 'summary.csv', ['video', 'status', 'count', 'video_s'])
+        assert [row.text('status') for row in rows] == [status, 'failed', status]
+        assert [row.text('count') for row in rows] == ['4', '', '6']
+        assert [row.text('video_s') for row in rows] == ['0.4', '', '0.6']
+        assert 'broken.mp4' in rows[1].text('reason')
+        error = capsys.readouterr().err
+        assert 'video       status' in error and f'{tmp_path / "out" / "summary.csv"}\n' in error
+    # of one there is none
+    one = Outputs(out_dir=tmp_path / 'one', settings={})
+    assert predict_videos(predictor, videos[:1], one) == []
+    assert 'status' not in capsys.readouterr().err
+    assert not (tmp_path / 'one' / 'summary.csv').exists()
+
+
+def test_a_table_that_cannot_be_written_is_told_after_what_became_of_the_videos(
+    tmp_path, capsys, monkeypatch
+):
+    def fail(*args):
+        raise OSError('no room')
+
+    monkeypatch.setattr('mmotion.inference.summary.write_table', fail)
+    videos = [write_video(tmp_path / f'{name}.mp4') for name in 'ab']
+    outputs = Outputs(out_dir=tmp_path / 'out', settings={})
+    with pytest.raises(OSError, match='no room'):
+        predict_videos(load_model(TOY, 'random'), videos, outputs)
+    assert capsys.readouterr().err == 'mmotion: 2 of 2 videos done\n'
 
 
 def test_a_result_says_how_many_frames_were_lost(tmp_path, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmotion.structures.actions import ActionScores, ActionSegment, RunningScores, rank_classes
+from mmotion.structures.results import list_rows
 
 VALID = {
     'classes': ('sit', 'walk', 'run'),
@@ -151,3 +152,9 @@ def test_running_scores():
 
 def test_equal_scores_keep_the_order_of_the_classes():
     assert [label for label, _ in rank_classes('abc', np.array([0.2, 0.4, 0.4]), 5)] == list('bca')
+
+
+def test_a_table_has_the_best_class_and_the_next(make_scores):
+    assert list_rows(make_scores()) == [
+        {'label': 'walk', 'score': 0.5, 'next_label': 'sit', 'next_score': 0.25}
+    ]

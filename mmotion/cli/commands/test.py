@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_run_arguments(parser)
     parser.add_argument('--dump', metavar='FILE', help='write all results to a .json or .pkl file')
+    parser.add_argument(
+        '--per-class',
+        action='store_true',
+        help='print the accuracy of each class, and what it is taken for',
+    )
     parser.add_argument('--show-dir', metavar='DIR', help='draw all results into a folder')
 
 
@@ -44,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.show_dir:
         _check_drawable(config.model.get('type'))
+    if args.per_class:
+        _ask_for_classes(config)
     checkpoint = find_weights(config, args.checkpoint)
     from mmotion.training.processes import stop_processes
     from mmotion.training.runner import build_runner
@@ -65,6 +72,21 @@ def run(args: argparse.Namespace) -> int:
     runner.test()
     stop_processes()
     return 0
+
+
+def _ask_for_classes(config: Any) -> None:
+    """Let the metrics of classes log each class."""
+    evaluators = config.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    asked = [evaluator for evaluator in evaluators if evaluator.get('type') == 'ActionMetric']
+    if not asked:
+        kinds = ', '.join(str(evaluator.get('type')) for evaluator in evaluators)
+        raise ValueError(
+            f'--per-class must be used with a metric of classes, ActionMetric, got {kinds}; leave '
+            'it out'
+        )
+    for evaluator in asked:
+        evaluator.per_class = True
 
 
 def _check_drawable(kind: Any) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -36,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
     )
+    parser.add_argument(
+        '--logger',
+        nargs='+',
+        action='extend',
+        default=[],
+        choices=('tensorboard', 'wandb'),
+        help='write curves for these programs too; pip install "mmotion[track]"',
+    )
     parser.add_argument('--no-validate', action='store_true', help='skip validation')
 
 
@@ -48,10 +57,13 @@ def run(args: argparse.Namespace) -> int:
 
     from mmotion.cli.parser import EXPECTED_ERRORS, FAILED
     from mmotion.training.divergence import DivergedError
+    from mmotion.training.farewell import describe_end
     from mmotion.training.memory import keep_freed_memory
     from mmotion.training.processes import stop_processes
     from mmotion.training.runner import build_runner, find_work_dir, hold_work_dir
+    from mmotion.training.trackers import add_loggers
 
+    add_loggers(config, args.logger)
     if get_device() == 'cpu':
         keep_freed_memory()
 
@@ -86,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         if runner.iter:
             raise RuntimeError(f'training failed after {runner.iter} steps: {error}') from error
         raise
-    runner.logger.info(f'training is done: {runner.work_dir}')
+    # what was changed on the command line is in the config that the run has left
+    left = work_dir / Path(str(config.filename)).name
+    runner.logger.info(describe_end(runner, str(left) if args.cfg_options else args.config))
     stop_processes()
     return 0

@@ -9,6 +9,7 @@ import torch
 from mmotion.cli import main
 from mmotion.cli.parser import NOBODY_READS
 from mmotion.registry import PREDICTORS
+from mmotion.tables import read_table
 from tests.command_lines import TOY, check_wrong_use, run
 from tests.moving_boxes import write_pictures
 
@@ -342,21 +343,32 @@ def test_options_of_the_predictor_may_be_written_as_in_the_config(
 
 
 def test_resume(folder, capsys, checkpoint):
+    def list_results():
+        return {*(folder / 'results').iterdir()} - {folder / 'results' / 'summary.csv'}
+
+    def list_statuses():
+        rows = read_table(folder / 'results' / 'summary.csv', ['video', 'status', 'count'])
+        assert all(row.text('count') for row in rows if row.text('status') != 'failed')
+        return {row.text('video'): row.text('status') for row in rows}
+
     (folder / 'bad.mp4').write_bytes(b'no video')
     shutil.copy('clip.mp4', 'more.mp4')
     command = ['predict', TOY, '.', '--checkpoint', checkpoint, '--resume', '--draw']
     code, out, error = run(capsys, *command)
     assert (code, 'predicted again' in out) == (1, False)
     assert 'mmotion: 2 of 3 videos done\n' in error
-    before = {file.name: file.read_bytes() for file in (folder / 'results').iterdir()}
-    times = {file: file.stat().st_mtime_ns for file in (folder / 'results').iterdir()}
+    # what became of the videos is told anew by each run
+    assert list_statuses() == {'bad.mp4': 'failed', 'clip.mp4': 'ok', 'more.mp4': 'ok'}
+    before = {file.name: file.read_bytes() for file in list_results()}
+    times = {file: file.stat().st_mtime_ns for file in list_results()}
 
     # what has failed is tried again
     code, out, error = run(capsys, *command)
     assert (code, out) == (1, '')
     assert 'mmotion: 0 of 3 videos done, 2 were done before\n' in error
     assert error.endswith('mmotion: 1 of 3 videos failed: bad.mp4\n')
-    assert {file: file.stat().st_mtime_ns for file in (folder / 'results').iterdir()} == times
+    assert {file: file.stat().st_mtime_ns for file in list_results()} == times
+    assert list_statuses() == {'bad.mp4': 'failed', 'clip.mp4': 'skipped', 'more.mp4': 'skipped'}
 
     # a file that is gone, and a run that was killed before it had drawn
     (folder / 'bad.mp4').unlink()
@@ -364,7 +376,7 @@ def test_resume(folder, capsys, checkpoint):
     whole = (folder / 'results' / 'more.json').read_text()
     (folder / 'results' / 'more.json').write_text(whole[: whole.index(', "made_from"')] + '}')
     assert run(capsys, *command)[0] == 0
-    assert {file.name: file.read_bytes() for file in (folder / 'results').iterdir()} == before
+    assert {file.name: file.read_bytes() for file in list_results()} == before
 
     # other settings, weights, and another video of the same name
     code, out, _ = run(capsys, *command, '--end', '0.5', '--cfg-options', 'model.width=16')

@@ -17,6 +17,10 @@ WRONG_USE = {
         ['test', TOY, 'other.pth', '--dump', 'a.csv'],
         '--dump must end in one of .json, .pkl, .pickle, got --dump a.csv',
     ),
+    'classes of what has none': (
+        ['test', TOY, 'random', '--per-class'],
+        '--per-class must be used with a metric of classes, ActionMetric, got ',
+    ),
     'pictures of keypoints': (
         ['test', 'bkind_shapes', 'random', '--show-dir', 'show'],
         "of classes, got model.type='BKinD'",

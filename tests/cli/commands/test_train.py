@@ -98,3 +98,12 @@ def test_an_error_in_the_middle_of_training_shows_where_it_is(folder, monkeypatc
     monkeypatch.setattr('mmengine.hooks.ParamSchedulerHook.after_train_epoch', fail)
     with pytest.raises(RuntimeError, match='training failed after 8 steps: out of ideas'):
         main(['train', TOY, '--cfg-options', 'log_level=ERROR'])
+
+
+def test_the_end_says_what_to_type_next(folder, capsys):
+    options = ['--work-dir', 'run', '--cfg-options', 'train_cfg.max_epochs=1']
+    code, _, error = run(capsys, 'train', TOY, *options)
+    assert code == 0
+    log = error + ''.join(path.read_text() for path in (folder / 'run').glob('*/*.log'))
+    command = next(line for line in log.splitlines() if line.startswith('next: mmotion test '))
+    assert run(capsys, *command.split()[2:])[0] == 0

@@ -43,8 +43,15 @@ def test_a_part_of_a_video() -> None:
     assert [result.window_at(frame) for frame in (0, 14, 15, 69)] == [0, 0, 1, 5]
 
 
+def test_a_table_has_the_alarms_and_when_they_were() -> None:
+    assert make_scores().to_rows() == [
+        {'alarms': 2, 'score': 0.98, 'first_alarm_s': 1.5, 'all_alarms_s': 3.5}
+    ]
+
+
 def test_nothing_is_an_alarm() -> None:
     result = make_scores(threshold=np.inf)
+    assert result.to_rows() == [{'alarms': 0, 'score': 0.98}]
     assert result.segments == ()
     assert result.describe() == 'no alarm, highest score 0.980'
     assert result.to_dict()['threshold'] is None

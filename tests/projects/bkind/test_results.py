@@ -44,6 +44,7 @@ def test_speed_counts_the_frames_that_were_left_out():
     assert make_tracks(frames=[0, 2, 4, 6, 8]).speed_px_s == pytest.approx(25)
     assert make_tracks().describe() == ('2 keypoints in 5 frames, moving 50 px/s, confidence 0.25')
     assert 'moving 0 px/s' in make_tracks(1).describe()
+    assert make_tracks().to_rows() == [{'keypoints': 2, 'found': 2, 'speed_px_s': 50.0}]
 
 
 @pytest.mark.parametrize(

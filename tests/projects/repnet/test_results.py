@@ -168,6 +168,7 @@ def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     make_painter(result)(np.zeros((256, 256, 3), np.uint8), 59)
     assert written[0] == make_caption(result, 59).text == str(shown)
     assert result.describe().startswith(f'count {shown}, fps 10,')
+    assert result.to_rows()[0] == {'count': shown, 'confidence': result.confidence, 'sets': 1}
     figures = []
     monkeypatch.setattr(f'{module}.save_figure', lambda *args: figures.append(args))
     plot_result(result, tmp_path / 'plot.png', title='clip')
