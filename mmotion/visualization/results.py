@@ -20,8 +20,11 @@ from mmotion.structures.results import Result, time_at
 from mmotion.video import VideoFrame, VideoWriter, inspect_video, iterate_frames
 from mmotion.visualization.drawing import (
     ACTIVE,
+    BLUE,
     GREY,
+    VERMILLION,
     Image,
+    as_hex,
     enlarge,
     outline_box,
 )
@@ -33,9 +36,9 @@ if TYPE_CHECKING:
 Painter: TypeAlias = Callable[[Image, int], Image]
 
 # the same colors, for plots on white
-PLOT_LINE = '#1f5f99'
-PLOT_ACTIVE = '#ffb340'
-PLOT_TRUTH = '#c2344d'
+PLOT_LINE, PLOT_ACTIVE, PLOT_TRUTH = as_hex(BLUE), as_hex(ACTIVE), as_hex(VERMILLION)
+# below it nobody should trust an answer
+MIN_CERTAINTY = 0.5
 
 
 def draw_result(
@@ -48,7 +51,7 @@ def draw_result(
     Args:
         video: File, which is read from `result.start_s` on, or the frames of the result themselves.
         result: What was predicted, of a class known to `make_painter`; has `num_frames` and `fps`.
-        path: File to write, .mp4; small frames are enlarged to at least 256 pixels a side.
+        path: File to write, .mp4; small frames are enlarged to at least 240 pixels a side.
 
     Raises:
         ValueError: If the video ends before the result does.
@@ -126,13 +129,12 @@ def paint_regions(result: RegionResults) -> Painter:
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
         height, width = image.shape[:2]
-        unit = min(height, width) / 100
         scale = np.array([width / result.width, height / result.height] * 2)
         for region, part, path in zip(result.regions, result.results, boxes, strict=True):
             caption = make_caption(part, index)
             box = np.clip(path[index] * scale, 0, [width, height] * 2)
             label = f'{region.name}: {caption.text}' if caption.text else region.name
-            outline_box(image, box, label, unit, ACTIVE if caption.active else GREY)
+            outline_box(image, box, label, ACTIVE if caption.active else GREY)
         return image
 
     return paint
@@ -241,6 +243,23 @@ def plot_similarity(
     axes.set_xlabel('time (s)')
     axes.set_ylabel('time (s)')
     save_figure(figure, path)
+
+
+def describe_certainty(score: float) -> str:
+    """Say how sure an answer is, in a client's words.
+
+    Example:
+        >>> describe_certainty(0.916), describe_certainty(0.3)
+        ('sure: 92 %', 'unsure: 30 %')
+    """
+    return f'{"sure" if score >= MIN_CERTAINTY else "unsure"}: {100 * score:.0f} %'
+
+
+def place_legend(axes: 'Axes') -> None:
+    """A legend to the right of a plot, never on it."""
+    axes.legend(
+        loc='upper left', bbox_to_anchor=(1.005, 1), borderaxespad=0, frameon=False, fontsize=8
+    )
 
 
 def style_axes(axes: 'Axes') -> None:

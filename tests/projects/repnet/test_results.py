@@ -163,10 +163,12 @@ def test_repetitions_are_counted_as_a_person_does(rate, times_s):
 def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     """Eight jumping jacks of 7.911 ended on screen as 7, two squats of 1.949 as 1."""
     written, module = [], 'projects.repnet.results'
-    monkeypatch.setattr(f'{module}.write_text', lambda *args, **_: written.append(args[1]))
+    monkeypatch.setattr(
+        'mmotion.visualization.drawing.write_text', lambda *args: written.append(args[1])
+    )
     result = from_rates(np.r_[np.full(50, count / 50), np.zeros(10)])
     make_painter(result)(np.zeros((256, 256, 3), np.uint8), 59)
-    assert written[0] == make_caption(result, 59).text == str(shown)
+    assert written[0] == f'Repetitions {make_caption(result, 59).text}' == f'Repetitions {shown}'
     assert result.describe().startswith(f'count {shown}, fps 10,')
     figures = []
     monkeypatch.setattr(f'{module}.save_figure', lambda *args: figures.append(args))
