@@ -18,6 +18,7 @@ from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
 from mmotion.structures.results import Result, time_at
 from mmotion.video import VideoFrame, VideoWriter, inspect_video, iterate_frames
+from mmotion.video.sound import open_sound
 from mmotion.visualization.drawing import (
     ACTIVE,
     BLUE,
@@ -37,14 +38,20 @@ Painter: TypeAlias = Callable[[Image, int], Image]
 
 # the same colors, for plots on white
 PLOT_LINE, PLOT_ACTIVE, PLOT_TRUTH = as_hex(BLUE), as_hex(ACTIVE), as_hex(VERMILLION)
+# of a copy, in sizes of its video: encoders keep to a rate on average, and a short time above it
+SIZE_LIMIT = 1.7
 # below it nobody should trust an answer
 MIN_CERTAINTY = 0.5
 
 
 def draw_result(
-    video: str | Path | Iterable[Image | VideoFrame], result: Result, path: str | Path
+    video: str | Path | Iterable[Image | VideoFrame],
+    result: Result,
+    path: str | Path,
+    *,
+    source: str | Path | None = None,
 ) -> None:
-    """Write a copy of a video, with its times, and with the result drawn on each frame.
+    """Write a copy of a video, with its times and sound, and with the result below each frame.
 
     Holds one frame at a time in memory, and shows its progress on a terminal.
 
@@ -52,6 +59,8 @@ def draw_result(
         video: File, which is read from `result.start_s` on, or the frames of the result themselves.
         result: What was predicted, of a class known to `make_painter`; has `num_frames` and `fps`.
         path: File to write, .mp4; small frames are enlarged to at least 240 pixels a side.
+        source: The file that the frames are from, if they are from one that is a video. Its sound
+            is kept where the frames have their own rate, and the copy is less than twice as large.
 
     Raises:
         ValueError: If the video ends before the result does.
@@ -59,12 +68,14 @@ def draw_result(
     """
     paint = make_painter(result)
     if isinstance(video, str | Path):
-        own_fps = inspect_video(video).fps
+        source = Path(video)
+        own_fps = inspect_video(source).fps
         # another one was given to `predict`
         fps = None if result.fps == own_fps else result.fps
-        video = iterate_frames(video, start_s=result.start_s, fps=fps)
+        video = iterate_frames(source, start_s=result.start_s, fps=fps)
     num_drawn = 0
-    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s) as writer:
+    copied = _find_limits(Path(source), result) if source else {}
+    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s, **copied) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
         for num_drawn, frame in enumerate(frames, start=1):
             image = frame.image if isinstance(frame, VideoFrame) else frame
@@ -74,6 +85,17 @@ def draw_result(
                 f'video must have the {result.num_frames} frames of its result, got {num_drawn}; '
                 'draw on the video that was predicted'
             )
+
+
+def _find_limits(source: Path, result: Result) -> dict[str, Any]:
+    """What the writer is told of the video that is copied: its sound, and how large it may be."""
+    info = inspect_video(source)
+    # as many bits as those frames have in the video, whatever their rate is now
+    rate = SIZE_LIMIT * 8 * source.stat().st_size * result.fps / info.num_frames
+    if result.fps != info.fps:
+        return {'max_rate': rate}
+    sound = open_sound(source, start_s=result.start_s, end_s=time_at(result, result.num_frames))
+    return {'sound': sound, 'max_rate': rate - (sound.rate if sound else 0)}
 
 
 @singledispatch

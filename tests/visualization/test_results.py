@@ -1,3 +1,6 @@
+import dataclasses
+
+import av
 import cv2
 import numpy as np
 import pytest
@@ -116,6 +119,30 @@ def test_draw_result_starts_where_the_result_starts(tmp_path):
     draw_result(path, part, out)
     images = read_frames(out, range(5))
     np.testing.assert_allclose(images[:, 150, 150].mean(-1), range(140, 190, 10), atol=5)
+
+
+@pytest.mark.parametrize('fps', [10.0, 5.0], ids=['its own rate', 'another rate'])
+def test_a_copy_keeps_the_sound_and_stays_small(result, tmp_path, fps):
+    """Copies of real videos were up to 15 times as large as these, and silent."""
+    frames = np.random.default_rng(0).integers(0, 256, (40, 24, 32, 3)).astype(np.uint8)
+    frames = frames.repeat(10, axis=1).repeat(10, axis=2)
+    video, out = tmp_path / 'noise.mp4', tmp_path / 'overlay.mp4'
+    with av.open(str(video), 'w') as container:
+        stream = container.add_stream('libx264', rate=10, options={'crf': '40'})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, 'yuv420p'
+        sound = container.add_stream('aac', rate=48_000, layout='mono')
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        container.mux(stream.encode(None))
+        for number in range(4 * 48_000 // 1024):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+            silence.sample_rate, silence.pts = 48_000, 1024 * number
+            container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    draw_result(video, dataclasses.replace(result, fps=fps), out)
+    assert out.stat().st_size < 2 * video.stat().st_size
+    with av.open(str(out)) as container:
+        assert len(container.streams.audio) == (fps == 10.0)
 
 
 def test_draw_result_of_too_few_frames(result, tmp_path):
