@@ -101,11 +101,11 @@ def plot_actions(
     """The best classes of the video as bars, and their scores over time; `truth` is a number."""
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.4])
-    figure.suptitle(f'{title}: {result.label} {result.score:.2f}' if title else result.label)
+    headline = plot_row(result, bottom)
+    figure.suptitle(f'{title}: {headline}' if title else headline)
     true_label = None if truth is None else result.classes[int(truth)]
     _draw_bars(top, result.top(), true_label)
     top.set_title(result.views, loc='left', fontsize=9)
-    plot_row(result, bottom)
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
@@ -127,7 +127,7 @@ def plot_scores(
     figure = Figure(figsize=(9, 3), layout='constrained')
     axes = figure.subplots()
     ranked = sorted(scores.items(), key=lambda item: -item[1])[:PLOTTED]
-    figure.suptitle(f'{title}: {ranked[0][0]} {ranked[0][1]:.2f}')
+    figure.suptitle(f'{title}: {ranked[0][0]}, {describe_certainty(ranked[0][1])}')
     _draw_bars(axes, ranked, truth)
     style_axes(axes)
     save_figure(figure, path)
@@ -139,7 +139,7 @@ def _draw_bars(axes: Axes, ranked: Sequence[tuple[str, float]], truth: str | Non
     colors = [PLOT_TRUTH if label == truth else PLOT_LINE for label, _ in ranked]
     axes.barh([label for label, _ in ranked], [score for _, score in ranked], color=colors)
     axes.set_xlim(0, 1)
-    axes.set_xlabel('score' if truth is None else f'score (true class: {truth})')
+    axes.set_xlabel('how sure' if truth is None else f'how sure (true class: {truth})')
 
 
 @plot_row.register
@@ -153,9 +153,9 @@ def plot_actions_row(result: ActionScores, axes: Axes) -> str:
         color = as_hex(colors[segment.label])
         axes.axvspan(segment.start_s, segment.end_s, color=color, alpha=0.12, lw=0)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel('score')
+    axes.set_ylabel('how sure')
     place_legend(axes)
-    return f'{result.label} {result.score:.2f}'
+    return f'{result.label}, {describe_certainty(result.score)}'
 
 
 def blend_heat(image: Image, heat: NDArray[np.floating]) -> Image:

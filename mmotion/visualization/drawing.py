@@ -43,7 +43,7 @@ VERMILLION: Color = (213, 94, 0)
 PURPLE: Color = (204, 121, 167)
 ACTIVE, ALARM = ORANGE, VERMILLION
 # those that tell things apart; no second orange before all others
-PALETTE = (ORANGE, SKY, GREEN, YELLOW, PURPLE, BLUE, VERMILLION)
+PALETTE = (ORANGE, SKY, GREEN, PURPLE, YELLOW, BLUE, VERMILLION)
 # height of capital letters in sizes of the font, DejaVu Sans
 CAPITALS = 0.729
 # height of capital letters and of a line, in hundredths of the shorter side
@@ -133,7 +133,7 @@ def add_strip(
         timeline: What the whole video shows, if anything.
         part: How much of the video is over, in [0, 1].
         dial: A part, in [0, 1], of something that is done again and again; None for nothing.
-        ground: Color of the strip.
+        ground: Color behind the words.
 
     Returns:
         A larger image, of a height that depends on the shape of the picture, on whether there is a
@@ -149,7 +149,9 @@ def add_strip(
     canvas = np.empty((height + num_rows, width, 3), np.uint8)
     canvas[:height] = image
     strip = canvas[height:]
-    strip[:] = ground
+    strip[:] = INK
+    # a timeline stays on ink, for its colors to be seen
+    strip[: round((LINE * lines + 1) * unit)] = ground
 
     left, right = 2.5 * unit, width - 2.5 * unit
     base = (0.5 + LINE / 2 + TEXT / 2) * unit

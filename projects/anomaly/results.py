@@ -36,6 +36,7 @@ from mmotion.visualization import (
     Painter,
     make_caption,
     make_painter,
+    place_legend,
     plot_result,
     plot_row,
     save_figure,
@@ -310,10 +311,10 @@ def plot_anomaly(
     plot_row(result, top)
     bottom.stairs(result.errors, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
     if math.isfinite(result.threshold):
-        bottom.axhline(result.threshold, color=PLOT_ALARM, lw=1, ls='--', label='threshold')
-        bottom.legend(loc='upper right', fontsize=8)
+        bottom.axhline(result.threshold, color=PLOT_ALARM, lw=1, ls='--', label='alarm')
+        place_legend(bottom)
     _shade_alarms(bottom, result)
-    bottom.set_ylabel('error')
+    bottom.set_ylabel('distance')
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
@@ -328,7 +329,7 @@ def plot_anomaly_row(result: AnomalyScores, axes: 'Axes') -> str:
     axes.axhline(1 - result.false_alarm_rate, color=PLOT_ALARM, lw=1, ls='--')
     _shade_alarms(axes, result)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel('score')
+    axes.set_ylabel('how unusual')
     return result.describe()
 
 

@@ -324,7 +324,7 @@ def paint_tracks(result: KeypointTracks) -> Painter:
         trails = (result.keypoints[firsts[index] : index + 1] + 0.5) * scale - 0.5
         for k, color in enumerate(colors):
             trail = _to_subpixels(trails[:, k])
-            radius = round(1.3 * unit * 2**SHIFT)
+            radius = round(1.5 * unit * 2**SHIFT)
             place = trail[-1].tolist()
             if result.sharpness[index, k] < MIN_QUALITY:
                 cv2.circle(image, place, radius, GREY, line, cv2.LINE_AA, SHIFT)
@@ -334,7 +334,7 @@ def paint_tracks(result: KeypointTracks) -> Painter:
             share = 0.4 + 0.6 * float(certainty[index, k])
             shade = (round(share * color[0]), round(share * color[1]), round(share * color[2]))
             cv2.circle(image, place, radius, shade, cv2.FILLED, cv2.LINE_AA, SHIFT)
-            cv2.circle(image, place, radius, WHITE, line, cv2.LINE_AA, SHIFT)
+            cv2.circle(image, place, radius, WHITE, max(line // 2, 1), cv2.LINE_AA, SHIFT)
         return add_strip(image, legend)
 
     return paint
@@ -378,7 +378,7 @@ def plot_tracks(
             axes.plot(times_s, values, **style)
     picture.set(xlim=(0, result.width), ylim=(result.height, 0), aspect='equal')
     picture.set(xlabel='x (px)', ylabel='y (px)')
-    left.legend(loc='outside lower center', fontsize=8, ncols=8, frameon=False)
+    left.legend(loc='outside lower center', fontsize=8, ncols=4, frameon=False)
     for axes, label in zip(rows, ('x (px)', 'y (px)', 'confidence'), strict=True):
         axes.set_ylabel(label)
         style_axes(axes)
