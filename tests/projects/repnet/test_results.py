@@ -181,6 +181,30 @@ def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     assert result.to_dict()['count'] == pytest.approx(count)
 
 
+@pytest.mark.parametrize(
+    ('alternatives', 'rival'),
+    [
+        pytest.param((), None, id='none'),
+        pytest.param(((7.1, 0.6), (14.2, 0.3)), 14.2, id='half as likely'),
+        pytest.param(((7.1, 0.6), (14.2, 0.29)), None, id='less likely'),
+        pytest.param(((14.2, 0.6), (7.1, 0.4)), 14.2, id='more likely'),
+        pytest.param(((7.1, 0.5), (7.3, 0.4)), None, id='nearly the same count'),
+    ],
+)
+def test_another_count_that_is_nearly_as_likely_is_said(alternatives, rival, monkeypatch):
+    result = dataclasses.replace(from_rates(np.full(50, 7.1 / 50)), alternatives=alternatives)
+    assert result.rival == rival
+    said = '' if rival is None else ', perhaps 14.2'
+    start = f'count 7{said and ".1"}{said}, fps 10,'
+    assert result.describe().startswith(start)
+    written = []
+    monkeypatch.setattr(
+        'mmotion.visualization.drawing.write_text', lambda *args: written.append(args[1])
+    )
+    make_painter(result)(np.zeros((256, 256, 3), np.uint8), 49)
+    assert written[2].startswith('perhaps 14.2' if rival else 'sure: ')
+
+
 def test_a_whole_count_missed_by_rounding_errors_is_reached():
     rate = np.full(30, 1 / 3 - 1e-9)
     assert rate.sum() < 10
