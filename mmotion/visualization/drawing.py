@@ -125,7 +125,7 @@ def add_strip(
 ) -> Image:
     """Put a strip with words and a timeline below a picture.
 
-    Upright pictures have the first words in a line of their own.
+    Square and upright pictures have the first words in a line of their own.
 
     Args:
         image: The picture (H, W, 3), which is left alone.
@@ -141,7 +141,7 @@ def add_strip(
     """
     height, width = image.shape[:2]
     unit = measure_unit(image)
-    is_wide = width >= height or len(texts) == 1
+    is_wide = width >= 1.25 * height or len(texts) == 1
     lines = 1 if is_wide else 2
     size = LINE * lines + 1 + (timeline.thickness + 2 if timeline else 0)
     # x264 takes no higher ones

@@ -55,7 +55,7 @@ def test_painter_shows_labels_and_timeline(result, size):
     # the picture is as it was, and the strip below it is small
     assert (frame == 200).all()
     np.testing.assert_array_equal(painted[:height], frame)
-    assert 1.1 * height < len(painted) < 1.26 * height
+    assert 1.1 * height < len(painted) < 1.27 * height
 
 
 def test_painter_shows_the_moment(result):
