@@ -145,7 +145,9 @@ def add_strip(
     lines = 1 if is_wide else 2
     size = LINE * lines + 1 + (timeline.thickness + 2 if timeline else 0)
     # x264 takes no higher ones
-    num_rows = max(min(round(size * unit), MAX_SIDE_PX - height), 1)
+    num_rows = min(round(size * unit), MAX_SIDE_PX - height)
+    if num_rows < 1:
+        return image.copy()
     canvas = np.empty((height + num_rows, width, 3), np.uint8)
     canvas[:height] = image
     strip = canvas[height:]
@@ -162,14 +164,16 @@ def add_strip(
         draw_arc(strip, center, radius, dial, texts[0][1], 1.5 * unit)
         left += 2 * radius + 3.5 * unit
     first, *others = texts
-    end = left + (right - left) * (0.45 if is_wide and others else 1)
+    share = 0.25 if len(others) > 3 else 0.45
+    end = left + (right - left) * (share if is_wide and others else 1)
     write_text(strip, first[0], (left, base), TEXT * unit, first[1], end - left - 2 * unit)
     if not is_wide:
         end, base = 2.5 * unit, base + LINE * unit
+    room = (right - end) / max(len(others), 1)
+    sizes = [_choose_size(text, 0.75 * TEXT * unit, room - unit) for text, _ in others]
     for number, (text, color) in enumerate(others):
-        room = (right - end) / len(others)
         place = (end + number * room, base)
-        write_text(strip, text, place, 0.75 * TEXT * unit, color, room - 2 * unit)
+        write_text(strip, text, place, min(sizes) * CAPITALS, color, room)
     if timeline:
         thickness = timeline.thickness * unit
         draw_timeline(
@@ -240,11 +244,7 @@ def write_text(
     `place` (x, y) is the left end of the line that letters stand on. What lies outside of the image
     is left out.
     """
-    size = max(round(height / CAPITALS), 1)
-    width = _measure(text, size)
-    if width > max_width:
-        size = max(int(size * max_width / width), 1)
-    mask, left, top = _render(text, size)
+    mask, left, top = _render(text, _choose_size(text, height, max_width))
     x, y = round(place[0]) + left, round(place[1]) + top
     region = image[max(y, 0) : max(y + len(mask), 0), max(x, 0) : max(x + mask.shape[1], 0)]
     shown = mask[max(-y, 0) :, max(-x, 0) :][: region.shape[0], : region.shape[1], None]
@@ -265,6 +265,13 @@ def _load_font(size: int) -> 'FreeTypeFont':
 def _measure(text: str, size: int) -> float:
     """How wide text is, in pixels."""
     return _load_font(size).getlength(text)
+
+
+def _choose_size(text: str, height: float, max_width: float) -> int:
+    """The size of the font for text of this height, or of less if it would be too wide."""
+    size = max(round(height / CAPITALS), 1)
+    width = _measure(text, size)
+    return size if width <= max_width else max(int(size * max_width / width), 1)
 
 
 @lru_cache
