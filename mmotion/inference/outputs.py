@@ -24,6 +24,7 @@ class Outputs:
     Args:
         out_dir: Folder of the outputs.
         draw: Whether to draw the result.
+        stills: Pictures of what is drawn, 'gif' and 'sheet', see `mmotion.visualization.stills`.
         attention: Whether to draw where the model looks, not with regions.
         export: Formats of files for other programs, see `Exports`; those of a region lie in a
             folder of its own, such as `<stem>_regions/1_left`.
@@ -34,6 +35,7 @@ class Outputs:
 
     out_dir: Path
     draw: bool = False
+    stills: Sequence[str] = ()
     attention: bool = False
     export: Sequence[str] = ()
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -77,7 +79,9 @@ class Outputs:
         target, folder = self._place(video, name)
         drawn = {'overlay': self.draw, 'attention': self.attention}
         stem = name_video(video)
-        for path in (target, *(folder / f'{stem}_{kind}.mp4' for kind in drawn if drawn[kind])):
+        videos = [folder / f'{stem}_{kind}.mp4' for kind in drawn if drawn[kind]]
+        gifs = [folder / f'{stem}_overlay.gif'] if 'gif' in self.stills else []
+        for path in (target, *videos, *gifs):
             check_not_kept(path)
         done = read_record(target)
         # which spares reading all of a result that may be large
@@ -93,6 +97,8 @@ class Outputs:
         if self.settings is None:
             return None
         wanted = {'draw': self.draw, 'attention': self.attention, 'export': list(self.export)}
+        if self.stills:
+            wanted['stills'] = list(self.stills)
         return Record(source=describe_source(video), settings={**self.settings, **wanted})
 
     def read_rows(self, video: Path, name: str) -> Sequence[Mapping[str, Any]]:
@@ -179,6 +185,11 @@ class Outputs:
             written += predictor.draw_regions(video, result, folder)
         elif self.draw:
             written += predictor.draw(video, result, folder)
+        if self.stills:
+            from mmotion.visualization.stills import make_still
+
+            overlay = folder / f'{name_video(video)}_overlay.mp4'
+            written += [make_still(overlay, kind, start_s=result.start_s) for kind in self.stills]
         if self.export and isinstance(predictor, Exports):
             for place, part in self._list_parts(result, folder / f'{name_video(video)}_regions'):
                 written += predictor.export(video, part, place or folder, self.export)

@@ -28,7 +28,7 @@ from mmotion.inference.lean import without_gradients
 from mmotion.regions import MARGIN, CropWindow, Region, RegionResults, check_regions
 from mmotion.structures.results import Result
 from mmotion.structures.times import list_irregular
-from mmotion.video import VideoFrame
+from mmotion.video import VideoError, VideoFrame, inspect_video
 from mmotion.video.files import name_video
 from mmotion.video.frames import Video
 from mmotion.video.pictures import list_pages
@@ -329,7 +329,7 @@ class Predictor(ABC, Generic[R]):
         # of no use to whoever wants numbers
         from mmotion.visualization import draw_result, plot_result
 
-        draw_result(self._open_again(video, result), result, overlay)
+        draw_result(self._open_again(video, result), result, overlay, source=_find_file(video))
         plot_result(result, plot, title=name_video(video))
         return [overlay, plot]
 
@@ -354,6 +354,17 @@ class Predictor(ABC, Generic[R]):
     @abstractmethod
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[Any]:
         """Results so far; calls the model with gradients off."""
+
+
+def _find_file(video: Video) -> Path | None:
+    """The file that FFmpeg reads frames from, None if they are from elsewhere."""
+    if not isinstance(video, str | Path) or not Path(video).is_file():
+        return None
+    try:
+        return inspect_video(video).path
+    except VideoError:
+        # keypoints
+        return None
 
 
 def _build_pipeline(config: 'Config', model: Any) -> Any:

@@ -30,7 +30,7 @@ IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.
 # recordings of StreamPix, which neither FFmpeg nor OpenCV reads; found, so that one is told so
 STREAMPIX_SUFFIX = '.seq'
 # what `Predictor.draw` and `draw_attention` add to the name of a video, a plot beside it
-DRAWN = re.compile(r'(.+)_(overlay|attention)\.mp4')
+DRAWN = re.compile(r'(.+)_(overlay|attention)\.(mp4|gif)')
 
 
 def find_videos(names: Iterable[str], *, with_pictures: bool = False) -> list[Path]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from mmotion.atomic import write_atomically
 from mmotion.video.scan import VideoError
+from mmotion.video.sound import Sound
 
 # crf: 0 is lossless, 18 hard to tell from the original, 51 the worst
 _ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
@@ -37,6 +38,9 @@ class VideoWriter:
         fps: Frames per second, kept to the nearest fraction with a denominator up to 100000.
         times_s: When each frame is shown (N,), rising; the file begins with the first. None if they
             are evenly spaced.
+        sound: What is heard with it, from `open_sound`; closed when the block ends.
+        max_rate: Bits a second that its pictures may take, None for as many as look like the
+            frames.
 
     Raises:
         VideoError: If an argument or a frame is not as described, there is no frame at all, or
@@ -52,7 +56,15 @@ class VideoWriter:
         True
     """
 
-    def __init__(self, path: str | Path, *, fps: float, times_s: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        fps: float,
+        times_s: ArrayLike | None = None,
+        sound: Sound | None = None,
+        max_rate: float | None = None,
+    ) -> None:
         self.path = Path(path)
         self.fps = fps
         self.num_frames = 0
@@ -61,6 +73,7 @@ class VideoWriter:
         if not (math.isfinite(fps) and fps >= 0.001):
             raise VideoError(f'fps must be finite and at least 0.001, got fps={fps} for {path}')
         self._times_s = None if times_s is None else np.asarray(times_s, np.float64)
+        self._sound, self._max_rate = sound, max_rate
         self._shape: tuple[int, ...] = ()
         self._reformatter = VideoReformatter()
         self._files = ExitStack()
@@ -118,7 +131,12 @@ class VideoWriter:
                 dst_color_range='MPEG',
             )
             frame.pts = self._next_pts()
-            container.mux(container.streams.video[0].encode(frame))
+            stream = container.streams.video[0]
+            if self._sound:
+                # side by side in the file, as players want them
+                ticks = self.fps if self._times_s is None else _TICKS_A_SECOND
+                self._sound.write(container, frame.pts / ticks)
+            container.mux(stream.encode(frame))
         self.num_frames += 1
 
     def _next_pts(self) -> int:
@@ -137,14 +155,22 @@ class VideoWriter:
         options = {} if self.path.suffix.lower() == '.mkv' else {'movflags': '+faststart'}
         container = self._container = av.open(str(self._temporary), 'w', options=options)
         rate = Fraction(self.fps).limit_denominator(100_000)
-        stream = container.add_stream('libx264', rate=rate, options=_ENCODER_OPTIONS)
+        stream = container.add_stream('libx264', rate=rate, options=self._choose_options())
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = _LIMITED_RANGE
         if self._times_s is not None:
             context.time_base = Fraction(1, _TICKS_A_SECOND)
+        if self._sound:
+            self._sound.attach(container)
         return container
+
+    def _choose_options(self) -> dict[str, str]:
+        if self._max_rate is None:
+            return _ENCODER_OPTIONS
+        rate = max(round(self._max_rate), 1000)
+        return {**_ENCODER_OPTIONS, 'maxrate': str(rate), 'bufsize': str(rate // 2)}
 
     def _flush(self, error_type: type[BaseException] | None, *_: object) -> None:
         if error_type is not None:
@@ -153,12 +179,16 @@ class VideoWriter:
             raise VideoError(f'a video must have at least one frame, got none for path={self.path}')
         with _as_video_error(self.path):
             self._container.mux(self._container.streams.video[0].encode(None))
+            if self._sound:
+                self._sound.write(self._container)
 
     def _close(self) -> None:
         self._temporary = None
         if self._container is not None:
             with _as_video_error(self.path):
                 self._container.close()
+        if self._sound:
+            self._sound.close()
 
 
 @contextmanager

@@ -5,14 +5,12 @@ Importing this module registers how `ActionScores` looks, see `mmotion.visualiza
 Shape letters in this file: H and W height and width of a frame in pixels, h and w of a heat map.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -21,42 +19,36 @@ from mmotion.structures.actions import ActionScores, rank_classes
 from mmotion.structures.results import part_at
 from mmotion.video import VideoFrame, VideoWriter
 from mmotion.visualization.drawing import (
-    ACTIVE,
-    DARK,
     GREY,
     WHITE,
     Color,
     Image,
-    darken,
-    draw_bar,
-    draw_timeline,
+    Span,
+    Timeline,
+    add_strip,
+    as_hex,
     enlarge,
-    write_text,
+    list_colors,
 )
 from mmotion.visualization.results import (
     PLOT_LINE,
     PLOT_TRUTH,
     Caption,
     Painter,
+    describe_certainty,
     make_caption,
     make_painter,
+    place_legend,
     plot_result,
     plot_row,
     save_figure,
     style_axes,
 )
 
-# classes whose scores are written on a frame, and whose curves are plotted
-SHOWN = 3
+# classes whose curves are plotted
 PLOTTED = 6
-# the first belongs to the class that is best most often; no second orange
-COLORS = [
-    ACTIVE,
-    *(
-        tuple(round(255 * value) for value in color)
-        for color in colormaps['tab10']([0, 2, 3, 4, 5, 6, 7, 8, 9])[:, :3]
-    ),
-]
+# a second class whose score is this part of the best one's may be meant as well
+RIVAL = 0.5
 
 
 class HeatMap(NamedTuple):
@@ -73,37 +65,23 @@ class HeatMap(NamedTuple):
 
 @make_painter.register
 def paint_actions(result: ActionScores) -> Painter:
-    """The best classes of the moment with their scores, and the segments on a timeline."""
+    """The best class of the moment and how sure that is, above a timeline of the segments."""
     colors = _class_colors(result)
-    spans = [(s.start_s, s.end_s, s.label, colors[s.label]) for s in result.segments]
-    duration_s = result.end_s - result.start_s
+    spans = [Span(s.start_s, s.end_s, s.label, colors[s.label]) for s in result.segments]
+    timeline = Timeline(spans, result.start_s, result.end_s)
 
     def paint(image: Image, index: int) -> Image:
-        image = image.copy()
-        unit = min(image.shape[:2]) / 100
         scores = result.window_scores[result.window_at(index)]
-        ranked = rank_classes(result.classes, scores, SHOWN)
-        darken(image, 2 * unit, 2 * unit, 66 * unit, (2 + 9 * len(ranked)) * unit)
-        for place, (label, score) in enumerate(ranked):
-            y = (9 + 9 * place) * unit
-            color = WHITE if place == 0 and score >= result.min_score else GREY
-            write_text(image, label, (4 * unit, y), 4.5 * unit, color, 40 * unit)
-            draw_bar(image, 46 * unit, y - 4 * unit, 20 * unit, 4 * unit, 1.0, DARK)
-            draw_bar(
-                image, 46 * unit, y - 4 * unit, 20 * unit, 4 * unit, score, colors.get(label, GREY)
-            )
-
-        draw_timeline(
-            image,
-            spans,
-            start_s=result.start_s,
-            duration_s=duration_s,
-            part=part_at(result, index),
-            margin=3,
-            rise=10,
-            thickness=6,
-        )
-        return image
+        (label, score), *others = rank_classes(result.classes, scores, 2)
+        texts = [
+            (label, colors.get(label, WHITE) if score >= result.min_score else GREY),
+            (describe_certainty(score), WHITE),
+            *(
+                (f'perhaps {other}' if other_score >= RIVAL * score else '', GREY)
+                for other, other_score in others
+            ),
+        ]
+        return add_strip(image, texts, timeline, part_at(result, index))
 
     return paint
 
@@ -123,11 +101,11 @@ def plot_actions(
     """The best classes of the video as bars, and their scores over time; `truth` is a number."""
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.4])
-    figure.suptitle(f'{title}: {result.label} {result.score:.2f}' if title else result.label)
+    headline = plot_row(result, bottom)
+    figure.suptitle(f'{title}: {headline}' if title else headline)
     true_label = None if truth is None else result.classes[int(truth)]
     _draw_bars(top, result.top(), true_label)
     top.set_title(result.views, loc='left', fontsize=9)
-    plot_row(result, bottom)
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
@@ -149,7 +127,7 @@ def plot_scores(
     figure = Figure(figsize=(9, 3), layout='constrained')
     axes = figure.subplots()
     ranked = sorted(scores.items(), key=lambda item: -item[1])[:PLOTTED]
-    figure.suptitle(f'{title}: {ranked[0][0]} {ranked[0][1]:.2f}')
+    figure.suptitle(f'{title}: {ranked[0][0]}, {describe_certainty(ranked[0][1])}')
     _draw_bars(axes, ranked, truth)
     style_axes(axes)
     save_figure(figure, path)
@@ -161,7 +139,7 @@ def _draw_bars(axes: Axes, ranked: Sequence[tuple[str, float]], truth: str | Non
     colors = [PLOT_TRUTH if label == truth else PLOT_LINE for label, _ in ranked]
     axes.barh([label for label, _ in ranked], [score for _, score in ranked], color=colors)
     axes.set_xlim(0, 1)
-    axes.set_xlabel('score' if truth is None else f'score (true class: {truth})')
+    axes.set_xlabel('how sure' if truth is None else f'how sure (true class: {truth})')
 
 
 @plot_row.register
@@ -170,14 +148,14 @@ def plot_actions_row(result: ActionScores, axes: Axes) -> str:
     edges, colors = result.edges_s, _class_colors(result)
     for label, color in list(colors.items())[:PLOTTED]:
         scores = result.window_scores[:, result.classes.index(label)]
-        axes.stairs(scores, edges, color=_hex(color), lw=2, baseline=None, label=label)
+        axes.stairs(scores, edges, color=as_hex(color), lw=2, baseline=None, label=label)
     for segment in result.segments:
-        color = _hex(colors[segment.label])
+        color = as_hex(colors[segment.label])
         axes.axvspan(segment.start_s, segment.end_s, color=color, alpha=0.12, lw=0)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel('score')
-    axes.legend(loc='upper right', fontsize=8)
-    return f'{result.label} {result.score:.2f}'
+    axes.set_ylabel('how sure')
+    place_legend(axes)
+    return f'{result.label}, {describe_certainty(result.score)}'
 
 
 def blend_heat(image: Image, heat: NDArray[np.floating]) -> Image:
@@ -185,7 +163,7 @@ def blend_heat(image: Image, heat: NDArray[np.floating]) -> Image:
     height, width = image.shape[:2]
     large = cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     large = np.clip(large, 0, 1)
-    color = cv2.applyColorMap((255 * large).astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1]
+    color = cv2.applyColorMap((255 * large).astype(np.uint8), cv2.COLORMAP_PLASMA)[..., ::-1]
     weight = (0.2 + 0.4 * large)[..., None]
     return (image * (1 - weight) + color * weight).astype(np.uint8)
 
@@ -245,7 +223,7 @@ def draw_heat(
         frames: The video.
         heat: Maps of some of its frames, at least one, in their order; between two of them the
             heat changes steadily, before the first and after the last it stays.
-        path: File to write, .mp4; small frames are enlarged to at least 256 pixels a side.
+        path: File to write, .mp4; small frames are enlarged to at least 240 pixels a side.
         fps: Frames per second.
         times_s: When each frame appears, None if they are evenly spaced.
     """
@@ -307,9 +285,4 @@ def _class_colors(result: ActionScores) -> dict[str, Color]:
     best = result.window_scores.argmax(axis=1)
     classes, counts = np.unique(best, return_counts=True)
     order = classes[np.argsort(-counts, kind='stable')].tolist()
-    colors = itertools.cycle(COLORS)
-    return dict(zip((result.classes[i] for i in order), colors, strict=False))
-
-
-def _hex(color: Color) -> str:
-    return f'#{color[0]:02x}{color[1]:02x}{color[2]:02x}'
+    return dict(zip((result.classes[i] for i in order), list_colors(len(order)), strict=True))

@@ -18,10 +18,14 @@ from mmotion.atomic import write_atomically
 from mmotion.regions import RegionResults
 from mmotion.structures.results import Result, time_at
 from mmotion.video import VideoFrame, VideoWriter, inspect_video, iterate_frames
+from mmotion.video.sound import open_sound
 from mmotion.visualization.drawing import (
     ACTIVE,
+    BLUE,
     GREY,
+    VERMILLION,
     Image,
+    as_hex,
     enlarge,
     outline_box,
 )
@@ -33,22 +37,30 @@ if TYPE_CHECKING:
 Painter: TypeAlias = Callable[[Image, int], Image]
 
 # the same colors, for plots on white
-PLOT_LINE = '#1f5f99'
-PLOT_ACTIVE = '#ffb340'
-PLOT_TRUTH = '#c2344d'
+PLOT_LINE, PLOT_ACTIVE, PLOT_TRUTH = as_hex(BLUE), as_hex(ACTIVE), as_hex(VERMILLION)
+# of a copy, in sizes of its video: encoders keep to a rate on average, and a short time above it
+SIZE_LIMIT = 1.7
+# below it nobody should trust an answer
+MIN_CERTAINTY = 0.5
 
 
 def draw_result(
-    video: str | Path | Iterable[Image | VideoFrame], result: Result, path: str | Path
+    video: str | Path | Iterable[Image | VideoFrame],
+    result: Result,
+    path: str | Path,
+    *,
+    source: str | Path | None = None,
 ) -> None:
-    """Write a copy of a video, with its times, and with the result drawn on each frame.
+    """Write a copy of a video, with its times and sound, and with the result below each frame.
 
     Holds one frame at a time in memory, and shows its progress on a terminal.
 
     Args:
         video: File, which is read from `result.start_s` on, or the frames of the result themselves.
         result: What was predicted, of a class known to `make_painter`; has `num_frames` and `fps`.
-        path: File to write, .mp4; small frames are enlarged to at least 256 pixels a side.
+        path: File to write, .mp4; small frames are enlarged to at least 240 pixels a side.
+        source: The file that the frames are from, if they are from one that is a video. Its sound
+            is kept where the frames have their own rate, and the copy is less than twice as large.
 
     Raises:
         ValueError: If the video ends before the result does.
@@ -56,12 +68,14 @@ def draw_result(
     """
     paint = make_painter(result)
     if isinstance(video, str | Path):
-        own_fps = inspect_video(video).fps
+        source = Path(video)
+        own_fps = inspect_video(source).fps
         # another one was given to `predict`
         fps = None if result.fps == own_fps else result.fps
-        video = iterate_frames(video, start_s=result.start_s, fps=fps)
+        video = iterate_frames(source, start_s=result.start_s, fps=fps)
     num_drawn = 0
-    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s) as writer:
+    copied = _find_limits(Path(source), result) if source else {}
+    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s, **copied) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
         for num_drawn, frame in enumerate(frames, start=1):
             image = frame.image if isinstance(frame, VideoFrame) else frame
@@ -71,6 +85,17 @@ def draw_result(
                 f'video must have the {result.num_frames} frames of its result, got {num_drawn}; '
                 'draw on the video that was predicted'
             )
+
+
+def _find_limits(source: Path, result: Result) -> dict[str, Any]:
+    """What the writer is told of the video that is copied: its sound, and how large it may be."""
+    info = inspect_video(source)
+    # as many bits as those frames have in the video, whatever their rate is now
+    rate = SIZE_LIMIT * 8 * source.stat().st_size * result.fps / info.num_frames
+    if result.fps != info.fps:
+        return {'max_rate': rate}
+    sound = open_sound(source, start_s=result.start_s, end_s=time_at(result, result.num_frames))
+    return {'sound': sound, 'max_rate': rate - (sound.rate if sound else 0)}
 
 
 @singledispatch
@@ -126,13 +151,12 @@ def paint_regions(result: RegionResults) -> Painter:
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
         height, width = image.shape[:2]
-        unit = min(height, width) / 100
         scale = np.array([width / result.width, height / result.height] * 2)
         for region, part, path in zip(result.regions, result.results, boxes, strict=True):
             caption = make_caption(part, index)
             box = np.clip(path[index] * scale, 0, [width, height] * 2)
             label = f'{region.name}: {caption.text}' if caption.text else region.name
-            outline_box(image, box, label, unit, ACTIVE if caption.active else GREY)
+            outline_box(image, box, label, ACTIVE if caption.active else GREY)
         return image
 
     return paint
@@ -241,6 +265,23 @@ def plot_similarity(
     axes.set_xlabel('time (s)')
     axes.set_ylabel('time (s)')
     save_figure(figure, path)
+
+
+def describe_certainty(score: float) -> str:
+    """Say how sure an answer is, in a client's words.
+
+    Example:
+        >>> describe_certainty(0.916), describe_certainty(0.3)
+        ('sure: 92 %', 'unsure: 30 %')
+    """
+    return f'{"sure" if score >= MIN_CERTAINTY else "unsure"}: {100 * score:.0f} %'
+
+
+def place_legend(axes: 'Axes') -> None:
+    """A legend to the right of a plot, never on it."""
+    axes.legend(
+        loc='upper left', bbox_to_anchor=(1.005, 1), borderaxespad=0, frameon=False, fontsize=8
+    )
 
 
 def style_axes(axes: 'Axes') -> None:

@@ -36,28 +36,28 @@ from mmotion.visualization import (
     Painter,
     make_caption,
     make_painter,
+    place_legend,
     plot_result,
     plot_row,
     save_figure,
     style_axes,
 )
 from mmotion.visualization.drawing import (
-    DARK,
+    ALARM,
     GREY,
+    INK,
     WHITE,
-    Color,
     Image,
-    darken,
-    draw_bar,
-    draw_timeline,
-    write_text,
+    Span,
+    Timeline,
+    add_strip,
+    as_hex,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ALARM: Color = (240, 70, 60)
-PLOT_ALARM = '#d62728'
+PLOT_ALARM = as_hex(ALARM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,41 +276,23 @@ def count_needed(false_alarm_rate: float) -> int:
 
 @make_painter.register
 def paint_anomaly(result: AnomalyScores) -> Painter:
-    """The score of the moment as a bar, with a frame around an alarm, and the alarms over time."""
-    spans = [(alarm.start_s, alarm.end_s, '', ALARM) for alarm in result.segments]
+    """Whether the moment is like what is normal, above the alarms over time."""
+    spans = [Span(alarm.start_s, alarm.end_s, '', ALARM) for alarm in result.segments]
+    timeline = Timeline(spans, result.start_s, result.end_s)
     is_alarm = result.is_alarm
-    limit = 1 - result.false_alarm_rate
-    duration_s = result.end_s - result.start_s
 
     def paint(image: Image, index: int) -> Image:
-        image = image.copy()
-        unit = min(image.shape[:2]) / 100
         window = result.window_at(index)
-        score, alarm = result.scores[window], bool(is_alarm[window])
-        if alarm:
-            border = max(round(1.5 * unit), 2)
-            for part in (image[:border], image[-border:], image[:, :border], image[:, -border:]):
-                part[:] = ALARM
-
-        darken(image, 3 * unit, 3 * unit, 66 * unit, 11 * unit)
-        text = f'{"ALARM" if alarm else "normal"} {score:.2f}'
-        write_text(image, text, (5 * unit, 10.5 * unit), 4.5 * unit, WHITE, 38 * unit)
-        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, 1.0, DARK)
-        color = ALARM if alarm else GREY
-        draw_bar(image, 46 * unit, 6 * unit, 20 * unit, 4 * unit, score, color)
-        draw_bar(image, (46 + 20 * limit) * unit, 5 * unit, 0.8 * unit, 6 * unit, 1.0, WHITE)
-
-        draw_timeline(
-            image,
-            spans,
-            start_s=result.start_s,
-            duration_s=duration_s,
-            part=part_at(result, index),
-            margin=5,
-            rise=9,
-            thickness=4,
-        )
-        return image
+        alarm = bool(is_alarm[window])
+        texts = [
+            ('UNUSUAL' if alarm else 'As usual', WHITE),
+            (
+                f'unlike {result.scores[window]:.0%} of what is usual'.replace('%', ' %'),
+                WHITE if alarm else GREY,
+            ),
+        ]
+        ground = ALARM if alarm else INK
+        return add_strip(image, texts, timeline, part_at(result, index), ground=ground)
 
     return paint
 
@@ -338,10 +320,10 @@ def plot_anomaly(
     plot_row(result, top)
     bottom.stairs(result.errors, result.edges_s, color=PLOT_LINE, lw=2, baseline=None)
     if math.isfinite(result.threshold):
-        bottom.axhline(result.threshold, color=PLOT_ALARM, lw=1, ls='--', label='threshold')
-        bottom.legend(loc='upper right', fontsize=8)
+        bottom.axhline(result.threshold, color=PLOT_ALARM, lw=1, ls='--', label='alarm')
+        place_legend(bottom)
     _shade_alarms(bottom, result)
-    bottom.set_ylabel('error')
+    bottom.set_ylabel('distance')
     bottom.set_xlabel('time (s)')
     bottom.set_xlim(result.start_s, result.end_s)
     for axes in (top, bottom):
@@ -356,7 +338,7 @@ def plot_anomaly_row(result: AnomalyScores, axes: 'Axes') -> str:
     axes.axhline(1 - result.false_alarm_rate, color=PLOT_ALARM, lw=1, ls='--')
     _shade_alarms(axes, result)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel('score')
+    axes.set_ylabel('how unusual')
     return result.describe()
 
 

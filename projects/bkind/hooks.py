@@ -18,9 +18,7 @@ from torch import Tensor
 
 from mmotion.registry import HOOKS
 from mmotion.training.models import unwrap_model
-from mmotion.visualization.drawing import GREY, WHITE, Image, write_text
-
-from .results import keypoint_colors
+from mmotion.visualization.drawing import GREY, WHITE, Image, list_colors, write_text
 
 # width and height of each picture of a training sample, and of the line of text above, in pixels
 CELL_PX, TITLE_PX = 160, 16
@@ -123,7 +121,7 @@ def _color_heat_maps(image: Image, heat_maps: Tensor) -> Image:
     """Each heat map (K, h, w) in the color of its keypoint, as bright as its peak, on dark grey."""
     shares = (heat_maps / heat_maps.amax((1, 2), keepdim=True).clamp(min=1e-9)).numpy()
     blended = np.repeat(image.mean(axis=2, keepdims=True) * 0.4, 3, axis=2)
-    for color, share in zip(keypoint_colors(len(shares)), shares, strict=True):
+    for color, share in zip(list_colors(len(shares)), shares, strict=True):
         large = cv2.resize(share, (CELL_PX, CELL_PX), interpolation=cv2.INTER_LINEAR)
         blended = np.maximum(blended, large[..., None] * np.array(color))
     return blended.round().astype(np.uint8)
@@ -133,7 +131,7 @@ def _mark(image: Image, keypoints: Tensor) -> Image:
     """A dot at each keypoint of frame t, and a line to where it is in frame t + gap (2, K, 2)."""
     image = image.copy()
     places = ((keypoints + 1) / 2 * (CELL_PX - 1)).round().int()
-    for start, end, color in zip(*places.tolist(), keypoint_colors(places.shape[1]), strict=True):
+    for start, end, color in zip(*places.tolist(), list_colors(places.shape[1]), strict=True):
         cv2.line(image, start, end, WHITE, 1, cv2.LINE_AA)
         cv2.circle(image, start, 4, WHITE, cv2.FILLED, cv2.LINE_AA)
         cv2.circle(image, start, 3, color, cv2.FILLED, cv2.LINE_AA)

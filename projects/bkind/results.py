@@ -32,7 +32,16 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.visualization.drawing import GREY, WHITE, Color, Image
+from mmotion.visualization.drawing import (
+    GREY,
+    WHITE,
+    Color,
+    Image,
+    add_strip,
+    as_hex,
+    list_colors,
+    measure_unit,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -299,39 +308,43 @@ def paint_tracks(result: KeypointTracks) -> Painter:
     """Keypoints with the ellipse of one standard deviation, and the trail of the last half second.
 
     A point is as dark as its confidence is low beside the highest that it has in the video. Where
-    it has found nothing it is a thin ring.
+    it has found nothing it is a thin ring. Below the picture stand the names in their colors.
     """
     import cv2
 
-    colors = keypoint_colors(len(result.names))
+    colors = list_colors(len(result.names))
     # in evenly spaced frames rounded to whole ones, and at least the one before
     since_s = result.times_s - TRAIL_S - 0.5 / result.fps
     firsts = np.minimum(np.searchsorted(result.times_s, since_s), np.arange(result.num_frames) - 1)
     firsts = np.maximum(firsts, 0)
+    short = [name.removeprefix('keypoint_') for name in result.names]
+    shades = [
+        color if found else GREY for color, found in zip(colors, result.is_found, strict=True)
+    ]
+    legend = [(f'{len(short)} points', WHITE), *zip(short, shades, strict=True)]
     certainty = result.confidence / np.maximum(result.confidence.max(axis=0), 1e-9)
 
     def paint(image: Image, index: int) -> Image:
         image = image.copy()
         scale = np.array([image.shape[1] / result.width, image.shape[0] / result.height])
-        unit = max(min(image.shape[:2]) / 100, 1.0)
+        unit = max(measure_unit(image), 1.0)
+        line = max(round(0.4 * unit), 1)
         # the middle of a pixel stays the middle of what it is enlarged to
         trails = (result.keypoints[firsts[index] : index + 1] + 0.5) * scale - 0.5
         for k, color in enumerate(colors):
             trail = _to_subpixels(trails[:, k])
-            radius = round(1.3 * unit * 2**SHIFT)
+            radius = round(1.5 * unit * 2**SHIFT)
             place = trail[-1].tolist()
             if result.sharpness[index, k] < MIN_QUALITY:
-                cv2.circle(image, place, radius, GREY, 1, cv2.LINE_AA, SHIFT)
+                cv2.circle(image, place, radius, GREY, line, cv2.LINE_AA, SHIFT)
                 continue
-            cv2.polylines(
-                image, [trail], False, color, max(round(0.4 * unit), 1), cv2.LINE_AA, SHIFT
-            )
+            cv2.polylines(image, [trail], False, color, line, cv2.LINE_AA, SHIFT)
             _draw_ellipse(image, trail[-1], result.covariance[index, k], scale, color)
             share = 0.4 + 0.6 * float(certainty[index, k])
             shade = (round(share * color[0]), round(share * color[1]), round(share * color[2]))
             cv2.circle(image, place, radius, shade, cv2.FILLED, cv2.LINE_AA, SHIFT)
-            cv2.circle(image, place, radius, WHITE, 1, cv2.LINE_AA, SHIFT)
-        return image
+            cv2.circle(image, place, radius, WHITE, max(line // 2, 1), cv2.LINE_AA, SHIFT)
+        return add_strip(image, legend)
 
     return paint
 
@@ -366,15 +379,15 @@ def plot_tracks(
     rows = right.subplots(3, 1, sharex=True)
     drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
     times_s = result.times_s[drawn]
-    for k, color in enumerate(keypoint_colors(len(result.names))):
-        style = {'color': [value / 255 for value in color], 'lw': 0.8}
+    for k, color in enumerate(list_colors(len(result.names))):
+        style = {'color': as_hex(color), 'lw': 0.8}
         x, y = result.keypoints[drawn, k].T
         picture.plot(x, y, label=result.names[k], **style)
         for axes, values in zip(rows, (x, y, result.confidence[drawn, k]), strict=True):
             axes.plot(times_s, values, **style)
     picture.set(xlim=(0, result.width), ylim=(result.height, 0), aspect='equal')
     picture.set(xlabel='x (px)', ylabel='y (px)')
-    picture.legend(fontsize=7, ncols=2, loc='upper right')
+    left.legend(loc='outside lower center', fontsize=8, ncols=4, frameon=False)
     for axes, label in zip(rows, ('x (px)', 'y (px)', 'confidence'), strict=True):
         axes.set_ylabel(label)
         style_axes(axes)
@@ -388,23 +401,10 @@ def plot_speeds(result: KeypointTracks, axes: 'Axes') -> str:
     if result.num_frames > 1:
         drawn = slice(None, None, math.ceil(result.num_frames / MAX_PLOTTED))
         times_s, speeds = result.times_s[1:][drawn], result.speed_px_s[drawn]
-        for color, speed in zip(keypoint_colors(len(result.names)), speeds.T, strict=True):
-            axes.plot(times_s, speed, color=[v / 255 for v in color], lw=0.8)
+        for color, speed in zip(list_colors(len(result.names)), speeds.T, strict=True):
+            axes.plot(times_s, speed, color=as_hex(color), lw=0.8)
     axes.set_ylabel('speed (px/s)')
     return result.describe()
-
-
-def keypoint_colors(num_keypoints: int) -> list[Color]:
-    """A color for each keypoint, as different as a circle of colors allows.
-
-    Example:
-        >>> len(set(keypoint_colors(10)))
-        10
-    """
-    from matplotlib import colormaps
-
-    values = colormaps['hsv'](np.arange(num_keypoints) / num_keypoints)[:, :3]
-    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in values.tolist()]
 
 
 def _draw_ellipse(
@@ -424,7 +424,8 @@ def _draw_ellipse(
     short, long = np.sqrt(np.maximum(values, 0)).tolist()
     angle = math.degrees(math.atan2(vectors[1, 1], vectors[0, 1]))
     axes = (round(long * 2**SHIFT), round(short * 2**SHIFT))
-    cv2.ellipse(image, center.tolist(), axes, angle, 0, 360, color, 1, cv2.LINE_AA, SHIFT)
+    line = max(round(0.2 * measure_unit(image)), 1)
+    cv2.ellipse(image, center.tolist(), axes, angle, 0, 360, color, line, cv2.LINE_AA, SHIFT)
 
 
 def _to_subpixels(points: ArrayLike) -> NDArray[np.int32]:

@@ -23,7 +23,7 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.visualization.drawing import WHITE, Image, darken, write_text
+from mmotion.visualization.drawing import WHITE, Image, add_strip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +71,10 @@ class DotDirection:
 
 @make_painter.register
 def paint_direction(result: DotDirection) -> Painter:
-    """The direction in the upper left corner."""
+    """The direction below the picture."""
 
     def paint(image: Image, index: int) -> Image:
-        image = image.copy()
-        unit = min(image.shape[:2]) / 100
-        darken(image, 2 * unit, 2 * unit, 50 * unit, 14 * unit)
-        place = (5 * unit, 12 * unit)
-        write_text(image, result.describe(), place, 6 * unit, WHITE, 44 * unit)
-        return image
+        return add_strip(image, [(result.describe(), WHITE)])
 
     return paint
 

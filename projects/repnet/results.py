@@ -29,31 +29,24 @@ from mmotion.visualization import (
     PLOT_TRUTH,
     Caption,
     Painter,
+    describe_certainty,
     make_caption,
     make_painter,
+    place_legend,
     plot_result,
     plot_row,
     save_figure,
     style_axes,
 )
-from mmotion.visualization.drawing import (
-    ACTIVE,
-    DARK,
-    GREY,
-    WHITE,
-    Image,
-    darken,
-    draw_arc,
-    draw_bar,
-    draw_timeline,
-    write_text,
-)
+from mmotion.visualization.drawing import ACTIVE, GREY, WHITE, Image, Span, Timeline, add_strip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # a count that misses a whole number by rounding errors alone has reached it
 COUNT_EPS = 1e-6
+# another count that is this part as likely may be meant as well, if it is another one
+RIVAL, MIN_DIFFERENCE = 0.5, 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +212,17 @@ class RepetitionCount:
         """How many there were, as a person counts them."""
         return len(self.repetition_times_s)
 
+    @property
+    def rival(self) -> float | None:
+        """Another count that is nearly as likely, None if there is none; see `alternatives`."""
+        likely = max((chance for _, chance in self.alternatives), default=0.0)
+        others = [
+            other
+            for other in self.alternatives
+            if abs(other[0] - self.count) > MIN_DIFFERENCE and other[1] >= RIVAL * likely
+        ]
+        return max(others, key=lambda other: other[1])[0] if others else None
+
     def repetitions_at(self, index: int) -> int:
         """How many were done when a frame disappears; `index` counts those that were watched."""
         end_s = time_at(self, index + 1)
@@ -226,7 +230,12 @@ class RepetitionCount:
 
     def describe(self) -> str:
         """The count as a person counts, and what belongs to it, in a line."""
-        return describe_numbers(self.to_arrays() | {'count': self.repetitions})
+        entries = self.to_arrays()
+        count = describe_numbers({'count': self.repetitions})
+        if self.rival is not None:
+            count = f'{describe_numbers({"count": self.count})}, perhaps {self.rival:.1f}'
+        del entries['count']
+        return f'{count}, {describe_numbers(entries)}'
 
     def to_rows(self) -> list[dict[str, Any]]:
         """The count, how sure it is, and in how many sets."""
@@ -395,40 +404,22 @@ def _completions(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArr
 
 @make_painter.register
 def paint_count(result: RepetitionCount) -> Painter:
-    """Count and progress of the cycle in a dial, period and periodicity beside it, a timeline."""
-    spans = [(segment.start_s, segment.end_s, '', ACTIVE) for segment in result.segments]
-    duration_s = time_at(result, result.num_frames) - result.start_s
+    """A dial of the cycle, the count, how fast it goes and how sure that is, above a timeline."""
+    spans = [Span(segment.start_s, segment.end_s, '', ACTIVE) for segment in result.segments]
+    timeline = Timeline(spans, result.start_s, time_at(result, result.num_frames))
+    sure = describe_certainty(result.confidence)
+    doubt = sure if result.rival is None else f'perhaps {result.rival:.1f}'
 
     def paint(image: Image, index: int) -> Image:
-        image = image.copy()
-        unit = min(image.shape[:2]) / 100
-        whole = str(result.repetitions_at(index))
         count = float(result.count_per_frame[index]) + COUNT_EPS
         period_s = float(result.period_s_per_frame[index])
-        periodicity = float(result.periodicity_per_frame[index])
-        color = ACTIVE if period_s > 0 else GREY
-
-        darken(image, 2 * unit, 2 * unit, 66 * unit, 28 * unit)
-        center, radius = (15 * unit, 15 * unit), 10.5 * unit
-        draw_arc(image, center, radius, 1.0, DARK, 2.2 * unit)
-        draw_arc(image, center, radius, count % 1, color, 2.2 * unit)
-        write_text(image, whole, center, 9.5 * unit, WHITE, 15 * unit, centered=True)
-        period = f'period {period_s:.2f} s' if period_s > 0 else 'no repetition'
-        write_text(image, period, (30 * unit, 11 * unit), 5 * unit, WHITE, 34 * unit)
-        write_text(image, 'periodicity', (30 * unit, 19 * unit), 4 * unit, GREY, 20 * unit)
-        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, 1.0, DARK)
-        draw_bar(image, 30 * unit, 23 * unit, 34 * unit, 2.5 * unit, periodicity, color)
-        draw_timeline(
-            image,
-            spans,
-            start_s=result.start_s,
-            duration_s=duration_s,
-            part=part_at(result, index),
-            margin=3,
-            rise=7,
-            thickness=2.5,
-        )
-        return image
+        goes_on = period_s > 0
+        texts = [
+            (f'Repetitions {result.repetitions_at(index)}', ACTIVE if goes_on else WHITE),
+            (f'every {period_s:.1f} s' if goes_on else 'resting', WHITE if goes_on else GREY),
+            (doubt, GREY),
+        ]
+        return add_strip(image, texts, timeline, part_at(result, index), dial=count % 1)
 
     return paint
 
@@ -444,38 +435,38 @@ def caption_count(result: RepetitionCount, index: int) -> Caption:
 def plot_count(
     result: RepetitionCount, path: str | Path, *, title: str = '', truth: float | None = None
 ) -> None:
-    """The count over time, the period and the periodicity, with repeating stretches shaded."""
+    """The count over time, how long each takes and whether it goes on, with sets shaded."""
     from matplotlib.figure import Figure
 
     # ends of the frames, as counts are up to the end of a frame
     times = time_at(result, np.arange(1, result.num_frames + 1))
     figure = Figure(figsize=(9, 6), layout='constrained')
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.3])
-    headline = f'{result.repetitions} repetitions, confidence {result.confidence:.2f}'
+    headline = _headline(result)
     figure.suptitle(f'{title}: {headline}' if title else headline, fontsize=13)
 
     top.plot(times, result.count_per_frame, color=PLOT_LINE, lw=2, label='counted')
     if truth is not None:
         top.axhline(truth, color=PLOT_TRUTH, lw=1.5, ls='--', label=f'true count {truth:g}')
-        top.legend(loc='lower right')
+        place_legend(top)
     marks = np.arange(1, len(result.repetition_times_s) + 1)
     if len(marks) <= 100:
         top.plot(result.repetition_times_s, marks, 'o', color=PLOT_LINE, ms=4)
     highest = max(1.0, result.count, truth or 0)
     top.set_ylim(-0.02 * highest, 1.08 * highest)
     top.locator_params(axis='y', integer=True)
-    top.set_ylabel('count')
+    top.set_ylabel('repetitions')
     middle.plot(times, result.period_s_per_frame, color=PLOT_LINE, lw=2)
-    middle.set_ylabel('period (s)')
+    middle.set_ylabel('seconds each')
     if np.isfinite(result.period_s_per_frame).any():
         middle.set_ylim(0, 1.2 * np.nanmax(result.period_s_per_frame))
     else:
         middle.set_yticks([])
-        middle.text(0.5, 0.5, 'nothing repeats', transform=middle.transAxes, ha='center')
+        middle.text(0.5, 0.5, 'resting', transform=middle.transAxes, ha='center')
     bottom.fill_between(times, result.periodicity_per_frame, color=PLOT_LINE, alpha=0.3, lw=0)
     bottom.plot(times, result.periodicity_per_frame, color=PLOT_LINE, lw=1)
     bottom.set(xlabel='time (s)', xlim=(result.start_s, times[-1]))
-    bottom.set(ylabel='periodicity', ylim=(0, 1))
+    bottom.set(ylabel='repeating', ylim=(0, 1), yticks=[0, 1], yticklabels=['no', 'yes'])
     for axes in (top, middle, bottom):
         style_axes(axes)
         _shade_segments(axes, result)
@@ -491,8 +482,15 @@ def plot_count_row(result: RepetitionCount, axes: 'Axes') -> str:
     highest = max(1.0, result.count)
     axes.set_ylim(-0.02 * highest, 1.08 * highest)
     axes.locator_params(axis='y', integer=True)
-    axes.set_ylabel('count')
-    return f'{result.repetitions} repetitions, confidence {result.confidence:.2f}'
+    axes.set_ylabel('repetitions')
+    return _headline(result)
+
+
+def _headline(result: RepetitionCount) -> str:
+    """The count and how sure it is, in a client's words."""
+    doubt = '' if result.rival is None else f' (perhaps {result.rival:.1f})'
+    noun = 'repetition' if result.repetitions == 1 else 'repetitions'
+    return f'{result.repetitions} {noun}{doubt}, {describe_certainty(result.confidence)}'
 
 
 def _shade_segments(axes: 'Axes', result: RepetitionCount) -> None:

@@ -8,7 +8,7 @@ from mmotion.inference.outputs import Outputs
 
 
 class Count:
-    num_frames, fps, num_lost = 6, 10.0, 0
+    num_frames, fps, num_lost, start_s = 6, 10.0, 0, 1.5
 
     def to_dict(self):
         return {'count': 3, 'rate': float('nan')}
@@ -63,6 +63,24 @@ def test_what_is_done_is_known_until_something_changes(tmp_path, video):
     write(outputs, video)
     overlay.unlink()
     assert outputs.explain(video, 'clip') == 'not as before: clip_overlay.mp4'
+
+
+def test_stills_of_what_was_drawn_belong_to_the_result(tmp_path, video, monkeypatch):
+    made = []
+
+    def make_still(video, kind, start_s):
+        made.append((video.name, kind, start_s))
+        path = video.with_suffix(f'.{kind}')
+        path.write_text('')
+        return path
+
+    monkeypatch.setattr('mmotion.visualization.stills.make_still', make_still)
+    outputs = Outputs(out_dir=tmp_path / 'out', draw=True, stills=['gif', 'sheet'], settings={})
+    assert len(write(outputs, video)) == 4
+    assert made == [('clip_overlay.mp4', kind, 1.5) for kind in ('gif', 'sheet')]
+    assert outputs.explain(video, 'clip') is None
+    fewer = Outputs(out_dir=tmp_path / 'out', draw=True, settings={})
+    assert fewer.explain(video, 'clip') == 'not as before: stills'
 
 
 def test_a_result_is_kept_if_it_cannot_be_drawn(tmp_path, video):

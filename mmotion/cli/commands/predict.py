@@ -60,7 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pass over the videos whose results are there, made from the same file by the same '
         'config, weights and options',
     )
-    parser.add_argument('--draw', action='store_true', help='draw the results into pictures')
+    parser.add_argument(
+        '--draw',
+        nargs='?',
+        action='append',
+        default=[],
+        const='video',
+        choices=('video', 'gif', 'sheet'),
+        help='draw the results: plots and a video; besides, its first seconds as a small GIF, or a '
+        'sheet of stills; may be given again',
+    )
     parser.add_argument(
         '--attention', action='store_true', help='draw where the model looks, if it can tell'
     )
@@ -173,7 +182,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
     kind, config = model.kind, model.config
     outputs = Outputs(
         out_dir=Path(args.out),
-        draw=args.draw,
+        draw=bool(args.draw),
+        stills=[kind for kind in dict.fromkeys(args.draw) if kind != 'video'],
         attention=args.attention,
         export=args.export,
         provenance={

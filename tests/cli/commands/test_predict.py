@@ -280,8 +280,13 @@ def test_no_input_is_written_over(folder, capsys, checkpoint, source, name, opti
     assert (folder / 'd' / name).read_bytes() == before
 
 
+def test_draw_takes_no_video(folder, capsys):
+    code, _, error = run(capsys, 'predict', TOY, '--draw', 'clip.mp4')
+    assert code == 2 and "invalid choice: 'clip.mp4'" in error
+
+
 def test_a_video_is_predicted_again(folder, capsys, checkpoint):
-    command = ['predict', TOY, '--checkpoint', checkpoint, '--out', 'd', '--draw']
+    command = ['predict', TOY, '--draw', '--checkpoint', checkpoint, '--out', 'd']
     assert run(capsys, *command, 'clip.mp4')[0] == 0
     # from a folder, what was drawn is no video
     shutil.copytree('d', 'e')

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from mmotion.structures.json_file import iterate_json
 from mmotion.structures.results import list_entries
 from mmotion.visualization import make_caption, make_painter, plot_result, plot_row
-from projects.bkind.results import FrameKeypoints, KeypointTracks, keypoint_colors
+from mmotion.visualization.drawing import list_colors
+from projects.bkind.results import FrameKeypoints, KeypointTracks
 
 
 def make_tracks(num_frames=5, num_keypoints=2, **fields):
@@ -104,7 +105,7 @@ def test_points_and_trails_are_painted_where_they_are():
     black = np.zeros((480, 640, 3), np.uint8)
     image = paint(black, 4)
     assert not black.any()
-    for k, color in enumerate(keypoint_colors(2)):
+    for k, color in enumerate(list_colors(2)):
         # ten times as large, from the middle of a pixel to the middle of its block
         x, y = ((tracks.keypoints[4, k] + 0.5) * 10 - 0.5).round().astype(int)
         np.testing.assert_array_equal(image[y, x], color)
@@ -112,7 +113,10 @@ def test_points_and_trails_are_painted_where_they_are():
         x, y = ((tracks.keypoints[1, k] + 0.5) * 10 - 0.5).round().astype(int)
         assert image[y - 1 : y + 2, x - 1 : x + 2].any()
     # no trail before the first frame
-    assert not paint(black, 0)[200:].any()
+    assert not paint(black, 0)[200:480].any()
+    # the names are below, in their colors
+    for color in list_colors(2):
+        assert (np.abs(image[480:].astype(int) - color).max(axis=-1) < 40).any()
 
 
 def test_an_ellipse_is_one_standard_deviation_long():
@@ -121,7 +125,7 @@ def test_an_ellipse_is_one_standard_deviation_long():
     tracks = make_tracks(
         1, 1, width=640, height=640, keypoints=[[[320, 320]]], covariance=covariance
     )
-    image = make_painter(tracks)(np.zeros((640, 640, 3), np.uint8), 0)
+    image = make_painter(tracks)(np.zeros((640, 640, 3), np.uint8), 0)[:640]
     ys, xs = np.nonzero(image.any(axis=2))
     along, across = (xs + ys - 640) / np.sqrt(2), (xs - ys) / np.sqrt(2)
     assert np.abs(along).max() == pytest.approx(40, abs=1.6)
@@ -195,7 +199,7 @@ def test_a_plot_of_many_frames_draws_some(monkeypatch):
 
 
 def test_colors_are_different():
-    assert len(set(keypoint_colors(16))) == 16
+    assert len(set(list_colors(16))) == 16
 
 
 def test_a_file_of_tracks_is_written_as_its_dictionary():

@@ -1,10 +1,14 @@
 """The predictor: clips that follow one another, and that it is right once it has learned."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from mmotion.cli.parser import main
 from mmotion.inference import load_model
+from mmotion.video import VideoWriter
 from projects.example_project.data import MovingDots
 
 
@@ -62,3 +66,18 @@ def test_large_videos_are_scaled_and_the_direction_is_found(predictor):
         large = np.kron(frames, np.ones((1, 3, 3, 1), np.uint8))
         right.append(predictor.predict(large, fps=10.0).label == ('left', 'right')[label])
     assert np.mean(right) > 0.9
+
+
+def test_draw_takes_kinds_of_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter('clip.mp4', fps=10.0) as writer:
+        for level in range(6):
+            writer.write(np.full((32, 32, 3), 20 * level, np.uint8))
+    command = ['predict', 'example_project_dots', '--checkpoint', 'random', '--out']
+    assert main([*command, 'd', 'clip.mp4', '--draw', 'gif', '--draw', 'sheet']) == 0
+    drawn = {'clip_overlay.mp4', 'clip_overlay.gif', 'clip_sheet.png', 'clip_direction.png'}
+    assert {file.name for file in Path('d').iterdir()} == {'clip.json', *drawn}
+    # in a folder, none of them is a video
+    Path('clip.mp4').rename('d/other.mp4')
+    assert main([*command, 'e', 'd']) == 0
+    assert [file.name for file in Path('e').iterdir()] == ['other.json']

@@ -189,7 +189,7 @@ def test_draw(shapes_predictor, video_file, tmp_path):
     ]
     info = inspect_video(files[0])
     # enlarged so that text can be read
-    assert (info.num_frames, info.fps, info.height) == (75, 25.0, 288)
+    assert (info.num_frames, info.fps, info.height) == (75, 25.0, 330)
     assert all(file.stat().st_size > 1000 for file in files)
     assert len(list((tmp_path / 'new').iterdir())) == 3
 

@@ -163,10 +163,12 @@ def test_repetitions_are_counted_as_a_person_does(rate, times_s):
 def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     """Eight jumping jacks of 7.911 ended on screen as 7, two squats of 1.949 as 1."""
     written, module = [], 'projects.repnet.results'
-    monkeypatch.setattr(f'{module}.write_text', lambda *args, **_: written.append(args[1]))
+    monkeypatch.setattr(
+        'mmotion.visualization.drawing.write_text', lambda *args: written.append(args[1])
+    )
     result = from_rates(np.r_[np.full(50, count / 50), np.zeros(10)])
     make_painter(result)(np.zeros((256, 256, 3), np.uint8), 59)
-    assert written[0] == make_caption(result, 59).text == str(shown)
+    assert written[0] == f'Repetitions {make_caption(result, 59).text}' == f'Repetitions {shown}'
     assert result.describe().startswith(f'count {shown}, fps 10,')
     assert result.to_rows()[0] == {'count': shown, 'confidence': result.confidence, 'sets': 1}
     figures = []
@@ -178,6 +180,30 @@ def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     assert len(dots[0].get_xdata()) == shown
     assert plot_row(result, figure.axes[1]).startswith(f'{shown} repetitions')
     assert result.to_dict()['count'] == pytest.approx(count)
+
+
+@pytest.mark.parametrize(
+    ('alternatives', 'rival'),
+    [
+        pytest.param((), None, id='none'),
+        pytest.param(((7.1, 0.6), (14.2, 0.3)), 14.2, id='half as likely'),
+        pytest.param(((7.1, 0.6), (14.2, 0.29)), None, id='less likely'),
+        pytest.param(((14.2, 0.6), (7.1, 0.4)), 14.2, id='more likely'),
+        pytest.param(((7.1, 0.5), (7.3, 0.4)), None, id='nearly the same count'),
+    ],
+)
+def test_another_count_that_is_nearly_as_likely_is_said(alternatives, rival, monkeypatch):
+    result = dataclasses.replace(from_rates(np.full(50, 7.1 / 50)), alternatives=alternatives)
+    assert result.rival == rival
+    said = '' if rival is None else ', perhaps 14.2'
+    start = f'count 7{said and ".1"}{said}, fps 10,'
+    assert result.describe().startswith(start)
+    written = []
+    monkeypatch.setattr(
+        'mmotion.visualization.drawing.write_text', lambda *args: written.append(args[1])
+    )
+    make_painter(result)(np.zeros((256, 256, 3), np.uint8), 49)
+    assert written[2].startswith('perhaps 14.2' if rival else 'sure: ')
 
 
 def test_a_whole_count_missed_by_rounding_errors_is_reached():
