@@ -32,6 +32,7 @@ class Camera:
             says nothing more, 'refuse' as if nothing were there. The last one is done again.
         fps: Frames per second.
         paint: Draws frame n (H, W, 3).
+        raw: What is answered in place of a video.
         connections: How many there were.
         stop: Ends all connections.
     """
@@ -40,6 +41,7 @@ class Camera:
     plan: list[tuple[int, str]] = field(default_factory=lambda: [(50, 'end')])
     fps: float = 50.0
     paint: Callable[[int], np.ndarray] = lambda number: paint(number % NUM_FRAMES)
+    raw: bytes = b''
     connections: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -96,6 +98,12 @@ class _HttpHandler(http.server.BaseHTTPRequestHandler):
         number, then = camera.connect()
         if then == 'refuse':
             self.send_error(503)
+            return
+        if camera.raw:
+            self.send_response(200)
+            self.send_header('Content-Length', str(len(camera.raw)))
+            self.end_headers()
+            self.wfile.write(camera.raw)
             return
         is_jpeg = self.path.endswith('.mjpg')
         kind = 'multipart/x-mixed-replace; boundary=frame' if is_jpeg else 'video/mp2t'

@@ -98,9 +98,7 @@ def _find_stream(url: str, scheme: str) -> Address:
         host = parts.hostname or ''
         port = '' if parts.port is None else f':{parts.port}'
     except ValueError as error:
-        raise ValueError(
-            f'a stream must have a host and a port, got {scheme}://: {error}'
-        ) from None
+        raise ValueError(f'a stream must have a host and a port, got {scheme}: {error}') from None
     # udp://:5000 and srt://:5000 listen
     if scheme not in SCHEMES or not (host or port):
         raise ValueError(

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'videos',
         metavar='VIDEO',
         nargs='+',
-        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera or '
-        'stream, see below',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
     )
     parser.add_argument(
         '--fps',
