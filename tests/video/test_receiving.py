@@ -98,14 +98,15 @@ def test_a_stream_that_has_no_end_is_lost_at_its_end():
 
 
 def test_broken_packets_are_counted(tmp_path):
-    path = encode(tmp_path / 'a.avi', fps=100, codec='mjpeg', pixel_format='yuvj420p')
+    path = encode(tmp_path / 'a.avi', fps=100, codec='png', pixel_format='rgb24')
     data = bytearray(path.read_bytes())
-    place = [match.start() for match in re.finditer(b'\xff\xd8\xff', data)][3]
-    data[place : place + 100] = bytes(100)
+    place = [match.start() for match in re.finditer(b'\x89PNG', data)][3]
+    data[place : place + 40] = bytes(40)
     path.write_bytes(data)
     counts = Counts()
     received = collect(name_test_camera(path), counts=counts)
-    assert (len(received), counts.received, counts.broken) == (23, 23, 1)
+    # FFmpeg's decoder of PNG loses its neighbor too
+    assert len(received) == counts.received >= 22 and counts.broken == 1
 
 
 def test_it_stops_when_it_is_told(tmp_path):
