@@ -1,9 +1,11 @@
 """What `mmotion predict` is told about cameras, streams and pipes; imports nothing heavy."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from mmotion.inference.alarms import AlarmCommand
     from mmotion.inference.lines import LineFile
     from mmotion.inference.predictor import Predictor
     from mmotion.video.live import LiveVideo
@@ -99,34 +101,47 @@ def open_live(args: argparse.Namespace) -> 'LiveVideo | None':
     )
 
 
-def check_alarms(args: argparse.Namespace, kind: Any) -> None:
-    """Refuse a command for alarms that a predictor does not raise.
+def open_alarm(args: argparse.Namespace, kind: Any, video: 'LiveVideo') -> 'AlarmCommand | None':
+    """The command for alarms; None if there is to be none.
+
+    Args:
+        args: The arguments.
+        kind: Class of the predictor.
+        video: What is watched.
 
     Raises:
-        ValueError: If it is so.
+        FileNotFoundError: If the program is not there.
+        ValueError: If the predictor raises no alarms, or the command is none.
     """
-    if args.on_alarm is not None and not getattr(kind, 'has_alarms', False):
+    if args.on_alarm is None:
+        return None
+    if not kind.has_alarms:
         raise ValueError(
             f'--on-alarm must come with a predictor that raises alarms, got {kind.__name__}; '
             'take one of the anomaly configs, or leave it out'
         )
+    from mmotion.inference.alarms import AlarmCommand
+
+    return AlarmCommand(args.on_alarm, source=video.name)
 
 
 def watch_live(
     args: argparse.Namespace,
     predictor: 'Predictor',
     video: 'LiveVideo',
+    alarm: 'AlarmCommand | None',
     lines: 'TextIO | LineFile',
 ) -> int:
     """Watch as the arguments say, and give the exit code."""
     from mmotion.inference.watching import watch
 
+    predictor.prepare([Path(video.name)])
     is_done = watch(
         predictor,
         video,
         lines,
         with_stats=args.stats,
-        command=args.on_alarm,
+        alarm=alarm,
         start_s=args.start,
         end_s=args.end,
     )

@@ -77,7 +77,7 @@ def watch(
     lines: TextIO | LineFile,
     *,
     with_stats: bool = False,
-    command: str | None = None,
+    alarm: AlarmCommand | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
 ) -> bool:
@@ -88,7 +88,7 @@ def watch(
         video: The source, whose `on_event` is set.
         lines: Where to write, flushed after each line.
         with_stats: Whether to measure how fast answers come, and to say so on stderr.
-        command: What to call when an alarm begins and ends, see `AlarmCommand`.
+        alarm: What to call when an alarm begins and ends, which is closed at the end.
         start_s: Seconds after the first frame from which on it is looked at.
         end_s: Up to when; None for as long as it goes on.
 
@@ -111,7 +111,6 @@ def watch(
         write(content)
 
     video.on_event = tell
-    alarm = AlarmCommand(command, source=video.name) if command else None
     with video, alarm or nullcontext():
         fps = video.fps
         stats = Stats(video)

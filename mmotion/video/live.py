@@ -183,8 +183,8 @@ class LiveVideo:
             frame = item.frame
             if size_wh is None or orientation is None:
                 orientation = read_orientation(frame)
-                size_wh = (frame.width, frame.height)
-                size_wh = size_wh[::-1] if orientation.transposed else size_wh
+                height, width = frame.height, frame.width
+                size_wh = (height, width) if orientation.transposed else (width, height)
             image = to_image(
                 frame, reformatter, size_wh=size_wh, orientation=orientation, name=self.name
             )

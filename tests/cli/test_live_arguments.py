@@ -2,7 +2,8 @@ import argparse
 
 import pytest
 
-from mmotion.cli.live_arguments import add_live_arguments, check_alarms, open_live
+from mmotion.cli.live_arguments import add_live_arguments, open_alarm, open_live
+from mmotion.inference.alarms import AlarmCommand
 from tests.video_files import encode
 
 
@@ -62,7 +63,9 @@ class Detector:
 
 
 def test_a_command_needs_alarms():
-    check_alarms(parse('0', '--on-alarm', 'true'), Detector)
-    check_alarms(parse('0'), Counter)
+    args = parse('udp://:1', '--on-alarm', 'true')
+    video = open_live(args)
+    assert isinstance(open_alarm(args, Detector, video), AlarmCommand)
     with pytest.raises(ValueError, match='a predictor that raises alarms, got Counter; take one'):
-        check_alarms(parse('0', '--on-alarm', 'true'), Counter)
+        open_alarm(args, Counter, video)
+    assert open_alarm(parse('udp://:1'), Counter, video) is None

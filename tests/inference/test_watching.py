@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mmotion.inference import watching
+from mmotion.inference.alarms import AlarmCommand
 from mmotion.inference.watching import watch
 from mmotion.video import VideoError, live
 from mmotion.video.live import LiveVideo
@@ -84,7 +85,8 @@ def test_stats(clip, capsys, monkeypatch):
 def test_alarms_call_a_command(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = "sh -c 'echo $1 $2 >> calls' sh {event} {score}"
-    _, lines = run(LiveVideo(clip, realtime=True), command=command)
+    alarm = AlarmCommand(command, source='clip')
+    _, lines = run(LiveVideo(clip, realtime=True), alarm=alarm)
     assert (tmp_path / 'calls').read_text() == 'begin 0.75\n'
     counts = {'called': 1, 'failed': 0, 'hung': 0, 'left_out': 0}
     assert lines[-1]['alarm_command'] == counts

@@ -22,7 +22,7 @@ from mmotion.atomic import check_not_kept, check_writable, keep_files
 from mmotion.cli.live_arguments import (
     LIVE_HELP,
     add_live_arguments,
-    check_alarms,
+    open_alarm,
     open_live,
     watch_live,
 )
@@ -216,15 +216,13 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             f'predictor {kind.__name__}; leave them out'
         )
     config.predictor.update(chosen)
-    check_alarms(args, kind)
+    alarm = open_alarm(args, kind, live) if live else None
     predictor = model.load()
-    if live:
-        predictor.prepare([Path(live.name)])
-        with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
-            return watch_live(args, predictor, live, target)
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
+            if live:
+                return watch_live(args, predictor, live, alarm, target)
             failed = stream_videos(predictor, videos, target, **times, debug=args.debug)
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
