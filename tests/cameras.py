@@ -120,7 +120,7 @@ class _HttpHandler(http.server.BaseHTTPRequestHandler):
                 send_video(camera, number, self.wfile.write, 'mpegts', flush_packets='1')
             if then == 'stall':
                 camera.stop.wait(30)
-        except OSError:
+        except (OSError, av.FFmpegError):
             # nobody looks any more
             return
 
@@ -178,7 +178,7 @@ class RtspHandler(socketserver.StreamRequestHandler):
                     if then == 'stall':
                         camera.stop.wait(30)
                     return
-        except OSError:
+        except (OSError, av.FFmpegError):
             return
 
     def _read_request(self) -> tuple[str, str] | None:

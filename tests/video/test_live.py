@@ -153,6 +153,15 @@ def test_a_file_as_a_test_camera(tmp_path):
     )
 
 
+def test_a_whole_video_of_the_network_is_played_and_ends(tmp_path):
+    raw = encode(tmp_path / 'a.mkv').read_bytes()
+    with serve(Camera(raw=raw)) as camera:
+        begin_s = time.monotonic()
+        events, frames, video = watch(f'{camera.url}/a.mkv', queue=2)
+    assert time.monotonic() - begin_s > 0.7
+    assert (len(frames), events, video.failure, camera.connections) == (24, [], None, 1)
+
+
 def test_a_phone_held_upright(tmp_path):
     _, frames, _ = watch(encode(tmp_path / 'a.mp4', rotation=90), realtime=True)
     assert frames[0].image.shape == (64, 48, 3)
