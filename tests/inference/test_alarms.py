@@ -60,17 +60,17 @@ def test_a_command_that_is_gone_is_counted(tmp_path, monkeypatch):
 
 
 def test_a_command_that_hangs_is_killed_with_what_it_has_started(monkeypatch, capfd):
-    monkeypatch.setattr(alarms, 'TIMEOUT_S', 0.3)
+    monkeypatch.setattr(alarms, 'TIMEOUT_S', 1.0)
     begin_s = time.monotonic()
     with AlarmCommand("sh -c 'sleep 30 & sleep 30'", source='0') as alarm:
         for number in range(40):
             alarm.note(is_alarm=number % 2 == 0, time_s=number)
         # the watch goes on
-        assert time.monotonic() - begin_s < 0.3
+        assert not alarm.counts.hung
     counts = alarm.counts
-    assert time.monotonic() - begin_s < 5
+    assert time.monotonic() - begin_s < 20
     assert counts.hung == counts.called >= 1 and counts.called + counts.left_out == 40
-    assert 'the alarm command was killed after 0.3 s' in capfd.readouterr().err
+    assert 'the alarm command was killed after 1 s' in capfd.readouterr().err
 
 
 def test_what_it_prints_is_no_answer(capfd):

@@ -76,8 +76,7 @@ def test_stats(clip, capsys, monkeypatch):
     assert done and predictor.fps == 30
     last = lines[-1]
     assert last['event'] == 'ended' and last['given'] == 24
-    # for some frames the rate is measured
-    assert 0.01 <= last['latency_s'] <= last['latency_p95_s'] < 1
+    assert 0.01 <= last['latency_s'] <= last['latency_p95_s']
     assert last['fps'] == last['answers_per_s'] > 0
     assert capsys.readouterr().err.count(': received ') >= 2
 
