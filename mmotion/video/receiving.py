@@ -159,24 +159,25 @@ def receive(
         is_timed = is_paced or address.kind == 'pipe'
         is_timed = is_timed or container.format.name not in _UNTIMED_FORMATS
         pacer = _Pacer(stop) if is_paced else None
-        last_s = time.monotonic()
+        heard_s = time.monotonic()
         for packet in container.demux(stream):
             for frame in _decode(packet, counts):
                 stamp_s = None if frame.time is None or not is_timed else float(frame.time)
                 if fps and address.kind in ('file', 'pipe'):
                     stamp_s = counts.received / fps
-                last_s = time.monotonic()
+                heard_s = arrived_s = time.monotonic()
                 if pacer and stamp_s is not None:
-                    due_s = pacer.wait(stamp_s, last_s)
+                    due_s = pacer.wait(stamp_s, heard_s)
                     # what a file should have given is not late because this machine is
-                    last_s = due_s if address.kind == 'file' else max(due_s, last_s)
-                time_s = clock.read(stamp_s, last_s)
+                    arrived_s = due_s if address.kind == 'file' else max(due_s, heard_s)
+                    heard_s = time.monotonic()
+                time_s = clock.read(stamp_s, arrived_s)
                 rate = _find_rate(stream) if is_timed else None
-                yield Arrival(frame, counts.received, time_s, last_s), rate
+                yield Arrival(frame, counts.received, time_s, arrived_s), rate
                 counts.received += 1
             if stop.is_set():
                 return
-            if time.monotonic() - last_s > stall_s and address.kind != 'pipe':
+            if time.monotonic() - heard_s > stall_s and address.kind != 'pipe':
                 raise StreamLostError(f'no frame for {stall_s:g} s')
         if not is_whole and address.kind != 'pipe':
             raise StreamLostError('it was ended by the other side')
