@@ -26,7 +26,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--realtime',
         action='store_true',
-        help='play a video file as a camera would, and drop the frames that the model is too slow for',
+        help='play a video file as a camera would; what the model is too slow for is dropped',
     )
     group.add_argument(
         '--stats',
