@@ -85,6 +85,10 @@ class AlarmCommand:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for the calls that were begun or can still be."""
         for call in self._calls:
             # behind one that hangs, more would
             if self.counts.hung and call.cancel():

@@ -137,6 +137,8 @@ def watch(
 
 def _finish(write: Any, stats: Stats, alarm: AlarmCommand | None, *, with_stats: bool) -> None:
     """Write the last line."""
+    if alarm:
+        alarm.close()
     counts = dataclasses.asdict(stats.video.counts)
     content = {'event': 'ended', **counts, 'gap_s': round(counts['gap_s'], 3)}
     if with_stats:
