@@ -60,6 +60,8 @@ class Predictor(ABC, Generic[R]):
 
     # of its plot, after the name of the video
     plot_name = 'result'
+    # whether what it streams has `is_alarm`, see `mmotion.inference.alarms`
+    has_alarms = False
     # what stands for its model where a file is run that was exported
     exported_type: type[ExportedModel] = ExportedModel
 

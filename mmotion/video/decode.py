@@ -11,12 +11,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
+from pathlib import Path
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from mmotion.video.scan import FrameIndex, VideoError, decode_packet, demux, open_video
+from mmotion.video.scan import (
+    FrameIndex,
+    Orientation,
+    VideoError,
+    decode_packet,
+    demux,
+    open_video,
+)
 
 # unwanted frames that are decoded on the way to a wanted one; to pass over more, the file is opened
 # anew at the next keyframe, which takes about as long as decoding this many
@@ -74,7 +82,13 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
             for number, frame in _put_in_order(decoded, int(keyframe)):
                 if number in wanted:
                     wanted.remove(number)
-                    image = _to_image(frame, index, reformatter)
+                    image = to_image(
+                        frame,
+                        reformatter,
+                        size_wh=(index.info.width, index.info.height),
+                        orientation=index.orientation,
+                        name=index.info.path,
+                    )
                     yield VideoFrame(number, float(index.times_s[number]), image)
                 if number >= run[-1]:
                     break
@@ -142,17 +156,38 @@ def _demux_from(index: FrameIndex, timestamp: int | None) -> Generator[av.Packet
     yield from dropwhile(lambda packet: packet.pts != timestamp, _demux_from(index, None))
 
 
-def _to_image(frame: av.VideoFrame, index: FrameIndex, reformatter: VideoReformatter) -> np.ndarray:
-    transposed, down, across = index.orientation
-    size = (index.info.width, index.info.height)
-    width, height = reversed(size) if transposed else size
+def to_image(
+    frame: av.VideoFrame,
+    reformatter: VideoReformatter,
+    *,
+    size_wh: tuple[int, int],
+    orientation: Orientation,
+    name: str | Path,
+) -> np.ndarray:
+    """Make an upright picture of a decoded frame.
+
+    Args:
+        frame: The frame, which may have another size than those before it.
+        reformatter: The converter to RGB, one for all frames of a video.
+        size_wh: Width and height of the picture in pixels.
+        orientation: How the stored pixels are turned.
+        name: Of the video, in errors.
+
+    Returns:
+        RGB (H, W, 3), uint8.
+
+    Raises:
+        VideoError: If FFmpeg cannot convert its pixels.
+    """
+    transposed, down, across = orientation
+    width, height = reversed(size_wh) if transposed else size_wh
     try:
         # to one size: streams may change it; bicubic for their colours, as torchcodec has it
         rgb = reformatter.reformat(frame, width, height, 'rgb24', interpolation='BICUBIC')
     except av.FFmpegError as error:
         raise VideoError(
             f'the pixels of a video must be convertible to RGB, got format={frame.format.name} in '
-            f'{index.info.path} ({error.strerror}); encode it again as yuv420p'
+            f'{name} ({error.strerror}); encode it again as yuv420p'
         ) from error
     image = rgb.to_ndarray()
     if transposed:

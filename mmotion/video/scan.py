@@ -353,7 +353,7 @@ def _build_index(
         believed = [rate for rate in rates if abs(num_sent / rate - duration_s) <= 1 / rate]
         fps = believed[0] if believed else num_sent / duration_s
 
-    orientation = _read_orientation(first_frame)
+    orientation = read_orientation(first_frame)
     size = (first_frame.width, first_frame.height)
     width, height = reversed(size) if orientation.transposed else size
     is_plain = (
@@ -400,7 +400,7 @@ def _mean_gap_s(times_s: np.ndarray, rates: list[float]) -> float:
     return 1 / (rates[0] if rates else _DEFAULT_FPS)
 
 
-def _read_orientation(frame: av.VideoFrame) -> Orientation:
+def read_orientation(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix: pixel (x, y) is shown at (a x + c y, b x + d y)."""
     matrix = read_display_matrix(frame)
     if matrix is None:

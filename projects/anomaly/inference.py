@@ -63,6 +63,7 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
     """
 
     plot_name = 'anomaly'
+    has_alarms = True
     model: 'AnomalyDetector'
     exported_type = ExportedDetector
 

@@ -359,7 +359,8 @@ class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
 
     def _stream_frames(self, frames: Iterator[VideoFrame], fps: float) -> Iterator[RunningPeople]:
         steps_fps = fps / self.every
-        counters: dict[int, RepetitionCounter] = {}
+        # of somebody who has left, the count that stays
+        counters: dict[int, RepetitionCounter | RunningCount] = {}
         # when each of them was looked for in vain since they were seen, for a window at most
         missed_s: dict[int, deque[float]] = {}
         due_s, reported, last = None, None, None
@@ -379,7 +380,17 @@ class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
                 keypoints = np.full((len(times_s), *person.keypoints.shape), np.nan, np.float32)
                 keypoints[-1] = person.keypoints
                 poses = self._pack(keypoints, self.detector.skeleton, steps_fps)['inputs'][0]
-                counters[number].push(poses.transpose(0, 1), times_s)
+                counter = cast('RepetitionCounter', counters[number])
+                counter.push(poses.transpose(0, 1), times_s)
+            # the tracker gives their numbers to nobody any more
+            left = [number for number, missed in missed_s.items() if len(missed) == missed.maxlen]
+            for number in left:
+                del missed_s[number]
+                counter = cast('RepetitionCounter', counters[number])
+                if _is_seen_long(counter):
+                    counters[number] = counter.running()
+                else:
+                    del counters[number]
             # what rounding took away is there
             if step.end_s >= due_s - 1e-6:
                 reported, due_s = step, step.end_s + self.report_every_s
@@ -429,12 +440,17 @@ class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
         )
 
 
-def _sum_up(step: Step, counters: dict[int, RepetitionCounter]) -> RunningPeople:
+def _is_seen_long(counter: RepetitionCounter) -> bool:
+    """Whether somebody has been seen for long enough to repeat something."""
+    return counter.num_frames >= MIN_SEEN_S * counter.fps
+
+
+def _sum_up(step: Step, counters: dict[int, RepetitionCounter | RunningCount]) -> RunningPeople:
     """What was counted up to the end of a step."""
     people = {
-        f'person {number}': counter.running()
+        f'person {number}': counter if isinstance(counter, RunningCount) else counter.running()
         for number, counter in counters.items()
-        if counter.num_frames >= MIN_SEEN_S * counter.fps
+        if isinstance(counter, RunningCount) or _is_seen_long(counter)
     }
     return RunningPeople(time_s=step.end_s, people=people)
 

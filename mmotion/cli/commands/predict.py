@@ -5,6 +5,7 @@ the options of that config's predictor as well, which are set as `--predictor.NA
 
 Example:
     mmotion predict repnet_small workout.mp4 --draw
+    mmotion predict repnet_small rtsp://camera.local/gym --stats
     mmotion predict repnet_small --help
 """
 
@@ -15,9 +16,16 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
+from mmotion.cli.live_arguments import (
+    LIVE_HELP,
+    add_live_arguments,
+    open_alarm,
+    open_live,
+    watch_live,
+)
 from mmotion.cli.part_options import add_part_options, pop_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
@@ -25,6 +33,9 @@ from mmotion.cli.shared_arguments import (
     add_detector_arguments,
     read_config,
 )
+
+if TYPE_CHECKING:
+    from mmotion.video.live import LiveVideo
 
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
@@ -39,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'videos',
         metavar='VIDEO',
         nargs='+',
-        help='a file, a folder of videos, a folder of pictures, or a pattern in quotes',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
     )
     parser.add_argument(
         '--fps',
@@ -104,6 +116,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='part of its width and height to see around a region; default: 0.1',
     )
     add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
+    add_live_arguments(parser)
+    parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
@@ -146,21 +160,24 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
+    live = open_live(args)
+    if live and not args.json_lines:
+        args.json_lines = '-'
     if args.json_lines != '-':
-        return _run_predictor(args, None)
+        return _run_predictor(args, None, live)
     # whoever reads the lines wants nothing else
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):
-        return _run_predictor(args, stdout)
+        return _run_predictor(args, stdout, live)
 
 
-def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
+def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVideo | None') -> int:
     """Predict; `lines` is where JSON lines go if they go to no file."""
     # torch comes later: a video that is not there is answered at once
     from mmotion.video.files import find_videos
 
     _check_options(args)
-    videos = find_videos(args.videos, with_pictures=True)
+    videos = [] if live else find_videos(args.videos, with_pictures=True)
     if args.json_lines and Path(args.json_lines).resolve() in {v.resolve() for v in videos}:
         raise ValueError(f'--json-lines must not name a VIDEO, got {args.json_lines}')
     if args.json_lines not in (None, '-'):
@@ -209,10 +226,13 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None) -> int:
             f'predictor {kind.__name__}; leave them out'
         )
     config.predictor.update(chosen)
+    alarm = open_alarm(args, kind, live) if live else None
     predictor = model.load()
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
+            if live:
+                return watch_live(args, predictor, live, alarm, target)
             failed = stream_videos(predictor, videos, target, **times, debug=args.debug)
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}

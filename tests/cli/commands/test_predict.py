@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -10,8 +11,10 @@ from mmotion.cli import main
 from mmotion.cli.parser import NOBODY_READS
 from mmotion.registry import PREDICTORS
 from mmotion.tables import read_table
+from tests.cameras import Camera, serve
 from tests.command_lines import TOY, check_wrong_use, run
 from tests.moving_boxes import write_pictures
+from tests.video_files import encode, paint
 
 WRONG_USE = {
     'option of no predictor': (
@@ -101,6 +104,22 @@ WRONG_USE = {
         ['predict', TOY, 'clip.mp4', '--json-lines', './clip.mp4'],
         '--json-lines must not name a VIDEO, got ./clip.mp4',
     ),
+    'a camera that is not there': (
+        ['predict', TOY, '987'],
+        'must be plugged in, got /dev/video987',
+    ),
+    'a stream and pictures': (
+        ['predict', TOY, 'rtsp://me:secret@cam/1', '--draw'],
+        '--draw must be left out for a live source, got it with rtsp://cam/1',
+    ),
+    'alarms of a model without': (
+        ['predict', TOY, 'rtsp://cam/1', '--on-alarm', 'true'],
+        '--on-alarm must come with a predictor that raises alarms, got ToyPredictor',
+    ),
+    'a stream that is not there': (
+        ['predict', TOY, 'rtsp://127.0.0.1:1/a', '--checkpoint', 'random'],
+        'a live source must be there when it is begun with, got rtsp://127.0.0.1:1/a (Connection',
+    ),
     'predict with other weights': (
         ['predict', TOY, 'clip.mp4', '--checkpoint', 'other.pth'],
         '0 of 9 tensors fit ToyCounter',
@@ -175,6 +194,36 @@ def test_predict_json_lines(folder, capsys, checkpoint, target):
     (line,) = map(json.loads, text.splitlines())
     assert (line['video'], line['count'], line['fps']) == ('clip.mp4', 3, 10)
     assert not (folder / 'results').exists()
+
+
+@pytest.mark.parametrize('target', ['-', 'lines.jsonl'])
+def test_predict_a_stream(folder, capsys, checkpoint, target):
+    """Without --json-lines, lines go to stdout."""
+    with serve(Camera(plan=[(30, 'end'), (0, 'refuse')])) as camera:
+        code, out, error = run(
+            capsys, 'predict', TOY, f'{camera.url}/a.mjpg', '--checkpoint', checkpoint, '--stats',
+            '--retries', '1', *(() if target == '-' else ('--json-lines', target)),
+        )  # fmt: skip
+    assert code == 1
+    assert f'{camera.url}/a.mjpg: failed' in error
+    text = out if target == '-' else (folder / target).read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line.get('event') for line in lines] == ['lost', 'failed', None, 'ended']
+    assert lines[2]['count'] == 30 and lines[3]['latency_s'] >= 0
+
+
+def test_predict_what_is_piped_in(folder, checkpoint):
+    """As in `ffmpeg ... -f matroska - | mmotion predict CONFIG -`; its writer is not hurried."""
+    encode(folder / 'piped.mkv', [paint(number % 24) for number in range(200)], fps=20)
+    command = [sys.executable, '-m', 'mmotion.cli', 'predict', TOY, '-', '--queue', '2']
+    with open('piped.mkv', 'rb') as pipe:
+        done = subprocess.run(
+            [*command, '--checkpoint', checkpoint], stdin=pipe, capture_output=True, timeout=120
+        )
+    assert done.returncode == 0, done.stderr.decode()
+    answer, last = map(json.loads, done.stdout.splitlines())
+    assert (answer['count'], answer['fps'], answer['video']) == (200, 20, '-')
+    assert (last['event'], last['given'], last['dropped']) == ('ended', 200, 0)
 
 
 def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):

@@ -15,6 +15,7 @@ from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, Skeleton
 from mmotion.video import inspect_video
+from projects.repnet.counting import RepetitionCounter
 
 WIDTH, HEIGHT, FPS, EVERY = 400, 200, 30.0, 3
 # of somebody who stands at 0, in the order of COCO17, in pixels
@@ -150,6 +151,38 @@ def test_a_stream_ends_with_the_counts_of_the_whole(with_detector):
     for count, result in zip(last.people.values(), whole.results, strict=True):
         assert count.count == pytest.approx(result.count, abs=1e-4)
     assert json.loads(json.dumps(last.to_dict()))['people']['person 0']['repetitions'] == 10
+
+
+class LeavingDetector(GymDetector):
+    """Does not see the one on the right any more from step 60 on, and sees a third one for two."""
+
+    def __init__(self):
+        self.gym = make_gym(num_steps=160)
+
+    def detect(self, images):
+        (image,) = images
+        step = (int(image[0, 0, 0]) * 256 + int(image[0, 0, 1])) // EVERY
+        people = self.gym.frames[step][: 1 if step >= 60 else 2]
+        passing = [make_person(350, 0, None)] if step in (20, 21) else []
+        return [[dataclasses.replace(p, track=None) for p in people] + passing]
+
+
+def test_a_stream_keeps_the_count_of_who_has_left_and_nothing_more(predictor, monkeypatch):
+    monkeypatch.setitem(vars(predictor), 'detector', LeavingDetector())
+    asked = []
+    running = RepetitionCounter.running
+    monkeypatch.setattr(
+        RepetitionCounter, 'running', lambda self: asked.append(self) or running(self)
+    )
+    reports = predictor.stream(make_frames(480), fps=FPS)
+    middle = next(report for report in reports if report.time_s >= 11)
+    assert len(asked) > 1
+    next(report for report in reports if report.time_s >= 14)
+    asked.clear()
+    last = next(reports)
+    assert list(last.people) == list(middle.people) == ['person 0', 'person 1']
+    assert last.people['person 1'] == middle.people['person 1']
+    assert last.people['person 1'].num_frames == 40 and len(asked) <= 1
 
 
 def test_somebody_who_is_away_for_a_while_is_the_same(with_detector, predictor, tmp_path):
