@@ -13,9 +13,9 @@ import numpy as np
 
 from mmotion.keypoints.poses import Person
 from mmotion.keypoints.skeletons import Skeleton
-from mmotion.visualization.drawing import ACTIVE, WHITE, Color, Image
+from mmotion.visualization.drawing import ACTIVE, SKY, WHITE, Color, Image, measure_unit
 
-RIGHT: Color = (84, 180, 255)
+RIGHT: Color = SKY
 MIDDLE: Color = WHITE
 # certain enough to be drawn
 MIN_SCORE = 0.1
@@ -33,7 +33,7 @@ def draw_people(
         skeleton: Which points a bone joins.
         scale: Size of the image, in sizes of the video that the keypoints belong to.
     """
-    unit = max(min(image.shape[:2]) / 100, 1.0)
+    unit = max(measure_unit(image), 1.0)
     for person in people:
         shown = (person.scores >= MIN_SCORE) & np.isfinite(person.keypoints).all(axis=1)
         # far outside of the picture OpenCV's integers would overflow

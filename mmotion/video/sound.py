@@ -97,15 +97,15 @@ class Sound:
 
     def _copy(self, target: av.AudioStream) -> Iterator[av.Packet]:
         for packet in self._read():
-            shift = round(self._origin_s / packet.time_base)
-            packet.dts, packet.pts = packet.dts - shift, packet.pts - shift
+            shift = _count_ticks(packet, self._origin_s)
+            packet.dts, packet.pts = (packet.dts or 0) - shift, (packet.pts or 0) - shift
             packet.stream = target
             yield packet
 
     def _encode(self, target: av.AudioStream) -> Iterator[av.Packet]:
         for packet in self._read():
             for frame in _decode(packet):
-                frame.pts -= round(self._origin_s / frame.time_base)
+                frame.pts = (frame.pts or 0) - _count_ticks(frame, self._origin_s)
                 yield from target.encode(frame)
         yield from target.encode(None)
 
@@ -144,7 +144,12 @@ def _decode(packet: av.Packet) -> list[av.AudioFrame]:
 
 
 def _time_of(packet: av.Packet) -> float:
-    return float(packet.pts * packet.time_base)
+    return float((packet.pts or 0) * (packet.time_base or 1))
+
+
+def _count_ticks(item: av.Packet | av.AudioFrame, seconds: float) -> int:
+    """A time in the units of a packet or a frame."""
+    return round(seconds / (item.time_base or 1))
 
 
 def _find_origin(path: Path) -> float:
@@ -152,4 +157,4 @@ def _find_origin(path: Path) -> float:
     timestamps = scan_video(path).timestamps
     with open_video(path) as stream:
         first = stream.start_time if timestamps is None else int(timestamps[0])
-        return float((first or 0) * stream.time_base)
+        return float((first or 0) * (stream.time_base or 1))

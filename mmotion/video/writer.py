@@ -21,6 +21,8 @@ _ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
 # the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG
 _BT709 = 1
 _LIMITED_RANGE = 1
+# bits a second that no H.264 of this quality reaches; FFmpeg's numbers end at twice as many
+_NO_LIMIT = 1_000_000_000
 # x264 takes no more
 MAX_SIDE_PX = 16384
 # of frames that are not evenly spaced, as cameras have it
@@ -167,9 +169,10 @@ class VideoWriter:
         return container
 
     def _choose_options(self) -> dict[str, str]:
-        if self._max_rate is None:
+        if self._max_rate is None or self._max_rate > _NO_LIMIT:
             return _ENCODER_OPTIONS
-        rate = max(round(self._max_rate), 1000)
+        # x264 counts thousands, and takes 0 for no limit
+        rate = max(round(self._max_rate), 10_000)
         return {**_ENCODER_OPTIONS, 'maxrate': str(rate), 'bufsize': str(rate // 2)}
 
     def _flush(self, error_type: type[BaseException] | None, *_: object) -> None:

@@ -284,7 +284,7 @@ def _render(text: str, size: int) -> tuple[NDArray[np.float32], int, int]:
     left, top, right, bottom = map(int, font.getbbox(text, anchor='ls'))
     mask = Picture.new('L', (max(right - left, 1), max(bottom - top, 1)))
     ImageDraw.Draw(mask).text((-left, -top), text, fill=255, font=font, anchor='ls')
-    return np.asarray(mask, np.float32) / 255, left, top
+    return (np.asarray(mask) / 255).astype(np.float32), left, top
 
 
 def draw_timeline(

@@ -95,7 +95,8 @@ def _find_limits(source: Path, result: Result) -> dict[str, Any]:
     if result.fps != info.fps:
         return {'max_rate': rate}
     sound = open_sound(source, start_s=result.start_s, end_s=time_at(result, result.num_frames))
-    return {'sound': sound, 'max_rate': rate - (sound.rate if sound else 0)}
+    # what is heard may have been smaller than it can be written
+    return {'sound': sound, 'max_rate': max(rate - (sound.rate if sound else 0), rate / 2)}
 
 
 @singledispatch

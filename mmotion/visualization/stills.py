@@ -62,6 +62,8 @@ def make_still(video: Path, kind: str, *, start_s: float = 0.0) -> Path:
 
 
 def _write_gif(video: Path, path: Path, side: int) -> None:
+    from PIL import Image as Pictures
+
     times_s = scan_video(video).times_s
     end_s = min(scan_video(video).info.duration_s, GIF_S)
     # the frame that is shown at each tick, or every frame where these are fewer
@@ -72,7 +74,8 @@ def _write_gif(video: Path, path: Path, side: int) -> None:
     # one palette for all, from frames that are spread over them: what stays the same costs nothing
     chosen = pictures[:: max(len(pictures) // 4, 1)]
     palette = _join(chosen, len(chosen)).quantize(GIF_COLORS)
-    first, *others = [picture.quantize(palette=palette, dither=0) for picture in pictures]
+    plain = Pictures.Dither.NONE
+    first, *others = [picture.quantize(palette=palette, dither=plain) for picture in pictures]
     # GIF counts hundredths of a second
     durations_ms = (np.maximum(np.rint(100 * shown_s), 2) * 10).astype(int).tolist()
     first.save(

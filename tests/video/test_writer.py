@@ -93,6 +93,25 @@ def test_views_are_written_as_they_look(tmp_path: Path) -> None:
     assert _decode(tmp_path / 'video.mp4')[0, -1, -1, 0] > 240
 
 
+@pytest.mark.parametrize('max_rate', [-5.0, 20_000.0, 200_000.0, 1e10, None])
+def test_pictures_take_no_more_than_they_may(tmp_path: Path, max_rate: float | None) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (50, 48, 64, 3), np.uint8)
+
+    with VideoWriter(tmp_path / 'video.mp4', fps=25, max_rate=max_rate) as writer:
+        for image in images:
+            writer.write(image)
+
+    rate = 8 * (tmp_path / 'video.mp4').stat().st_size / 2
+    assert len(_decode(tmp_path / 'video.mp4')) == 50
+    if max_rate == 200_000:
+        assert 0.5 * max_rate < rate < 1.3 * max_rate
+    elif max_rate is None or max_rate == 1e10:
+        assert rate > 300_000
+    else:
+        # what noise takes where as little as possible is kept
+        assert rate < 100_000
+
+
 @pytest.mark.parametrize('existing', [False, True])
 def test_error_in_the_block_leaves_no_file(tmp_path: Path, existing: bool) -> None:
     path = tmp_path / 'video.mp4'
