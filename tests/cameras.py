@@ -16,7 +16,6 @@ import numpy as np
 
 from tests.video_files import paint
 
-WIDTH, HEIGHT = 64, 48
 # frames that are painted one after the other, again and again
 NUM_FRAMES = 24
 BOUNDARY = b'--frame\r\n'

@@ -279,7 +279,7 @@ class LiveVideo:
         except (StreamLostError, VideoError) as error:
             return str(error)
         except av.ExitError:
-            return f'nothing came for {self._stall_s:g} s'
+            return f'no frame for {self._stall_s:g} s'
         except av.FFmpegError as error:
             return error.strerror
         return None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Thread
 from typing import NamedTuple
 
 import av
@@ -161,6 +161,7 @@ def receive(
         pacer = _Pacer(stop) if is_paced else None
         heard_s = time.monotonic()
         for packet in container.demux(stream):
+            silence_s = time.monotonic() - heard_s
             for frame in _decode(packet, counts):
                 stamp_s = None if frame.time is None or not is_timed else float(frame.time)
                 if fps and address.kind in ('file', 'pipe'):
@@ -177,7 +178,8 @@ def receive(
                 counts.received += 1
             if stop.is_set():
                 return
-            if time.monotonic() - heard_s > stall_s and address.kind != 'pipe':
+            # when FFmpeg has waited in vain, it first gives the frame that it had held back
+            if silence_s > stall_s and address.kind != 'pipe':
                 raise StreamLostError(f'no frame for {stall_s:g} s')
         if not is_whole and address.kind != 'pipe':
             raise StreamLostError('it was ended by the other side')
@@ -208,13 +210,14 @@ def choose_rate(times_s: list[float], declared_fps: float | None) -> float:
 def _open(address: Address, stall_s: float) -> Iterator[av.VideoStream]:
     # FFmpeg takes what has kept it waiting for an error; a pipe is waited for
     timeout = None if address.kind == 'pipe' else (max(OPEN_S, stall_s), stall_s)
-    with av.open(
+    container = av.open(
         address.url,
         format=address.format,
         options=address.options,
         timeout=timeout,
         **accept_any_tags(),
-    ) as container:
+    )
+    try:
         if not container.streams.video:
             raise VideoError(
                 f'a live source must have a video, got {address.name}, where FFmpeg finds none; '
@@ -224,6 +227,12 @@ def _open(address: Address, stall_s: float) -> Iterator[av.VideoStream]:
         # threads a frame each would hold frames back
         stream.thread_type = 'SLICE'
         yield stream
+    finally:
+        if address.kind == 'network':
+            # a camera that is silent does not answer a goodbye either, for which FFmpeg waits
+            Thread(target=container.close, name='goodbye', daemon=True).start()
+        else:
+            container.close()
 
 
 class _Pacer:

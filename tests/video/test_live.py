@@ -57,8 +57,9 @@ def test_a_camera_that_stalls(path, handler):
     with serve(Camera(plan=[(40, 'stall')]), *handler) as camera:
         events, frames, video = watch(camera.url + path, stall_s=0.7, retries=0)
     assert [event.event for event in events] == ['lost', 'failed']
-    assert events[0].reason == 'nothing came for 0.7 s'
-    assert len(frames) == 40 and video.failure
+    assert events[0].reason == 'no frame for 0.7 s'
+    # FFmpeg may keep the last one, as it waits for what follows
+    assert len(frames) in (39, 40) and video.failure
 
 
 @each_kind
