@@ -1,4 +1,4 @@
-# The counter by time in untrimmed generated videos; two CPU cores, 15 minutes; OBO 0.52.
+# The counter by time in untrimmed generated videos; two CPU cores, 15 minutes; OBO 0.65.
 _base_ = ['repnet_multirate.py']
 
 # only tested

@@ -25,11 +25,14 @@ from mmotion.video.writer import VideoWriter
 
 CONFIGS = {
     'repnet': 'repnet_small',
+    'repnet_multirate': 'repnet_multirate',
     'timesformer': 'timesformer_shapes',
     'bkind': 'bkind_shapes',
     'anomaly': 'anomaly_shapes',
     'pose_sequence': 'pose_convlstm_json',
 }
+# these have weights that ship
+SHIPPED = ('repnet_small', 'repnet_multirate')
 FPS = 10.0
 # more than these many seconds is no answer
 LIMIT_S = 1800
@@ -81,7 +84,7 @@ def measure(
     out = folder / 'out'
     words = ['predict', config, *map(str, inputs), '--out', str(out), *options]
     command = [sys.executable, '-m', 'mmotion.cli', *words, '--checkpoint', 'random']
-    if config == 'repnet_small':
+    if config in SHIPPED:
         command = command[:-2]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
