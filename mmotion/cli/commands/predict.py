@@ -37,6 +37,8 @@ from mmotion.cli.shared_arguments import (
 if TYPE_CHECKING:
     from mmotion.video.live import LiveVideo
 
+# what --draw can be told
+DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
 PART = 'predictor'
@@ -78,7 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         const='video',
-        choices=('video', 'gif', 'sheet'),
+        type=_drawing,
+        choices=DRAWINGS,
         help='draw the results: plots and a video; besides, its first seconds as a small GIF, or a '
         'sheet of stills; may be given again',
     )
@@ -169,6 +172,15 @@ def run(args: argparse.Namespace) -> int:
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):
         return _run_predictor(args, stdout, live)
+
+
+def _drawing(text: str) -> str:
+    if text not in DRAWINGS:
+        raise argparse.ArgumentTypeError(
+            f'must be {", ".join(DRAWINGS[:-1])} or {DRAWINGS[-1]}, got {text!r}; a VIDEO must '
+            'stand before --draw'
+        )
+    return text
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVideo | None') -> int:

@@ -331,7 +331,8 @@ def test_no_input_is_written_over(folder, capsys, checkpoint, source, name, opti
 
 def test_draw_takes_no_video(folder, capsys):
     code, _, error = run(capsys, 'predict', TOY, '--draw', 'clip.mp4')
-    assert code == 2 and "invalid choice: 'clip.mp4'" in error
+    assert code == 2
+    assert "must be video, gif or sheet, got 'clip.mp4'; a VIDEO must stand before --draw" in error
 
 
 def test_a_video_is_predicted_again(folder, capsys, checkpoint):
