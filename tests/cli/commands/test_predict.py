@@ -226,6 +226,13 @@ def test_predict_what_is_piped_in(folder, checkpoint):
     assert (last['event'], last['given'], last['dropped']) == ('ended', 200, 0)
 
 
+def test_an_empty_pipe_is_told_what_to_pipe_in(folder, checkpoint):
+    command = [sys.executable, '-m', 'mmotion.cli', 'predict', TOY, '-', '--checkpoint', checkpoint]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    assert done.returncode == 2 and not done.stdout
+    assert b'pipe in what can be read from its front on' in done.stderr
+
+
 def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):
     """As in `mmotion predict ... --json-lines - | head -1`."""
     reader, writer = os.pipe()
