@@ -31,6 +31,7 @@ from mmotion.cli.shared_arguments import (
     add_config_arguments,
     add_config_options,
     add_detector_arguments,
+    choice_before,
     read_config,
 )
 
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         const='video',
-        type=_drawing,
+        type=choice_before('VIDEO', '--draw', DRAWINGS),
         choices=DRAWINGS,
         help='draw the results: plots and a video; besides, its first seconds as a small GIF, or a '
         'sheet of stills; may be given again',
@@ -172,15 +173,6 @@ def run(args: argparse.Namespace) -> int:
     stdout = sys.stdout
     with redirect_stdout(sys.stderr):
         return _run_predictor(args, stdout, live)
-
-
-def _drawing(text: str) -> str:
-    if text not in DRAWINGS:
-        raise argparse.ArgumentTypeError(
-            f'must be {", ".join(DRAWINGS[:-1])} or {DRAWINGS[-1]}, got {text!r}; a VIDEO must '
-            'stand before --draw'
-        )
-    return text
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVideo | None') -> int:
