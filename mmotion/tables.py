@@ -340,6 +340,8 @@ def as_cell(value: Any) -> str:
     if isinstance(value, float):
         return f'{value:.6g}' if math.isfinite(value) else ''
     text = '' if value is None else str(value)
+    # the name of a file may be no text
+    text = text.encode('utf-8', 'backslashreplace').decode()
     is_formula = isinstance(value, str) and text.startswith(('=', '+', '-', '@', '\t', '\r', '\n'))
     return f"'{text}" if is_formula else text
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,26 @@ def add_detector_arguments(parser: argparse.ArgumentParser, summary: str) -> Non
     parser.epilog = DETECTOR_HELP
     parser.add_argument('--detector', metavar='NAME', help=f'{summary}; default: mediapipe')
     parser.add_argument('--model-path', metavar='MODEL', help='of the detector, see below')
+
+
+def choice_before(place: str, option: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """What reads a choice of an option that takes several words, or none, and so what follows it.
+
+    Args:
+        place: What should stand before the option, as 'VIDEO'.
+        option: As '--draw'.
+        choices: At least two.
+    """
+
+    def read(text: str) -> str:
+        if text in choices:
+            return text
+        names = f'{", ".join(choices[:-1])} or {choices[-1]}'
+        raise argparse.ArgumentTypeError(
+            f'must be {names}, got {text!r}; a {place} must stand before {option}'
+        )
+
+    return read
 
 
 def read_config(config: str, cfg_options: list[str] | None, *required: str) -> 'Config':

@@ -5,6 +5,7 @@ it. It can be read on a phone and printed. Its text is written by `xml.etree`, w
 """
 
 import datetime
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def write_report(results: Path, path: Path, *, title: str = '') -> int:
     date.text = f'{datetime.date.today():%d %B %Y}'
 
     rows = [
-        {'video': entry.name, '#': f'#video{number}', **row}
+        {'video': entry.name, '#': f'#video{number}', **({'status': 'ok'} if failed else {}), **row}
         for number, entry in enumerate(entries)
         for row in entry.record.rows or ({},)
     ]
@@ -128,13 +129,14 @@ def write_report(results: Path, path: Path, *, title: str = '') -> int:
 
 
 def list_entries(results: Path) -> list[Entry]:
-    """The results of a folder, in the order of their names.
+    """The results of a folder, in the order of their names; stderr tells what is left out.
 
     Raises:
         ValueError: If there is none that is complete.
     """
     entries = []
-    for file in sorted(results.glob('*.json')):
+    files = sorted(results.glob('*.json'))
+    for file in files:
         record = read_record(file)
         if record:
             entries.append(Entry(Path(str(record.source['path'])).name, file, record))
@@ -143,20 +145,27 @@ def list_entries(results: Path) -> list[Entry]:
             f'RESULTS must be a folder that "mmotion predict" has written, got {results} without a '
             'complete result'
         )
+    known = {entry.file.parent / name for entry in entries for name in entry.record.files}
+    for file in files:
+        if file not in known | {entry.file for entry in entries}:
+            print(f'mmotion: {file}: left out, as it is no complete result', file=sys.stderr)
     return entries
 
 
 def _list_failed(results: Path) -> list[dict[str, Any]]:
-    """The videos of the last run that failed."""
+    """The videos of the last run that failed, without their folders."""
     path = results / NAME
     if not path.is_file():
         return []
     rows = read_table(path, ['video', 'status'], may_be_empty=True)
-    return [
-        {'video': Path(row.text('video')).name, 'status': 'failed', 'reason': row.text('reason')}
-        for row in rows
-        if row.text('status') == 'failed'
-    ]
+    failed = []
+    for row in rows:
+        if row.text('status') == 'failed':
+            video = row.text('video')
+            name = Path(video).name
+            reason = row.text('reason').replace(video, name)
+            failed.append({'video': name, 'status': 'failed', 'reason': reason})
+    return failed
 
 
 def _make_table(rows: Sequence[Mapping[str, Any]]) -> Element:

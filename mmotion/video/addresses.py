@@ -110,4 +110,6 @@ def _find_stream(url: str, scheme: str) -> Address:
     if scheme.startswith('rtsp'):
         # of UDP, packets are lost wherever a network is busy
         options['rtsp_flags'] = 'prefer_tcp'
+    # FFmpeg knows schemes in small letters alone
+    url = scheme + url[len(scheme) :]
     return Address(url, f'{scheme}://{host}{port}{parts.path}', 'network', options=options)

@@ -39,6 +39,14 @@ from mmotion.video.receiving import (
 )
 from mmotion.video.scan import VideoError, read_orientation
 
+# what helps where no frame comes at all, by the kind of an address
+REMEDIES = {
+    'network': 'check the address, and whether a player shows it',
+    'camera': 'check that a player shows it, and that no other program has it',
+    'pipe': 'pipe in what can be read from its front on, as of "ffmpeg -f matroska"; a file is '
+    'named by its path',
+    'file': 'it is of another kind or cut off: copy or encode it again',
+}
 # decoded frames that wait, 1.5 bytes a pixel
 MAX_QUEUE_BYTES = 256 * 1024**2
 FIRST_RETRY_S = 0.5
@@ -209,7 +217,7 @@ class LiveVideo:
         if self.failure and not self.counts.received:
             raise VideoError(
                 f'a live source must be there when it is begun with, got {self.name} '
-                f'({self.failure}); check the address, and whether a player shows it'
+                f'({self.failure}); {REMEDIES[self._address.kind]}'
             )
 
     def _start(self) -> None:

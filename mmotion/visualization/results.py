@@ -292,11 +292,12 @@ def style_axes(axes: 'Axes') -> None:
 
 
 def save_figure(figure: 'Figure', path: str | Path, *, dpi: int = 120) -> None:
-    """Write a figure, whole or not at all; a name with `$` in it is no formula."""
+    """Write a figure, whole or not at all; a name with `$` in it is no formula, or is no text."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        cast('Text', text).set_parse_math(False)
+    for text in cast('list[Text]', figure.findobj(Text)):
+        text.set_parse_math(False)
+        text.set_text(text.get_text().encode('utf-8', 'replace').decode())
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
 

@@ -1,4 +1,5 @@
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_the_table_has_what_became_of_each_video_in_their_order(tmp_path):
     assert [row.text('status') for row in read_table(tmp_path / NAME, ['video'])] == [
         'ok', 'skipped', 'failed',
     ]  # fmt: skip
+
+
+def test_names_and_reasons_that_are_no_text_are_written(tmp_path):
+    video = Path(os.fsdecode(b'clip\xff.mp4'))
+    with keep_summary([video], tmp_path, wanted=True) as summary:
+        summary.add(video, 'failed', reason=f'no {video}')
+    row = {'video': 'clip\\udcff.mp4', 'status': 'failed', 'reason': 'no clip\\udcff.mp4'}
+    assert read_csv(tmp_path / NAME) == [row]
+    assert 'clip?.mp4' in summary.lay_out()
 
 
 def test_it_is_written_however_the_run_ends_and_only_if_wanted(tmp_path):

@@ -126,6 +126,20 @@ def test_a_camera_that_is_not_there_is_said_at_once():
         list(video)
 
 
+def test_what_helps_depends_on_what_is_watched(tmp_path):
+    (tmp_path / 'text.mp4').write_bytes(b'no video')
+    url = f'RTSP://127.0.0.1:{find_closed_port()}/door'
+    for source, realtime, message in (
+        (url, False, r'\(Connection refused\); check the address'),
+        (tmp_path / 'text.mp4', True, 'it is of another kind or cut off'),
+    ):
+        with (
+            LiveVideo(source, realtime=realtime) as video,
+            pytest.raises(VideoError, match=message),
+        ):
+            list(video)
+
+
 def test_nothing_hangs_when_the_thread_fails(monkeypatch):
     def fail(*_, **__):
         raise MemoryError('no room')

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import av
 import cv2
@@ -184,6 +185,12 @@ def test_a_name_with_dollars_is_no_formula(result, tmp_path):
     plot_result(result, tmp_path / 'plot.png', title=title)
     plot_similarity(np.eye(4), tmp_path / 'matrix.png', title=title)
     assert read_png(tmp_path / 'plot.png').shape == (720, 1080, 3)
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(result, tmp_path):
+    plot_result(result, tmp_path / 'plot.png', title=os.fsdecode(b'clip\xff'))
+    plot_result(result, tmp_path / 'same.png', title='clip?')
+    assert (tmp_path / 'plot.png').read_bytes() == (tmp_path / 'same.png').read_bytes()
 
 
 def test_a_long_and_narrow_video_is_drawn_on(result, tmp_path):

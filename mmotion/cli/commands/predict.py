@@ -31,12 +31,15 @@ from mmotion.cli.shared_arguments import (
     add_config_arguments,
     add_config_options,
     add_detector_arguments,
+    choice_before,
     read_config,
 )
 
 if TYPE_CHECKING:
     from mmotion.video.live import LiveVideo
 
+# what --draw can be told
+DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
 # key of a config whose class has options of its own, and what it is told in another way
 PART = 'predictor'
@@ -78,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         const='video',
-        choices=('video', 'gif', 'sheet'),
+        type=choice_before('VIDEO', '--draw', DRAWINGS),
+        choices=DRAWINGS,
         help='draw the results: plots and a video; besides, its first seconds as a small GIF, or a '
         'sheet of stills; may be given again',
     )

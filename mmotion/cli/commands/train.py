@@ -7,10 +7,13 @@ from pathlib import Path
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
     add_run_arguments,
+    choice_before,
     read_config,
     set_local_rank,
 )
 
+# what --logger can be told
+LOGGERS = ('tensorboard', 'wandb')
 HOW_TO_GO_ON = '; "--resume" goes on from the last checkpoint'
 
 
@@ -42,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         action='extend',
         default=[],
-        choices=('tensorboard', 'wandb'),
+        type=choice_before('CONFIG', '--logger', LOGGERS),
+        choices=LOGGERS,
         help='write curves for these programs too; pip install "mmotion[track]"',
     )
     parser.add_argument('--no-validate', action='store_true', help='skip validation')

@@ -226,6 +226,13 @@ def test_predict_what_is_piped_in(folder, checkpoint):
     assert (last['event'], last['given'], last['dropped']) == ('ended', 200, 0)
 
 
+def test_an_empty_pipe_is_told_what_to_pipe_in(folder, checkpoint):
+    command = [sys.executable, '-m', 'mmotion.cli', 'predict', TOY, '-', '--checkpoint', checkpoint]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    assert done.returncode == 2 and not done.stdout
+    assert b'pipe in what can be read from its front on' in done.stderr
+
+
 def test_a_reader_of_lines_may_leave(folder, checkpoint, monkeypatch):
     """As in `mmotion predict ... --json-lines - | head -1`."""
     reader, writer = os.pipe()
@@ -331,7 +338,8 @@ def test_no_input_is_written_over(folder, capsys, checkpoint, source, name, opti
 
 def test_draw_takes_no_video(folder, capsys):
     code, _, error = run(capsys, 'predict', TOY, '--draw', 'clip.mp4')
-    assert code == 2 and "invalid choice: 'clip.mp4'" in error
+    assert code == 2
+    assert "must be video, gif or sheet, got 'clip.mp4'; a VIDEO must stand before --draw" in error
 
 
 def test_a_video_is_predicted_again(folder, capsys, checkpoint):

@@ -13,6 +13,10 @@ WRONG_USE = {
     'abbreviated flag': (['train', TOY, '--work', 'a'], 'unrecognized arguments: --work'),
     'seed that is no number': (['train', TOY, '--seed', 'x'], "invalid int value: 'x'"),
     'unknown launcher': (['train', TOY, '--launcher', 'mpi'], "invalid choice: 'mpi'"),
+    'logger that swallows the config': (
+        ['train', '--logger', 'tensorboard', TOY],
+        'a CONFIG must stand before --logger',
+    ),
     'missing config': (['train', 'no.py'], 'config must be a file or the name of a bundled config'),
     'near name of a config': (['train', 'example_project_dot'], 'example_project_dots'),
     'broken config': (['train', 'broken.py'], 'got SyntaxError in broken.py, line 1'),
