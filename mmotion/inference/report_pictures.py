@@ -1,6 +1,6 @@
 """Pictures of a result for a page: stills of its video and plots, as data that lie in the page.
 
-What was drawn is taken where it is there (`mmotion predict --draw`), and else the video, and curves
+What was drawn is taken where it is there (by `mmotion predict`), and else the video, and curves
 of the numbers in the JSON file.
 """
 

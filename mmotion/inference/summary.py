@@ -2,7 +2,7 @@
 
 `summary.csv` has a row for each video, or for each region of one:
     video: its path, as it was given
-    status: 'ok', 'skipped' if it was done before (`--resume`), 'failed'
+    status: 'ok', 'skipped' if a resumed run had done it, 'failed'
     region: name of the part of the picture, if there are such
     what was found, in columns that the system has chosen, see `list_rows`
     lost_frames: frames that should have been there, if any

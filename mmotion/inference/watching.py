@@ -3,7 +3,7 @@
 A line is an answer of the predictor, or has an `event`:
     lost, reconnected, failed: see `mmotion.video.live.LiveEvent`
     ended: the last line, with what became of the frames, see `mmotion.video.receiving.Counts`, and
-        of the alarm command; with `--stats` also `fps`, `answers_per_s`, and `latency_s` and
+        of the alarm command; when measured also `fps`, `answers_per_s`, and `latency_s` and
         `latency_p95_s`, median and 95th percentile of the last 4,096 answers
 The latency of an answer is the time from the arrival of the frame that it is about, the last one
 of a window, until it is there. All times are in seconds since the first frame.

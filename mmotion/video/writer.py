@@ -173,7 +173,9 @@ class VideoWriter:
             return _ENCODER_OPTIONS
         # x264 counts thousands, and takes 0 for no limit
         rate = max(round(self._max_rate), 10_000)
-        return {**_ENCODER_OPTIONS, 'maxrate': str(rate), 'bufsize': str(rate // 2)}
+        limit = {'maxrate': str(rate), 'bufsize': str(rate // 2)}
+        # with more threads x264 keeps to the limit in another way each time
+        return {**_ENCODER_OPTIONS, **limit, 'threads': '1'}
 
     def _flush(self, error_type: type[BaseException] | None, *_: object) -> None:
         if error_type is not None:

@@ -93,6 +93,20 @@ def test_views_are_written_as_they_look(tmp_path: Path) -> None:
     assert _decode(tmp_path / 'video.mp4')[0, -1, -1, 0] > 240
 
 
+def test_a_limit_gives_the_same_file_each_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [np.full((290, 256, 3), 10 * level, np.uint8) for level in range(20)]
+    for image in images:
+        image[60:100, 40:90] = rng.integers(0, 255, (40, 50, 3))
+    written = set()
+    for _ in range(4):
+        with VideoWriter(tmp_path / 'video.mp4', fps=10, max_rate=20_000) as writer:
+            for image in images:
+                writer.write(image)
+        written.add((tmp_path / 'video.mp4').read_bytes())
+    assert len(written) == 1
+
+
 @pytest.mark.parametrize('max_rate', [-5.0, 20_000.0, 200_000.0, 1e10, None])
 def test_pictures_take_no_more_than_they_may(tmp_path: Path, max_rate: float | None) -> None:
     images = np.random.default_rng(0).integers(0, 256, (50, 48, 64, 3), np.uint8)

@@ -50,8 +50,8 @@ def test_pictures_show_what_the_model_sees():
     assert cells[2][80, 10].tolist() == [255] * 3 and cells[2][80, 150].tolist() == [0] * 3
     assert cells[3][80, 10].tolist() == [128] * 3
     # lower left corner: x = -1, y = 1
-    assert cells[4][-1, 0].max() == 255 and cells[4][0, -1].max() == 0
-    assert cells[5][-1, 0].max() == 255 and cells[5][0, 0].max() == 0
+    assert cells[4][-1, 0].max() > 200 and cells[4][0, -1].max() == 0
+    assert cells[5][-1, 0].max() > 200 and cells[5][0, 0].max() == 0
     # and a line to the lower right one
     assert cells[5][-1, 80].min() > 200
 
