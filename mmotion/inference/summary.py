@@ -29,6 +29,8 @@ FIRST, LAST = ('video', 'status', 'region'), ('lost_frames', 'video_s', 'taken_s
 UNITS = {'_px_s': ' (px/s)', '_s': ' (s)'}
 # rows that a terminal shows, and letters of one of their cells
 SHOWN, MAX_LETTERS = 40, 50
+# of a video's name, whose end is shown
+MIN_LETTERS = 16
 
 
 class Summary:
@@ -77,15 +79,15 @@ class Summary:
         columns = [name for name in list_columns(rows) if any(has_value(r, name) for r in rows)]
         lines = [[as_words(name) for name in columns]]
         lines += [[show(row.get(name)) for name in columns] for row in rows[:SHOWN]]
-        lines = [[first, *(cell[:MAX_LETTERS] for cell in cells)] for first, *cells in lines]
+        lines = [[first, *(_cut(cell) for cell in cells)] for first, *cells in lines]
         is_text = [any(isinstance(row.get(name), str) for row in rows) for name in columns]
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         # what is right of the names tells them apart where there is no room for all
         room = shutil.get_terminal_size((120, 0)).columns - sum(widths[1:]) - 2 * len(widths)
-        widths[0] = min(widths[0], max(room, 12))
+        widths[0] = min(widths[0], max(room, MIN_LETTERS))
         text = [
             '  '.join(
-                cell[-width:].ljust(width) if left else cell.rjust(width)
+                _cut(cell, -width).ljust(width) if left else cell.rjust(width)
                 for cell, width, left in zip(cells, widths, is_text, strict=True)
             ).rstrip()
             for cells in lines
@@ -172,3 +174,15 @@ def show(value: Any) -> str:
         return 'yes' if value else 'no'
     text = '' if value is None else str(value)
     return ''.join(letter if letter.isprintable() else '?' for letter in text)
+
+
+def _cut(text: str, length: int = MAX_LETTERS) -> str:
+    """The begin of a text, or of `-length` letters the end, with dots where there was more.
+
+    Example:
+        >>> _cut('abcdefgh', 6), _cut('abcdefgh', -6), _cut('abcdef', 6)
+        ('abc...', '...fgh', 'abcdef')
+    """
+    if len(text) <= abs(length):
+        return text
+    return f'{text[: length - 3]}...' if length > 0 else f'...{text[length + 3 :]}'

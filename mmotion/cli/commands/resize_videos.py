@@ -36,6 +36,12 @@ def run(args: argparse.Namespace) -> int:
     """Go through the videos, and print what was written."""
     if args.short_side < 16:
         raise ValueError(f'--short-side must be at least 16, got --short-side {args.short_side}')
+    folder = args.source.parent if args.source.is_file() else args.source
+    if args.out.resolve() == folder.resolve():
+        raise ValueError(
+            f'--out must be another folder than that of the videos, got --out {args.out}; the '
+            'copies have the same names'
+        )
     from mmotion.inference.many_videos import show_progress
     from mmotion.video.files import find_sources
 

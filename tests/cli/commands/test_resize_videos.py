@@ -51,7 +51,12 @@ def test_what_is_there_is_not_done_again(videos, tmp_path, capsys):
 
 def test_a_video_is_not_written_over(videos, capsys):
     content = (videos / 'old.avi').read_bytes()
-    run(capsys, 'resize-videos', 'videos', '--out', 'videos', '--short-side', '46')
+    for source, out in (('videos', 'videos'), ('videos/old.avi', 'videos/../videos')):
+        check_wrong_use(
+            capsys,
+            ['resize-videos', source, '--out', out, '--short-side', '46'],
+            f'--out must be another folder than that of the videos, got --out {out}',
+        )
     assert (videos / 'old.avi').read_bytes() == content
     check_wrong_use(
         capsys,
