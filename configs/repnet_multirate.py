@@ -1,4 +1,4 @@
-# Counter by time, at all rates at once, of generated videos; two CPU cores, 2 hours; OBO 0.75.
+# Counter by time, at all rates at once, of generated videos; two CPU cores, 2.5 hours; OBO 0.75.
 _base_ = ['_base_/default_runtime.py', '_base_/repnet.py', '_base_/repnet_whole.py']
 custom_imports = dict(imports=['projects.repnet.multirate'])
 
