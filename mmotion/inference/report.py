@@ -38,6 +38,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 10
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #ddd;
   overflow-wrap: normal; }
 th { font-weight: 600; }
+td:first-child { min-width: 14rem; overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; }
 section { border-top: 2px solid #1f5f99; padding-top: .8rem; margin-top: 2rem; }
 figure { margin: .8rem 0; }
@@ -111,7 +112,7 @@ def write_report(results: Path, path: Path, *, title: str = '') -> int:
     body.append(_make_table(rows + failed))
     made_by: dict[str, None] = {}
     for number, entry in enumerate(entries):
-        content = read_json(entry.file, what='a result')
+        content = read_json(entry.file, what='a result must be JSON', remedy='predict it again')
         section = SubElement(body, 'section', {'id': f'video{number}'})
         SubElement(section, 'h2').text = entry.name
         rows = entry.record.rows

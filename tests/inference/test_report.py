@@ -122,6 +122,13 @@ def test_what_is_left_out_is_said(tmp_path, predict, capsys):
     assert said == f'mmotion: {results / "a.json"}: left out, as it is no complete result'
 
 
+def test_a_result_that_is_no_json_is_named(tmp_path, predict):
+    file = predict([write_video(tmp_path / 'a.mp4', 4)]) / 'a.json'
+    file.write_text(file.read_text().replace('"count":', '"count"', 1))
+    with pytest.raises(ValueError, match=r'a result must be JSON, got .*a\.json; predict it again'):
+        write_report(file.parent, tmp_path / 'report.html')
+
+
 def test_results_that_are_not_there_are_refused(tmp_path):
     (tmp_path / 'other.json').write_text('{}')
     message = (
