@@ -117,7 +117,7 @@ WRONG_USE = {
         '--on-alarm must come with a predictor that raises alarms, got ToyPredictor',
     ),
     'a stream that is not there': (
-        ['predict', TOY, 'rtsp://127.0.0.1:1/a', '--checkpoint', 'random'],
+        ['predict', 'repnet_small', 'rtsp://127.0.0.1:1/a'],
         'a live source must be there when it is begun with, got rtsp://127.0.0.1:1/a (Connection',
     ),
     'predict with other weights': (
