@@ -1,6 +1,10 @@
 """Models of all systems in .onnx files: they answer as PyTorch does, and without it."""
 
 import json
+import os
+import shutil
+import subprocess
+import venv
 
 import pytest
 import torch
@@ -13,13 +17,14 @@ from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.skeletons import FIGURE
 from mmotion.registry import MODELS
 from mmotion.shapes import MotionShapes
-from tests.inference.lean_cases import predict_lean
+from tests.inference.lean_cases import ROOT, predict_lean
 from tests.pose_videos import make_video
 from tests.video_files import encode
 
 pytest.importorskip('onnxscript')
 pytest.importorskip('onnxruntime')
 
+BARE_PACKAGES = ('onnxruntime', 'av', 'numpy')
 VIDEO_MODELS = ('timesformer_shapes', 'anomaly_shapes', 'anomaly_shapes_knn', 'bkind_shapes')
 SCORERS = ('anomaly_shapes_centroids', 'anomaly_shapes_mahalanobis', 'anomaly_shapes_pca')
 POSE_MODELS = ('pose_convlstm_shapes', 'pose_lstm_shapes', 'pose_transformer_shapes')
@@ -69,6 +74,42 @@ def test_a_file_answers_as_its_model_does(name, inputs, tmp_path):
     for key in ('scores', 'errors', 'keypoints', 'threshold'):
         if key in expected:
             assert compare_results(expected[key], written[key]) < 1e-3
+
+
+@pytest.fixture(scope='module')
+def bare_python(tmp_path_factory):
+    """A Python with what docs/export.md names, and nothing else."""
+    root = tmp_path_factory.mktemp('bare')
+    venv.create(root, with_pip=True)
+    python = root / 'bin' / 'python'
+    subprocess.run([python, '-m', 'pip', 'install', *BARE_PACKAGES], check=True)
+    yield python
+    shutil.rmtree(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['repnet_small', 'timesformer_shapes', 'bkind_shapes'])
+def test_three_packages_are_all_that_a_file_needs(name, bare_python, inputs, tmp_path):
+    checkpoint = None if name == 'repnet_small' else make_checkpoint(name, tmp_path)
+    predictor = load_model(name, checkpoint, device='cpu')
+    export_model(predictor, tmp_path / f'{name}.onnx')
+
+    def run(*options):
+        command = [bare_python, '-m', 'mmotion.cli', 'predict', f'{name}.onnx', inputs['video']]
+        environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+        return subprocess.run(
+            [*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    done = run('--out', '.')
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / 'clip.json').read_text())
+    expected = json.loads(json.dumps(predictor.predict(inputs['video']).to_dict()))
+    for key in {'count', 'scores', 'keypoints'} & expected.keys():
+        assert compare_results(expected[key], written[key]) < 1e-3
+    drawn = run('--draw')
+    assert drawn.returncode == 2
+    assert 'pip install pillow opencv-python-headless matplotlib rich' in drawn.stderr
 
 
 @pytest.mark.parametrize('suffix', ['.pt2', '.xml'])

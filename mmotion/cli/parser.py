@@ -156,6 +156,8 @@ def _run_command(words: Sequence[str]) -> int:
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         message = shorten_worker_error(str(message))
+        if message.startswith('No module named'):
+            message = f'{message}; pip install mmotion brings what a config needs'
         print(f'mmotion: error: {message}', file=sys.stderr)
         print('mmotion: (--debug shows where it was raised)', file=sys.stderr)
         return USAGE_ERROR

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from mmotion.regions import RegionResults
 from mmotion.structures.json_file import write_json
 from mmotion.structures.results import Result, list_entries
 from mmotion.video.files import check_origin, name_video
+
+# what drawing imports, and what pip calls it; a machine for exported models may have none of it
+DRAWING = {
+    'PIL': 'pillow',
+    'cv2': 'opencv-python-headless',
+    'matplotlib': 'matplotlib',
+    'rich': 'rich',
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,10 +55,16 @@ class Outputs:
 
         Raises:
             ValueError: If it does not draw attention, or does not export in these formats.
-            ImportError: If a package for one of them is not installed.
+            ImportError: If a package for one of them, or for drawing, is not installed.
             OSError: If the folder cannot be written to.
         """
         check_writable(self.out_dir)
+        missing = [name for name in DRAWING if self.draw and not find_spec(name)]
+        if missing:
+            raise ImportError(
+                f'packages for drawing must be installed, got no {" and no ".join(missing)}; '
+                f'pip install {" ".join(DRAWING[name] for name in missing)}, or leave draw out'
+            )
         kind = predictor if isinstance(predictor, type) else type(predictor)
         if self.attention and not issubclass(kind, DrawsAttention):
             raise ValueError(

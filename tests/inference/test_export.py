@@ -10,7 +10,7 @@ from mmotion.inference import load_model
 from mmotion.inference.export import compare_file, compare_results, export_model
 from mmotion.inference.exported import load_exported
 from mmotion.shapes import MotionShapes
-from tests.inference.lean_cases import predict_lean
+from tests.inference.lean_cases import predict_lean, run_lean
 from tests.video_files import encode
 
 
@@ -104,6 +104,18 @@ def test_nothing_but_the_runtime_is_needed(counter, counter_file, workout, tmp_p
     assert 'count' not in predict_lean(counter_file, workout, '--out', tmp_path, '--resume')
     lines = predict_lean(counter_file, workout, '--json-lines', '-').splitlines()
     assert json.loads(lines[-1])['count'] == pytest.approx(result.count, rel=1e-3)
+
+
+def test_load_model_takes_the_file(counter, counter_file, workout):
+    code = """
+import mmotion
+print(mmotion.load_model(sys.argv[1]).predict(sys.argv[2]).count)
+"""
+    printed = run_lean(code, counter_file, workout)
+    assert float(printed) == pytest.approx(counter.predict(workout).count, rel=1e-4)
+    for options in ({'checkpoint': 'a.pth'}, {'device': 'cuda'}):
+        with pytest.raises(ValueError, match=r'checkpoint and device must be left out for a model'):
+            load_model(counter_file, **options)
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
