@@ -95,7 +95,8 @@ def export_model(
     """
     if not isinstance(predictor, HasPortableNetwork):
         raise ValueError(
-            f'predictor must have a network that can be exported, got {type(predictor).__name__}'
+            'predictor must have a network that can be exported, got '
+            f'{type(predictor).__name__}; docs/export.md lists which have one'
         )
     suffix = Path(file).suffix
     if half and suffix == '.pt2':
