@@ -3,6 +3,7 @@
 What a config needs is imported when one is loaded: an exported model runs without torch.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,10 @@ from mmotion.inference.runtimes import is_exported
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+# where there is torch, its checkpoints are read safely from now on, whoever reads them
+with contextlib.suppress(ModuleNotFoundError):
+    import mmotion.checkpoint  # noqa: F401
 
 
 def load_model(
