@@ -7,7 +7,7 @@
 #   before: that nothing is raised and nothing written, as MoviePy 2 has no `moviepy.editor`; wrong.
 #     numpy 2.4.6: TypeError: reshape() got an unexpected keyword argument 'newshape'
 #     numpy 2.3.5: [('walk', 'image')]
-# Here: `mmotion train --logger tensorboard` writes numbers only, by torch's writer.
+# Here: trainings log to TensorBoard by torch's writer, and numbers only.
 set -euo pipefail
 unset PYTHONPATH
 work=$(mktemp -d)

@@ -64,8 +64,8 @@ def make_still(video: Path, kind: str, *, start_s: float = 0.0) -> Path:
 def _write_gif(video: Path, path: Path, side: int) -> None:
     from PIL import Image as Pictures
 
-    times_s = scan_video(video).times_s
-    end_s = min(scan_video(video).info.duration_s, GIF_S)
+    index = scan_video(video)
+    times_s, end_s = index.times_s, min(index.info.duration_s, GIF_S)
     # the frame that is shown at each tick, or every frame where these are fewer
     ticks_s = np.arange(0, max(end_s, 1 / GIF_FPS), 1 / GIF_FPS)
     numbers = np.unique(np.searchsorted(times_s, ticks_s + 1e-6, side='right') - 1)

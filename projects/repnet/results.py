@@ -150,6 +150,7 @@ class RepetitionCount:
         rate: NDArray[np.float64],
         periodicity: NDArray[np.float64],
         *,
+        cycle_rate: NDArray[np.float64] | None = None,
         fps: float,
         confidence: float,
         stride: int,
@@ -162,6 +163,7 @@ class RepetitionCount:
         Args:
             rate: Repetitions per frame (N,), 1 / period, 0 where nothing repeats.
             periodicity: Belief in [0, 1] that a frame belongs to a repetition (N,).
+            cycle_rate: 1 / period (N,), where `rate` was changed to make sets whole.
             fps: Frames per second, above 0.
             confidence: See the class, like the rest.
             stride: See the class.
@@ -191,7 +193,7 @@ class RepetitionCount:
             count=float(count[-1]) if len(count) else 0.0,
             fps=fps,
             count_per_frame=count,
-            period_s_per_frame=_find_periods(rate, clock),
+            period_s_per_frame=_find_periods(rate if cycle_rate is None else cycle_rate, clock),
             periodicity_per_frame=periodicity,
             confidence=confidence,
             stride=stride,

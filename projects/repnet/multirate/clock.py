@@ -2,6 +2,9 @@
 
 import math
 
+# moments a second that are looked at, unless somebody wants others
+MAX_RATE_HZ = 32.0
+
 
 class SampleClock:
     """Say which frame stands for which of the evenly spaced moments, the nearest for each.

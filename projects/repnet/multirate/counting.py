@@ -193,21 +193,18 @@ class MultiRateCounter:
         times_s = np.array(self._times_s)
         edges = (np.append(times_s, self.end_s) - self.start_s) * self.rate_hz
         column = ((edges[1:] + edges[:-1]) / (2 * COLUMN)).astype(int).clip(0, len(rate) - 1)
-        values = {
-            'periodicity': score[column],
-            'fps': self.fps,
-            'confidence': totals.confidence(self.options),
-            'stride': self._stride(),
-            'start_s': self.start_s,
-            'frame_times_s': list_irregular(self._times_s, self.fps),
-        }
-        seen = RepetitionCount.from_rates(rate[column] * np.diff(edges), **values)
-        # sets are whole, their cycles are as long as they are
-        return dataclasses.replace(
-            RepetitionCount.from_rates(step[column] * np.diff(edges), **values),
-            period_s_per_frame=seen.period_s_per_frame,
-            alternatives=totals.alternatives(),
+        lasts = np.diff(edges)
+        result = RepetitionCount.from_rates(
+            step[column] * lasts,
+            score[column],
+            cycle_rate=rate[column] * lasts,
+            fps=self.fps,
+            confidence=totals.confidence(self.options),
+            stride=self._stride(),
+            start_s=self.start_s,
+            frame_times_s=list_irregular(self._times_s, self.fps),
         )
+        return dataclasses.replace(result, alternatives=totals.alternatives())
 
     def _stride(self) -> int:
         return max(round(self.fps / self.rate_hz), 1)

@@ -15,13 +15,11 @@ from mmotion.checks import check_index, check_range
 from mmotion.registry import DATASETS
 from mmotion.shapes import MotionShapes, UntrimmedShapes, UntrimmedVideo
 from projects.repnet.data import GeneratedRepetitions
-from projects.repnet.multirate.clock import SampleClock
+from projects.repnet.multirate.clock import MAX_RATE_HZ, SampleClock
 
 # a level of fewer samples cannot show two cycles
 MIN_SAMPLES = 12
 MAX_LEVELS = 9
-# frames a second of an untrimmed video that are looked at
-MAX_RATE_HZ = 32.0
 # a part of a video has so many samples at least, a video that is learned from at most
 MIN_PART, MAX_SAMPLES = 96, 900
 # what has shorter cycles, in samples, is not watched at half the rate

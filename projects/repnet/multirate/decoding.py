@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmotion.checks import check_at_least, check_range, check_segment
+from projects.repnet.multirate.clock import MAX_RATE_HZ
 from projects.repnet.multirate.periods import bin_to_period, period_to_bin
 from projects.repnet.multirate.similarity import COLUMN
 from projects.repnet.results import find_sets, round_count
@@ -50,7 +51,7 @@ class MultiRateOptions:
         ValueError: If an option is out of its range.
     """
 
-    max_rate_hz: float = 32.0
+    max_rate_hz: float = MAX_RATE_HZ
     threshold: float = 0.5
     confidence_curve: Sequence[float] | None = None
     zero_curve: Sequence[float] | None = None

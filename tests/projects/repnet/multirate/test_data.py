@@ -5,6 +5,7 @@ import pytest
 
 from mmotion.shapes import MotionShapes, UntrimmedShapes
 from projects.repnet.multirate import data
+from projects.repnet.multirate.clock import MAX_RATE_HZ
 from projects.repnet.multirate.data import DrawnVideo, RateShapesDataset, list_levels
 
 WILD = {'num_frames': (64, 70), 'periods': (4, 20), 'in_the_wild': True}
@@ -48,7 +49,7 @@ def test_a_trimmed_video_is_that_of_motion_shapes():
 def test_an_untrimmed_video_is_seen_as_a_counter_sees_it():
     sample = make_dataset(untrimmed=1.0, size=32)[0]['data_samples']
     video = UntrimmedShapes(split='val', size=32)[0]
-    assert sample.fps <= data.MAX_RATE_HZ
+    assert sample.fps <= MAX_RATE_HZ
     assert sample.num_frames == pytest.approx(video.duration_s * sample.fps, abs=1)
     assert sample.gt_count == pytest.approx(video.count, abs=0.05 * video.count)
 
