@@ -8,7 +8,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -157,6 +157,31 @@ def stream_videos(
             _report(video, error, failed, debug)
     _sum_up(len(videos), 0, failed)
     return failed
+
+
+def do_each(named: Iterable[tuple[str, Any]], do: Callable[[str, Any], object]) -> int:
+    """Do the same with each of some videos, and say what came of it; one that fails stops nothing.
+
+    Args:
+        named: What a video is called in messages, and what else `do` gets.
+        do: Returns what is printed behind the name. `ValueError` and `OSError` are said on stderr.
+
+    Returns:
+        The exit code: 1 if any failed, else 0.
+    """
+    num_videos = num_failed = 0
+    for name, item in named:
+        num_videos += 1
+        try:
+            done = do(name, item)
+        except (ValueError, OSError) as error:
+            num_failed += 1
+            print(f'mmotion: {name}: {error}', file=sys.stderr)
+            continue
+        print(f'{name}: {done}')
+    if num_failed:
+        print(f'mmotion: {num_failed} of {num_videos} videos failed', file=sys.stderr)
+    return 1 if num_failed else 0
 
 
 def show_progress(items: Sequence[Any], what: str) -> Iterator[Any]:

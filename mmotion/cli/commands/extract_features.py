@@ -10,7 +10,6 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from mmotion.cli.shared_arguments import add_config_arguments, read_config
@@ -39,25 +38,19 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args.config, args.cfg_options, 'model', 'predictor')
     from mmotion.inference import load_model
     from mmotion.inference.features import extract_features, find_layer
-    from mmotion.inference.many_videos import show_progress
+    from mmotion.inference.many_videos import do_each, show_progress
 
     predictor = load_model(config, args.checkpoint, device=args.device)
     name, layer = find_layer(predictor.model, args.layer)
     predictor.prepare(videos)
-    named = list(zip(videos, name_outputs(videos), strict=True))
-    num_failed = 0
-    for video, stem in show_progress(named, 'features'):
+
+    def extract(video: str, stem: str) -> str:
         path = args.out / f'{stem}.{args.format}'
-        try:
-            with keep_files([video]):
-                features = extract_features(predictor, layer, video, fps=args.fps)
-                features.write(path)
-        except (ValueError, OSError) as error:
-            num_failed += 1
-            print(f'mmotion: {video}: {error}', file=sys.stderr)
-            continue
+        with keep_files([Path(video)]):
+            features = extract_features(predictor, layer, video, fps=args.fps)
+            features.write(path)
         rows, channels = features.values.shape
-        print(f'{video}: {rows} rows of {channels} numbers, layer {name}: {path}')
-    if num_failed:
-        print(f'mmotion: {num_failed} of {len(videos)} videos failed', file=sys.stderr)
-    return 1 if num_failed else 0
+        return f'{rows} rows of {channels} numbers, layer {name}: {path}'
+
+    named = list(zip(map(str, videos), name_outputs(videos), strict=True))
+    return do_each(show_progress(named, 'features'), extract)

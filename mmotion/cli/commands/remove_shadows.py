@@ -20,7 +20,6 @@ Example:
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import track
 
     from mmotion.cli.shadow_removal import clean_video, write_preview
+    from mmotion.inference.many_videos import do_each
     from mmotion.transforms.shadows import METHODS, NUM_FRAMES, build_remover
     from mmotion.video.files import find_sources
     from mmotion.video.sources import open_source
@@ -62,26 +62,19 @@ def run(args: argparse.Namespace) -> int:
     for method, its_options in chosen.items():
         build_remover(method, **its_options)
     found = find_sources(args.source)
-    num_failed = 0
+
+    def clean(name: str, path: Path) -> object:
+        source = open_source(path, name=name, fps=args.fps)
+        with keep_files(found.values()):
+            if args.preview:
+                return write_preview(source, args.out, chosen, num_frames=num_frames)
+            ((method, its_options),) = chosen.items()
+            remover = build_remover(method, **its_options)
+            return clean_video(source, args.out, remover, num_frames=num_frames)
+
     console = Console(stderr=True)
-    for name, path in track(found.items(), 'shadows', console=console, disable=len(found) < 2):
-        try:
-            source = open_source(path, name=name, fps=args.fps)
-            with keep_files(found.values()):
-                if args.preview:
-                    written = write_preview(source, args.out, chosen, num_frames=num_frames)
-                else:
-                    ((method, its_options),) = chosen.items()
-                    remover = build_remover(method, **its_options)
-                    written = clean_video(source, args.out, remover, num_frames=num_frames)
-        except (ValueError, OSError) as error:
-            num_failed += 1
-            print(f'mmotion: {name}: {error}', file=sys.stderr)
-            continue
-        print(f'{name}: {written}')
-    if num_failed:
-        print(f'mmotion: {num_failed} of {len(found)} videos failed', file=sys.stderr)
-    return 1 if num_failed else 0
+    shown = track(found.items(), 'shadows', console=console, disable=len(found) < 2)
+    return do_each(shown, clean)
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

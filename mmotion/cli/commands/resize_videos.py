@@ -10,7 +10,6 @@ Example:
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from mmotion.atomic import keep_files, write_atomically
@@ -42,23 +41,15 @@ def run(args: argparse.Namespace) -> int:
             f'--out must be another folder than that of the videos, got --out {args.out}; the '
             'copies have the same names'
         )
-    from mmotion.inference.many_videos import show_progress
+    from mmotion.inference.many_videos import do_each, show_progress
     from mmotion.video.files import find_sources
 
-    found = {name: path for name, path in find_sources(args.source).items() if path.is_file()}
-    num_failed = 0
-    for name, path in show_progress(list(found.items()), 'resize'):
-        try:
-            with keep_files([path]):
-                done = resize_video(path, args.out / name, args.short_side)
-        except (ValueError, OSError) as error:
-            num_failed += 1
-            print(f'mmotion: {name}: {error}', file=sys.stderr)
-            continue
-        print(f'{name}: {done}')
-    if num_failed:
-        print(f'mmotion: {num_failed} of {len(found)} videos failed', file=sys.stderr)
-    return 1 if num_failed else 0
+    def resize(name: str, path: Path) -> str:
+        with keep_files([path]):
+            return resize_video(path, args.out / name, args.short_side)
+
+    found = [item for item in find_sources(args.source).items() if item[1].is_file()]
+    return do_each(show_progress(found, 'resize'), resize)
 
 
 def resize_video(path: Path, target: Path, short_side: int) -> str:
