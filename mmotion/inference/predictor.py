@@ -205,6 +205,7 @@ class Predictor(ABC, Generic[R]):
         fps: float | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        on_frame: Callable[[VideoFrame], object] | None = None,
     ) -> Iterator[Any]:
         """Answer again and again while frames come in, in constant memory.
 
@@ -213,6 +214,7 @@ class Predictor(ABC, Generic[R]):
             fps: As in `predict`, like the next two.
             start_s: From when on.
             end_s: Up to when, or None.
+            on_frame: As in `predict`.
 
         Returns:
             Results so far. The last one says of all frames what `predict` says of them.
@@ -222,6 +224,7 @@ class Predictor(ABC, Generic[R]):
             TypeError: As in `predict`.
         """
         source = self._open(frames, fps)
+        source.on_frame = on_frame
         return self._stream_frames(source.frames(start_s, end_s), source.times.fps)
 
     def draw(

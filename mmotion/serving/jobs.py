@@ -6,7 +6,6 @@ A job that was running when the server ended is queued again when it starts.
 """
 
 import json
-import secrets
 import sqlite3
 import threading
 import time
@@ -60,7 +59,8 @@ class Job:
         options: `start_s`, `end_s`, `draw`, `live`.
         state: See the head of this file.
         starts: How often work on it has begun.
-        progress: Share that is done, in [0, 1]; None where nobody knows.
+        stage: What a running job is at: 'loading' the model, 'watching' the video or 'drawing'.
+        progress: Share of the video that was watched, in [0, 1]; None where nobody knows.
         position: How many wait before it; None if it does not wait.
         error: Why it failed, in a line.
         num_bytes: On the disk.
@@ -77,6 +77,7 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
     state: str = 'queued'
     starts: int = 0
+    stage: str | None = None
     progress: float | None = None
     position: int | None = None
     error: str | None = None
@@ -111,17 +112,15 @@ class JobStore:
         with self._lock:
             self._db.close()
 
-    def add(
-        self, *, owner: str, model: str, name: str, options: Mapping[str, Any], num_bytes: int
-    ) -> Job:
-        """Queue a new job."""
-        job_id = secrets.token_hex(16)
+    def add(self, job: Job) -> Job:
+        """Queue a new job; what it is at once."""
+        options = json.dumps(dict(job.options))
         self._run(
             'INSERT INTO jobs (id, owner, model, name, options, num_bytes, created_s) '
             'VALUES (?, ?, ?, ?, ?, ?, ?)',
-            (job_id, owner, model, name, json.dumps(dict(options)), num_bytes, time.time()),
+            (job.id, job.owner, job.model, job.name, options, job.num_bytes, time.time()),
         )
-        return self.get(job_id, owner)
+        return self.get(job.id, job.owner)
 
     def get(self, job_id: str, owner: str) -> Job:
         """Read a job.
@@ -134,7 +133,7 @@ class JobStore:
             raise UnknownJobError(job_id)
         return jobs[0]
 
-    def list(self, owner: str) -> list[Job]:
+    def list_of(self, owner: str) -> list[Job]:
         """All jobs of an owner, the newest first."""
         return self._select('WHERE owner = ? ORDER BY number DESC', (owner,))
 

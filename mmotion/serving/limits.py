@@ -68,7 +68,7 @@ class Limits:
             check_positive(name, value)
 
 
-def check_header(path: Path, limits: Limits, *, start_s: float, end_s: float | None) -> None:
+def check_header(path: Path, limits: Limits, *, start_s: float, end_s: float | None) -> float:
     """Refuse a file that is no video, or has too large pictures or too many seconds.
 
     Args:
@@ -76,6 +76,9 @@ def check_header(path: Path, limits: Limits, *, start_s: float, end_s: float | N
         limits: Bounds.
         start_s: From when on it is looked at.
         end_s: Up to when; None for all of it.
+
+    Returns:
+        Seconds that will be looked at; 0 if the header does not tell.
 
     Raises:
         RefusedError: If it is.
@@ -99,8 +102,10 @@ def check_header(path: Path, limits: Limits, *, start_s: float, end_s: float | N
                 f'pictures must have at most {limits.max_pixels} pixels, got {width} x {height}; '
                 'scale the video down'
             )
-    # a header may have no duration: then it shows while frames are read
-    check_seconds(min(end_s or duration_s, duration_s) - start_s, limits)
+    # a header may have no duration, or a wrong one: it is checked again while frames are read
+    seconds = max(min(end_s or duration_s, duration_s) - start_s, 0.0)
+    check_seconds(seconds, limits)
+    return seconds
 
 
 def check_seconds(seconds: float, limits: Limits) -> None:

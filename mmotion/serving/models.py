@@ -43,7 +43,7 @@ def list_models(extra: Sequence[str] = ()) -> dict[str, ServedModel]:
         The models, of each system its `DEFAULT_CONFIG` before the others that ship.
 
     Raises:
-        ValueError: If one of `extra` is not written so, or names no checkpoint that is there.
+        ValueError: If one of `extra` is not written so.
         FileNotFoundError: If it names no config.
     """
     root = find_root()
@@ -51,8 +51,11 @@ def list_models(extra: Sequence[str] = ()) -> dict[str, ServedModel]:
     files = sorted((root / 'configs').glob('*.py'))
     shipped = [_describe(file.stem, file) for file in files if _ships(file, root)]
     shipped.sort(key=lambda model: (model.system, not _is_default(model, root)))
-    # of two with one name the first
-    return {model.name: model for model in [*given, *shipped][::-1]}
+    models: dict[str, ServedModel] = {}
+    for model in [*given, *shipped]:
+        # of two with one name the first
+        models.setdefault(model.name, model)
+    return models
 
 
 def _read_extra(text: str) -> ServedModel:
