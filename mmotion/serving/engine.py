@@ -48,6 +48,11 @@ class Engine:
         limits: Bounds.
         num_workers: Worker processes, each of which has its models in memory.
 
+    Attributes:
+        totals: Of the jobs that have ended since the start, by model and state: how many, and the
+            seconds that they took.
+        num_crashes: Worker processes that crashed since the start.
+
     Raises:
         ValueError: If `num_workers` is below 1, or another engine has the folder.
     """
@@ -64,6 +69,7 @@ class Engine:
             raise ValueError(f'num_workers must be at least 1, got num_workers={num_workers}')
         self.folder, self.models, self.limits = folder.resolve(), models, limits or Limits()
         self.num_crashes = 0
+        self.totals: dict[tuple[str, str], tuple[int, float]] = {}
         self._places = self.folder / 'jobs'
         self._places.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = FileLock(self.folder / '.lock')
@@ -95,7 +101,9 @@ class Engine:
         self._workers = [WorkerProcess(num_threads) for _ in range(self._num_workers)]
         targets: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(self._clean, ())]
         targets += [(self._serve, (worker,)) for worker in self._workers]
-        self._threads = [threading.Thread(target=do, args=args, daemon=True) for do, args in targets]
+        self._threads = [
+            threading.Thread(target=do, args=args, daemon=True) for do, args in targets
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -198,6 +206,10 @@ class Engine:
         """How many jobs there are in each state."""
         return self._store.count()
 
+    def count_bytes(self) -> int:
+        """Bytes of all that is kept."""
+        return self._store.count_bytes()
+
     def wait(self, job_id: str, owner: str, timeout_s: float) -> Job:
         """Wait for the next change of a job, or for `timeout_s`; one that has ended changes not.
 
@@ -254,6 +266,7 @@ class Engine:
 
     def _serve(self, worker: WorkerProcess) -> None:
         """What a thread does: let a worker do one job after the other."""
+        worker.start()
         while not self._is_stopping:
             job = self._store.claim()
             if job is None:
@@ -308,6 +321,9 @@ class Engine:
             shutil.rmtree(place, ignore_errors=True)
         num_bytes = sum(file.stat().st_size for file in place.rglob('*') if file.is_file())
         self._store.end(job.id, state, num_bytes=num_bytes, **facts)
+        number, seconds = self.totals.get((job.model, state), (0, 0.0))
+        taken_s = time.time() - (job.started_s or time.time())
+        self.totals[job.model, state] = number + 1, seconds + taken_s
         if job.id not in self._store.list_ids():
             # it was deleted meanwhile
             self._remove_files(job.id)

@@ -204,16 +204,12 @@ class JobStore:
 
     def _select(self, where: str, values: tuple[Any, ...] = ()) -> list[Job]:
         rows = self._fetch(
-            'SELECT *, CASE state WHEN \'queued\' THEN (SELECT COUNT(*) FROM jobs AS other '
+            "SELECT *, CASE state WHEN 'queued' THEN (SELECT COUNT(*) FROM jobs AS other "
             "WHERE other.state = 'queued' AND other.number < jobs.number) END AS position "
             f'FROM jobs {where}',
             values,
         )
-        return [
-            Job(**{k: row[k] for k in row.keys() if k not in ('number', 'options')},
-                options=json.loads(row['options']))
-            for row in rows
-        ]  # fmt: skip
+        return [_read_job(row) for row in rows]
 
     def _fetch(self, text: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         with self._lock:
@@ -223,3 +219,8 @@ class JobStore:
         """Run a statement; the number of rows that it changed."""
         with self._lock:
             return self._db.execute(text, values).rowcount
+
+
+def _read_job(row: sqlite3.Row) -> Job:
+    facts = {name: row[name] for name in row.keys() if name != 'number'}  # noqa: SIM118
+    return Job(**{**facts, 'options': json.loads(facts['options'])})

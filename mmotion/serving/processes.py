@@ -40,6 +40,10 @@ class WorkerProcess:
         self._job_id = ''
         self._canceled_s: float | None = None
 
+    def start(self) -> None:
+        """Let it import what it needs before there is work."""
+        self._ensure()
+
     def work(
         self, request: Mapping[str, Any], limits: Limits, tell: Callable[[Answer], None]
     ) -> Answer:
@@ -102,11 +106,12 @@ class WorkerProcess:
             return self._process
 
     def _send(self, message: Mapping[str, Any]) -> None:
+        stdin = self._process and self._process.stdin
         # if the process has ended, no answer comes
-        with suppress(OSError, ValueError, AttributeError):
-            stdin = self._process.stdin
-            stdin.write(json.dumps(message) + '\n')
-            stdin.flush()
+        with suppress(OSError, ValueError):
+            if stdin:
+                stdin.write(json.dumps(message) + '\n')
+                stdin.flush()
 
     def _find_fault(
         self, process: 'subprocess.Popen[str]', limits: Limits, taken_s: float

@@ -2,8 +2,8 @@
 
 It reads a JSON object a line from stdin, `{"job": ...}` or `{"cancel": ID}`, and writes one a line
 to stdout: `{"stage": "watching", "progress": 0.4}` while it goes on, and at last `{"done": {...}}`,
-`{"failed": "why"}` or `{"canceled": true}`. It ends with its stdin, so that none is left behind by a server that was
-killed.
+`{"failed": "why"}` or `{"canceled": true}`. It ends with its stdin, so that none is left behind by
+a server that was killed.
 
 Run by `mmotion.serving.engine` as `python -m mmotion.serving.worker`.
 """
@@ -125,9 +125,7 @@ class Worker:
             self._warm.popitem(last=False)
         return self._warm[key]
 
-    def _watch(
-        self, job: dict[str, Any], whole_s: float, limits: Limits
-    ) -> Callable[[Any], None]:
+    def _watch(self, job: dict[str, Any], whole_s: float, limits: Limits) -> Callable[[Any], None]:
         """What each frame is told to: it reports progress, and ends what is not wanted."""
         start_s, last = job['start_s'], 0.0
 
@@ -201,6 +199,9 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
+    # which takes seconds, better now than when there is work
+    import mmotion.inference  # noqa: F401
+
     while True:
         worker.work(jobs.get())
 
