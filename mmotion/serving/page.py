@@ -31,6 +31,8 @@ from mmotion.video.files import VIDEO_SUFFIXES
 
 # seconds between two looks at open jobs, and after which Gradio forgets an upload
 LOOK_S, UPLOAD_S = 1.0, 3600
+# some models answer about keypoints that another program has found
+KEYPOINTS = '.json'
 INLINE = {'overlay.mp4': 'video/mp4', 'plot.png': 'image/png'}
 Update = Any
 
@@ -52,9 +54,11 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
     def go_to_page() -> Response:
         return RedirectResponse(f'{PREFIX}/')
 
+    @app.get('/favicon.ico', include_in_schema=False)
     @app.get('/manifest.json', include_in_schema=False)
-    def describe_page() -> dict[str, str]:
-        return {'name': 'mmotion', 'start_url': f'{PREFIX}/'}
+    def send_nothing() -> Response:
+        # browsers ask for both
+        return Response(status_code=204)
 
     @app.get(f'{PREFIX}/jobs/{{job_id}}/{{name}}', include_in_schema=False)
     def send_file(job_id: str, name: str, request: Request, save: bool = False) -> Response:
@@ -143,7 +147,7 @@ class Tab:
                 videos = gr.File(
                     label='Your videos',
                     file_count='multiple',
-                    file_types=sorted(VIDEO_SUFFIXES),
+                    file_types=[*sorted(VIDEO_SUFFIXES), KEYPOINTS],
                     height=170,
                 )
                 gr.HTML(
@@ -182,7 +186,9 @@ class Tab:
                     clear = gr.Button('Remove all results', **small)
                 shown = gr.Dropdown([], label='Show the result of', visible=False)
                 result = gr.HTML(padding=False)
-                threshold = gr.Slider(0, 1, label='Alarm above', visible=False)
+                threshold = gr.Slider(
+                    0, 1, label='Alarm above this distance from what is usual', visible=False
+                )
                 alarms = gr.HTML(padding=False, visible=False)
                 plots = gr.HTML(padding=False)
         timer = gr.Timer(LOOK_S, active=False)
@@ -198,7 +204,7 @@ class Tab:
         timer.tick(**look)
         page.load(**look)
         shown.change(self.show, [shown], [result, threshold, alarms, plots], **quiet)
-        threshold.change(
+        threshold.input(
             self.move, [shown, threshold], [alarms], trigger_mode='always_last', **quiet
         )
 
@@ -265,9 +271,10 @@ class Tab:
         threshold = find_threshold(content)
         if threshold is None:
             return result, gr.Slider(visible=False), gr.HTML(visible=False), plots
-        low, high = threshold.range
+        low, high, step = threshold.range
+        # one that has seen too little of what is usual raises none
         value = high if threshold.value is None else threshold.value
-        slider = gr.Slider(low, high, value, step=(high - low) / 200, visible=True)
+        slider = gr.Slider(low, high, round(value / step) * step, step=step, visible=True)
         return result, slider, gr.HTML(show_alarms(threshold, value), visible=True), plots
 
     def move(self, job_id: str | None, value: float, request: gr.Request) -> str:
@@ -324,6 +331,6 @@ def _tell(text: str) -> str:
 
 
 _INTRODUCTION = (
-    '<h1>mmotion</h1><p class="quiet">Choose a question, send a video, read the answer. Videos '
-    'stay on this machine, and are removed when their result is there.</p>'
+    '<h1>mmotion</h1><p class="quiet">Send a video, read the answer. Videos stay on this machine; '
+    'what you send is removed within two hours, and nobody else sees it.</p>'
 )

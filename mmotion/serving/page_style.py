@@ -11,20 +11,22 @@ STYLE = """
 .dark .note { color: #ff8f9c; }
 .empty { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: 3rem 1rem;
   text-align: center; color: var(--body-text-color-subdued); }
-.wide { overflow-x: auto; }
-.gradio-container .wide table { border-collapse: collapse; width: 100%; margin: 0;
+.gradio-container .html-container { padding: 0 !important; }
+.gradio-container .tab-container { flex-wrap: wrap; height: auto; overflow: visible; }
+.wide { overflow: auto; max-height: 24rem; }
+.gradio-container .wide table { border-collapse: collapse; width: 100%; margin: 0; border: 0;
   font-variant-numeric: tabular-nums; }
 .wide caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-.gradio-container .wide th, .gradio-container .wide td { text-align: left; border: 0;
-  padding: .35rem .9rem .35rem 0; white-space: nowrap; vertical-align: top;
-  border-bottom: 1px solid var(--border-color-primary); }
-.gradio-container .wide tr { border: 0; }
+.gradio-container .wide :is(th, td) { text-align: left; padding: .35rem .9rem .35rem 0;
+  white-space: nowrap; vertical-align: top; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
+.gradio-container .wide :is(table, thead, tbody, tr) { border: 0 !important; }
 .gradio-container .jobs .name { white-space: normal; overflow-wrap: anywhere; }
 .gradio-container .jobs .state { white-space: normal; width: 55%; }
 .jobs .failed .state { color: #a40e26; }
 .jobs progress { width: 7rem; vertical-align: middle; accent-color: #0072b2; }
-details.summary { margin-top: .8rem; }
-details.summary summary { cursor: pointer; }
+.gradio-container details { margin-top: .6rem; }
+.gradio-container summary { cursor: pointer; font-weight: 600; padding: .2rem 0; }
 .answers { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
 .answer .large { margin: .2rem 0; display: flex; align-items: baseline; gap: .6rem;
   flex-wrap: wrap; }
