@@ -36,7 +36,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mmotion import __version__
-from mmotion.serving.engine import BusyError, Engine
+from mmotion.serving.engine import UPLOAD, BusyError, Engine
 from mmotion.serving.jobs import Job, UnknownJobError
 from mmotion.serving.measures import measure
 
@@ -319,7 +319,7 @@ def _submit(
     engine: Engine, upload: UploadFile, model: str, owner: str, options: dict[str, Any]
 ) -> Job:
     """Queue what was received; it was in a file without a name until now."""
-    with tempfile.NamedTemporaryFile(dir=engine.folder, prefix='upload-', delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=engine.folder, prefix=UPLOAD, delete=False) as file:
         path = Path(file.name)
         try:
             shutil.copyfileobj(upload.file, file, 1 << 20)
