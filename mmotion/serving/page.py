@@ -159,9 +159,12 @@ class Tab:
                     camera = gr.Video(
                         label='Camera',
                         sources=['webcam'],
+                        include_audio=False,
                         webcam_options=gr.WebcamOptions(mirror=False),
                         height=240,
                     )
+                    # as the browser made it; Gradio would have its sound removed by `ffmpeg`
+                    camera.preprocess = get_path
                 with gr.Accordion('No video at hand?', open=False):
                     choices = [(example.title, name) for name, example in EXAMPLES.items()]
                     example = gr.Radio(choices, value=choices[0][1], label='Example')
@@ -324,6 +327,11 @@ class Tab:
     def _find_results(self, request: gr.Request) -> Results:
         owner = self._find_owner(request)
         return Results.read(self.engine, self._list_jobs(owner))
+
+
+def get_path(payload: gr.FileData | None) -> str | None:
+    """Where an upload lies."""
+    return payload.path if payload else None
 
 
 def _tell(text: str) -> str:

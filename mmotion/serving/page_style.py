@@ -71,6 +71,8 @@ STYLE = """
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px;
   margin-right: .35em; vertical-align: -.05em; }
 footer { display: none !important; }
+/* it would ask for a program elsewhere */
+button[aria-label="Trim video to selection"] { display: none; }
 """
 
 SCRIPT = """<script>

@@ -11,7 +11,11 @@ from mmotion.structures.actions import ActionScores
 from mmotion.structures.json_file import write_json
 from mmotion.structures.results import list_entries
 from mmotion.tables import as_cell, write_table
-from mmotion.visualization import draw_result, plot_result
+from mmotion.visualization import (
+    actions,  # noqa: F401  (registers how scores look)
+    draw_result,
+    plot_result,
+)
 from projects.anomaly.results import AnomalyScores
 from projects.bkind.results import KeypointTracks
 from projects.repnet.results import RepetitionCount
