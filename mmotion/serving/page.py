@@ -169,12 +169,7 @@ class Tab:
                     choices = [(example.title, name) for name, example in EXAMPLES.items()]
                     example = gr.Radio(choices, value=choices[0][1], label='Example')
                     try_example = gr.Button('Try the example')
-                model = gr.Radio(
-                    self.models,
-                    value=self.models[0][1],
-                    label='Model',
-                    visible=len(self.models) > 1,
-                )
+                model = gr.Radio(self.models, value=self.models[0][1], label='Model')
                 with gr.Accordion('Only a part of each video', open=False), gr.Row():
                     start_s = gr.Number(label='From second', value=0, minimum=0, min_width=120)
                     end_s = gr.Number(

@@ -35,8 +35,8 @@ STYLE = """
 .answer dl { display: flex; flex-wrap: wrap; gap: .3rem 2rem; margin: .4rem 0; }
 .answer dt { color: var(--body-text-color-subdued); font-size: .85rem; }
 .answer dd { margin: 0; font-size: 1.1rem; }
-.result video { width: 100%; max-height: 60vh; background: #000; border-radius: 8px;
-  margin: .6rem 0; }
+.result video { width: 100%; background: #000; border-radius: 8px; margin: .6rem 0;
+  object-position: top; }
 .downloads { display: flex; flex-wrap: wrap; gap: .5rem; margin: .3rem 0; }
 .downloads a { border: 1px solid var(--border-color-primary); border-radius: 6px;
   padding: .35rem .8rem; text-decoration: none; color: var(--body-text-color); }
@@ -77,6 +77,13 @@ button[aria-label="Trim video to selection"] { display: none; }
 
 SCRIPT = """<script>
 function mmotionTabOf(element) { return element.closest('[role=tabpanel]') || document; }
+// below the picture there is room for the controls, which would hide what is written there
+document.addEventListener('loadedmetadata', function (event) {
+  const video = event.target;
+  if (!video.closest('.result')) return;
+  const height = video.clientWidth * video.videoHeight / video.videoWidth;
+  video.style.height = Math.min(height, 0.6 * window.innerHeight) + 72 + 'px';
+}, true);
 document.addEventListener('timeupdate', function (event) {
   const now = event.target.currentTime + Number(event.target.dataset.start || 0);
   for (const frame of mmotionTabOf(event.target).querySelectorAll('.frame')) {
