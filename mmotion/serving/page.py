@@ -66,7 +66,7 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         try:
             job, files = engine.get(job_id, owner), engine.files(job_id, owner)
         except UnknownJobError:
-            files = {}
+            return PlainTextResponse('there is no such video', 404)
         if name not in files:
             return PlainTextResponse('there is no such file', 404)
         if save or name not in INLINE:

@@ -115,7 +115,7 @@ def show_jobs(results: Results) -> str:
         else:
             cell.text = describe_answer(entry.rows) or describe_state(entry.job)
     # all of them are ok
-    done = [row | {'status': ''} for entry in results.entries for row in entry.rows]
+    done = [{**row, 'status': ''} for entry in results.entries for row in entry.rows]
     if len([entry for entry in results.entries if entry.rows]) < 2:
         return to_text(box)
     return to_text(box) + show_summary(done)

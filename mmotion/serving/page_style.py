@@ -61,6 +61,7 @@ STYLE = """
 .plots polyline { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke;
   stroke-linejoin: round; }
 .plots .line0 { stroke: #0072b2; }
+.dark .plots .line0 { stroke: #56b4e9; }
 .plots .line1 { stroke: #d55e00; stroke-dasharray: 6 4; }
 .plots rect.part { fill: #009e73; opacity: .16; }
 .plots rect.alarm { fill: #d55e00; opacity: .25; }
@@ -77,7 +78,7 @@ button[aria-label="Trim video to selection"] { display: none; }
 
 SCRIPT = """<script>
 function mmotionTabOf(element) { return element.closest('[role=tabpanel]') || document; }
-// below the picture there is room for the controls, which would hide what is written there
+/* below the picture there is room for the controls, which would hide what is written there */
 document.addEventListener('loadedmetadata', function (event) {
   const video = event.target;
   if (!video.closest('.result')) return;

@@ -302,6 +302,20 @@ def press_tab_until(page: Page, name: str) -> None:
     raise AssertionError(f'{name} is not reached by the keyboard')
 
 
+@pytest.mark.slow
+def test_each_system_that_comes_with_weights_answers(started, open_page):
+    page = open_page(started)
+    page.get_by_role('button', name='Analyze').first.wait_for()
+    tabs = page.get_by_role('tab').all_inner_texts()
+    assert 'RepNet' in tabs
+    for tab in tabs:
+        panel = choose_tab(page, tab)
+        panel.get_by_text('No video at hand?').click()
+        panel.get_by_role('button', name='Try the example').click()
+        expect(answer_of(panel)).to_have_text(re.compile(r'\w'), timeout=LOAD_MS)
+        expect(panel.locator('.plots figure').first).to_be_visible()
+
+
 def test_a_real_clip_is_counted(started, open_page, data_root):
     panel = choose_tab(page := open_page(started, PHONE), 'RepNet')
     send(panel, data_root / 'reps' / 'jumpingjacks_ayeza.mp4')
