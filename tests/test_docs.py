@@ -13,8 +13,10 @@ from mmotion.cli.parser import build_parser
 from mmotion.paths import enable_projects
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(path for pattern in ('*.md', 'docs/*.md', 'projects/**/*.md', 'tools/**/*.md')
-               for path in ROOT.glob(pattern))  # fmt: skip
+PAGES = sorted(path for pattern in ('*.md', 'docs/**/*.md', 'projects/**/*.md', 'tools/**/*.md')
+               for path in ROOT.glob(pattern)
+               # what is made with the site
+               if not {'_build', 'generated'} & {*path.parts})  # fmt: skip
 CODE = sorted(path for folder in ('mmotion', 'projects', 'tools', 'configs')
               for path in ROOT.glob(f'{folder}/**/*.py'))  # fmt: skip
 DOCS_AND_CODE = pytest.mark.parametrize(
