@@ -97,8 +97,12 @@ def find_public() -> Iterator[Any]:
 
 def find_results() -> Iterator[type]:
     """Give the data classes that the systems answer with."""
-    for file in sorted(find_root().glob('projects/*/results.py')):
-        module = importlib.import_module(f'projects.{file.parent.name}.results')
+    files = [
+        *find_root().glob('projects/*/results.py'),
+        *find_root().glob('projects/*/inference.py'),
+    ]
+    for file in sorted(files):
+        module = importlib.import_module(f'projects.{file.parent.name}.{file.stem}')
         yield from (
             thing
             for thing in vars(module).values()

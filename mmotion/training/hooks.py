@@ -119,7 +119,7 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     Args:
         greater_keys: Metrics that are better when higher; by default mmengine's, OBO, OBZ and F1.
-        less_keys: Metrics that are better when lower; by default mmengine's and those of errors.
+        less_keys: Metrics that are better when lower; by default mmengine's, MAE and error.
     """
 
     def __init__(
