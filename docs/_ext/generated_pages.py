@@ -8,13 +8,14 @@ from pathlib import Path
 import api_pages
 import command_pages
 import config_pages
+import error_pages
 import result_pages
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from mmotion.paths import enable_projects
 
-WRITERS = (api_pages, command_pages, config_pages, result_pages)
+WRITERS = (api_pages, command_pages, config_pages, error_pages, result_pages)
 
 
 def write_pages(app: Sphinx) -> None:
