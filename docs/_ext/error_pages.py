@@ -132,8 +132,8 @@ def describe_part(part: str, messages: list[Message]) -> str:
     ]
     return '\n\n'.join([
         f'# Errors of {part}',
-        'What stands in braces depends on the case. Where nothing is said of what to do, the message '
-        'says what must be.',
+        'What stands in braces depends on the case. Where nothing is said of what to do, the '
+        'message says what must be.',
         '\n'.join(['| message | what to do | raised by |', '|---|---|---|', *rows]),
     ]) + '\n'  # fmt: skip
 
