@@ -65,7 +65,7 @@ def test_a_page_that_is_a_link_is_the_file(site: Path):
     page = (site / 'systems' / 'repnet.html').read_text(encoding='utf-8')
     assert 'how many times' in page
     # the README links to its weights' card, the site to the card's page
-    assert '../weights/repnet_small.html' in page
+    assert '../generated/weights/repnet_small.html' in page
 
 
 def test_the_plan_of_the_rooms_is_a_picture(site: Path):
