@@ -287,7 +287,9 @@ def test_the_most_prominent_person_of_each_window_is_followed(tmp_path):
 def test_keypoints_of_a_detector_become_those_of_the_training(tmp_path):
     seventeen = np.array([OFFSETS[i % 15] for i in range(17)])
     scores = np.full(17, 0.9, np.float32)
-    people = [Person(keypoints=seventeen + [[x, 50]], scores=scores, score=0.9) for x in WALK]
+    people = [
+        Person(keypoints=seventeen + np.array([x, 50]), scores=scores, score=0.9) for x in WALK
+    ]
     poses = make_poses(WALK, skeleton=COCO17, frames=tuple((person,) for person in people))
     config = make_config([dict(type='MakeFigure')])
     config.model.encoder.num_points = 15
