@@ -31,6 +31,8 @@ from mmotion.video.files import VIDEO_SUFFIXES
 
 # seconds between two looks at open jobs, and after which Gradio forgets an upload
 LOOK_S, UPLOAD_S = 1.0, 3600
+# some models answer about keypoints that another program has found
+KEYPOINTS = '.json'
 INLINE = {'overlay.mp4': 'video/mp4', 'plot.png': 'image/png'}
 Update = Any
 
@@ -52,9 +54,11 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
     def go_to_page() -> Response:
         return RedirectResponse(f'{PREFIX}/')
 
+    @app.get('/favicon.ico', include_in_schema=False)
     @app.get('/manifest.json', include_in_schema=False)
-    def describe_page() -> dict[str, str]:
-        return {'name': 'mmotion', 'start_url': f'{PREFIX}/'}
+    def send_nothing() -> Response:
+        # browsers ask for both
+        return Response(status_code=204)
 
     @app.get(f'{PREFIX}/jobs/{{job_id}}/{{name}}', include_in_schema=False)
     def send_file(job_id: str, name: str, request: Request, save: bool = False) -> Response:
@@ -143,7 +147,7 @@ class Tab:
                 videos = gr.File(
                     label='Your videos',
                     file_count='multiple',
-                    file_types=sorted(VIDEO_SUFFIXES),
+                    file_types=[*sorted(VIDEO_SUFFIXES), KEYPOINTS],
                     height=170,
                 )
                 gr.HTML(
@@ -155,19 +159,17 @@ class Tab:
                     camera = gr.Video(
                         label='Camera',
                         sources=['webcam'],
+                        include_audio=False,
                         webcam_options=gr.WebcamOptions(mirror=False),
                         height=240,
                     )
+                    # as the browser made it; Gradio would have its sound removed by `ffmpeg`
+                    camera.preprocess = get_path
                 with gr.Accordion('No video at hand?', open=False):
                     choices = [(example.title, name) for name, example in EXAMPLES.items()]
                     example = gr.Radio(choices, value=choices[0][1], label='Example')
                     try_example = gr.Button('Try the example')
-                model = gr.Radio(
-                    self.models,
-                    value=self.models[0][1],
-                    label='Model',
-                    visible=len(self.models) > 1,
-                )
+                model = gr.Radio(self.models, value=self.models[0][1], label='Model')
                 with gr.Accordion('Only a part of each video', open=False), gr.Row():
                     start_s = gr.Number(label='From second', value=0, minimum=0, min_width=120)
                     end_s = gr.Number(
@@ -182,7 +184,9 @@ class Tab:
                     clear = gr.Button('Remove all results', **small)
                 shown = gr.Dropdown([], label='Show the result of', visible=False)
                 result = gr.HTML(padding=False)
-                threshold = gr.Slider(0, 1, label='Alarm above', visible=False)
+                threshold = gr.Slider(
+                    0, 1, label='Alarm above this distance from what is usual', visible=False
+                )
                 alarms = gr.HTML(padding=False, visible=False)
                 plots = gr.HTML(padding=False)
         timer = gr.Timer(LOOK_S, active=False)
@@ -198,7 +202,7 @@ class Tab:
         timer.tick(**look)
         page.load(**look)
         shown.change(self.show, [shown], [result, threshold, alarms, plots], **quiet)
-        threshold.change(
+        threshold.input(
             self.move, [shown, threshold], [alarms], trigger_mode='always_last', **quiet
         )
 
@@ -265,9 +269,10 @@ class Tab:
         threshold = find_threshold(content)
         if threshold is None:
             return result, gr.Slider(visible=False), gr.HTML(visible=False), plots
-        low, high = threshold.range
+        low, high, step = threshold.range
+        # one that has seen too little of what is usual raises none
         value = high if threshold.value is None else threshold.value
-        slider = gr.Slider(low, high, value, step=(high - low) / 200, visible=True)
+        slider = gr.Slider(low, high, round(value / step) * step, step=step, visible=True)
         return result, slider, gr.HTML(show_alarms(threshold, value), visible=True), plots
 
     def move(self, job_id: str | None, value: float, request: gr.Request) -> str:
@@ -319,11 +324,16 @@ class Tab:
         return Results.read(self.engine, self._list_jobs(owner))
 
 
+def get_path(payload: gr.FileData | None) -> str | None:
+    """Where an upload lies."""
+    return payload.path if payload else None
+
+
 def _tell(text: str) -> str:
     return f'<p class="note" role="alert">{escape(text[:1].upper() + text[1:])}</p>'
 
 
 _INTRODUCTION = (
-    '<h1>mmotion</h1><p class="quiet">Choose a question, send a video, read the answer. Videos '
-    'stay on this machine, and are removed when their result is there.</p>'
+    '<h1>mmotion</h1><p class="quiet">Send a video, read the answer. Videos stay on this machine; '
+    'what you send is removed within two hours, and nobody else sees it.</p>'
 )
