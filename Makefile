@@ -21,8 +21,7 @@ PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
 # all four fill the folder cv2: to take one away breaks another
 OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
-	    -r requirements/dev.txt -r requirements/docs.txt -r requirements/clients.txt \
-	    -r requirements/serve.txt -r requirements/web.txt
+.PHONY: install video demo docs lint chromium pytest test test-slow clean
 
 install: $(INSTALLED)
 
