@@ -5,14 +5,10 @@ import time
 
 import pytest
 
-from tests.moving_boxes import write_video
-
-for _name in ('fastapi', 'fastapi_offline', 'psutil', 'prometheus_client'):
-    pytest.importorskip(_name, reason=f'needs the extra [serve], which has {_name}')
-
 from mmotion.serving.engine import Engine
 from mmotion.serving.limits import Limits
 from mmotion.serving.models import list_models
+from tests.moving_boxes import write_video
 
 
 @pytest.fixture(scope='session')
