@@ -35,7 +35,7 @@ STYLE = """
 .answer dl { display: flex; flex-wrap: wrap; gap: .3rem 2rem; margin: .4rem 0; }
 .answer dt { color: var(--body-text-color-subdued); font-size: .85rem; }
 .answer dd { margin: 0; font-size: 1.1rem; }
-.result video { width: 100%; background: #000; border-radius: 8px; margin: .6rem 0;
+.result video { width: 100%; max-width: 100%; background: #000; border-radius: 8px; margin: .6rem 0;
   object-position: top; }
 .downloads { display: flex; flex-wrap: wrap; gap: .5rem; margin: .3rem 0; }
 .downloads a { border: 1px solid var(--border-color-primary); border-radius: 6px;
@@ -82,8 +82,10 @@ function mmotionTabOf(element) { return element.closest('[role=tabpanel]') || do
 document.addEventListener('loadedmetadata', function (event) {
   const video = event.target;
   if (!video.closest('.result')) return;
-  const height = video.clientWidth * video.videoHeight / video.videoWidth;
-  video.style.height = Math.min(height, 0.6 * window.innerHeight) + 72 + 'px';
+  const room = video.parentElement.clientWidth / video.videoWidth;
+  const scale = Math.min(room, 0.6 * window.innerHeight / video.videoHeight);
+  video.style.width = scale * video.videoWidth + 'px';
+  video.style.height = scale * video.videoHeight + 72 + 'px';
 }, true);
 document.addEventListener('timeupdate', function (event) {
   const now = event.target.currentTime + Number(event.target.dataset.start || 0);
