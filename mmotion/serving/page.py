@@ -9,8 +9,11 @@ reload or a second window of the same browser shows the same jobs.
 import ast
 import dataclasses
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from gradio.data_classes import ListFiles
 
 from mmotion.paths import find_root
 from mmotion.serving.engine import BusyError, Engine
@@ -46,7 +50,9 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         tokens: One of these is asked for before anything is shown; none lets everybody in.
     """
     uploads = engine.folder / 'uploads'
-    uploads.mkdir(exist_ok=True, mode=0o700)
+    # those of a server that was killed
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(mode=0o700)
     # Gradio reads both when it is used
     os.environ |= {'GRADIO_TEMP_DIR': str(uploads), 'GRADIO_ANALYTICS_ENABLED': 'False'}
 
@@ -150,6 +156,8 @@ class Tab:
                     file_types=[*sorted(VIDEO_SUFFIXES), KEYPOINTS],
                     height=170,
                 )
+                # Gradio would leave an empty file for each
+                videos.preprocess = get_paths
                 gr.HTML(
                     f'<p class="quiet">At most {limits.max_bytes / 1e6:.0f} MB and '
                     f'{limits.max_seconds / 60:.3g} minutes each.</p>',
@@ -217,6 +225,7 @@ class Tab:
     ) -> str:
         """Queue all videos that were chosen or recorded."""
         paths = [Path(path) for path in [*(videos or ()), *([camera] if camera else [])]]
+        clean_folder(self.engine.folder / 'uploads', UPLOAD_S)
         if not paths:
             return _tell('Choose a video first, record one, or try the example.')
         options = {'start_s': start_s or 0.0, 'end_s': end_s or None}
@@ -322,6 +331,20 @@ class Tab:
     def _find_results(self, request: gr.Request) -> Results:
         owner = self._find_owner(request)
         return Results.read(self.engine, self._list_jobs(owner))
+
+
+def clean_folder(folder: Path, age_s: float) -> None:
+    """Remove what is older than that: files of uploads that were cut off, and empty folders."""
+    for path in sorted(folder.rglob('*'), reverse=True):
+        # somebody else may remove it, and a folder may not be empty
+        with suppress(OSError):
+            if time.time() - path.stat().st_ctime > age_s:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def get_paths(payload: ListFiles | None) -> list[str]:
+    """Where uploads lie."""
+    return [file.path for file in payload.root] if payload else []
 
 
 def get_path(payload: gr.FileData | None) -> str | None:

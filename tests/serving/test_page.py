@@ -6,7 +6,7 @@ pytest.importorskip('gradio', reason='needs the extra [web]')
 
 from fastapi.testclient import TestClient
 
-from mmotion.serving.page import Tab, mount_page, read_question
+from mmotion.serving.page import Tab, clean_folder, mount_page, read_question
 from mmotion.serving.page_access import find_owner
 from mmotion.serving.service import create_app
 from tests.moving_boxes import write_video
@@ -167,3 +167,21 @@ def test_the_question_of_a_system_is_that_of_its_package():
         'RepNet',
         'How many times was it repeated, how fast, and when?',
     )
+
+
+def test_what_an_earlier_server_was_sent_is_removed(engine):
+    old = engine.folder / 'uploads' / 'a1' / 'video.mp4'
+    old.parent.mkdir(parents=True)
+    old.touch()
+    mount_page(create_app(engine), engine)
+    assert not [*(engine.folder / 'uploads').iterdir()]
+
+
+def test_only_what_is_old_is_cleaned_up(tmp_path):
+    file = tmp_path / 'c' / 'video.mp4'
+    file.parent.mkdir()
+    file.touch()
+    clean_folder(tmp_path, age_s=60)
+    assert file.is_file()
+    clean_folder(tmp_path, age_s=-1)
+    assert not [*tmp_path.iterdir()]
