@@ -80,7 +80,7 @@ def read_page(app: Sphinx, docname: str, content: list[str]) -> None:
     text = content[0]
     if source != page:
         text = source.read_text(encoding='utf-8')
-        app.env.note_dependency(str(source), docname=docname)
+        app.env.dependencies.setdefault(docname, set()).add(str(source))
     content[0] = move_links(text, source, page, app.config.values_of_pages)
 
 
