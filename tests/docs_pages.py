@@ -6,7 +6,7 @@ A comment directly above a fence, invisible on a forge and on the site, says wha
     <!-- run by tests/test_docs_live.py -->       a test of its own does it, and names the page
     <!-- slow -->                                 more than about ten seconds: make test-slow
     <!-- shortened: train_cfg.max_epochs=1 -->    at the end of --cfg-options of its trainings
-    <!-- needs: onnxruntime -->                   what an extra brings; the page ends here without
+    <!-- needs: onnxruntime -->                   a package or released weights; without, the page ends here
 
 All blocks of a page run in one folder, from the first to the last: shell by `bash -e`, Python in one
 namespace. A Python block that begins with `# name.py` is that file. What a page names and does not
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from mmotion.checkpoint.released import find_released, read_table
 from tests.docs_supplies import supply
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,7 +140,7 @@ def run_blocks(blocks: list[Block], folder: Path) -> None:
     namespace: dict[str, object] = {'__name__': '__main__'}
     for block in blocks:
         for package in block.marks.get('needs', '').split():
-            if importlib.util.find_spec(package) is None:
+            if not _is_here(package):
                 pytest.skip(f'{block} needs {package}, which is not installed')
         start = time.monotonic()
         if block.names:
@@ -151,6 +152,13 @@ def run_blocks(blocks: list[Block], folder: Path) -> None:
         else:
             _run_shell(block, environment | {'SHORTENED': block.marks.get('shortened', '')}, folder)
         print(f'{block}: {time.monotonic() - start:.1f} s')
+
+
+def _is_here(name: str) -> bool:
+    """Whether a package is installed, or released weights have been fetched."""
+    if name in read_table():
+        return find_released(name).path.is_file()
+    return importlib.util.find_spec(name) is not None
 
 
 def _run_shell(block: Block, environment: dict[str, str], folder: Path) -> None:
