@@ -6,10 +6,10 @@ A comment directly above a fence, invisible on a forge and on the site, says wha
     <!-- run by tests/test_docs_live.py -->       a test of its own does it, and names the page
     <!-- slow -->                                 more than about ten seconds: make test-slow
     <!-- shortened: train_cfg.max_epochs=1 -->    at the end of --cfg-options of its trainings
-    <!-- needs: onnxruntime -->                   a package or released weights; without, the page ends here
+    <!-- needs: onnxruntime -->                   package or weights, or the page ends
 
-All blocks of a page run in one folder, from the first to the last: shell by `bash -e`, Python in one
-namespace. A Python block that begins with `# name.py` is that file. What a page names and does not
+All blocks of a page run in one folder, from the first to the last: shell by `bash -e`, Python in
+one namespace. A Python block that begins with `# name.py` is that file. What a page names and does not
 make is made before, see `docs_supplies.py`.
 """
 

@@ -19,9 +19,11 @@ from projects.timesformer.shapes_data import action_scene
 
 # COCO's 17 points of somebody who stands, pixels
 STANDING = np.array(
-    [(100, 60), (96, 56), (104, 56), (92, 58), (108, 58), (80, 90), (120, 90), (70, 120)]
-    + [(130, 120), (64, 150), (136, 150), (88, 160), (112, 160), (86, 210), (114, 210)]
-    + [(85, 260), (115, 260)],
+    [
+        *[(100, 60), (96, 56), (104, 56), (92, 58), (108, 58), (80, 90), (120, 90), (70, 120)],
+        *[(130, 120), (64, 150), (136, 150), (88, 160), (112, 160), (86, 210), (114, 210)],
+        *[(85, 260), (115, 260)],
+    ],
     float,
 )
 
@@ -99,11 +101,13 @@ def write_keypoints(path: Path, activity: str = 'wave', num_people: int = 2) -> 
     moving = {'wave': (9, 10), 'squat': range(13)}[activity]
     seen = []
     for frame in frames:
-        points = STANDING + [[0, 0]]
+        points = STANDING.copy()
         points[list(moving), 1] += 30 * np.sin(2 * np.pi * frame / 30)
-        people = [points + [160 * number, 0] for number in range(num_people)]
-        persons = (Person(p, np.ones(17), 0.9, track=k) for k, p in enumerate(people))
-        seen.append(tuple(persons))
+        people = []
+        for number in range(num_people):
+            place = points + np.array([160 * number, 0])
+            people.append(Person(keypoints=place, scores=np.ones(17), score=0.9, track=number))
+        seen.append(tuple(people))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_poses(
         PoseVideo(
