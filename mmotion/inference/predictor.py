@@ -14,7 +14,7 @@ and named by the key `predictor` of its configs.
 import dataclasses
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -83,6 +83,7 @@ class Predictor(ABC, Generic[R]):
         fps: float | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        on_frame: Callable[[VideoFrame], object] | None = None,
     ) -> R:
         """Answer for a whole video.
 
@@ -95,6 +96,8 @@ class Predictor(ABC, Generic[R]):
                 n / fps.
             start_s: Leave out what comes before.
             end_s: Leave out what comes from here on; None keeps all.
+            on_frame: Called with each frame before it is looked at, to show how far it is; what it
+                raises ends the prediction. Frames that are read by number do not pass it.
 
         Returns:
             The result of this task, see `mmotion.structures.results`.
@@ -105,6 +108,7 @@ class Predictor(ABC, Generic[R]):
             VideoError: If the file cannot be read.
         """
         source = self._open(video, fps)
+        source.on_frame = on_frame
         with without_gradients():
             result = self._predict_source(source, start_s, end_s)
         if source.num_lost and dataclasses.is_dataclass(result):
@@ -201,6 +205,7 @@ class Predictor(ABC, Generic[R]):
         fps: float | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        on_frame: Callable[[VideoFrame], object] | None = None,
     ) -> Iterator[Any]:
         """Answer again and again while frames come in, in constant memory.
 
@@ -209,6 +214,7 @@ class Predictor(ABC, Generic[R]):
             fps: As in `predict`, like the next two.
             start_s: From when on.
             end_s: Up to when, or None.
+            on_frame: As in `predict`.
 
         Returns:
             Results so far. The last one says of all frames what `predict` says of them.
@@ -218,6 +224,7 @@ class Predictor(ABC, Generic[R]):
             TypeError: As in `predict`.
         """
         source = self._open(frames, fps)
+        source.on_frame = on_frame
         return self._stream_frames(source.frames(start_s, end_s), source.times.fps)
 
     def draw(

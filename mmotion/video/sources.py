@@ -10,7 +10,7 @@ Shape letters in this file: N frames of a video, H and W height and width in pix
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class VideoSource(ABC):
         num_lost: Frames that should have been there and could not be read, of those that `frames`
             was asked for last; known when all of them have been given.
         is_rereadable: Whether it can be read again, and by number.
+        on_frame: What is called with each frame that `frames` gives, before it is given.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class VideoSource(ABC):
     problem: str | None = None
     num_lost: int = 0
     is_rereadable = True
+    on_frame: Callable[[VideoFrame], object] | None = None
     # in messages
     _kind = 'frames'
 
@@ -98,7 +100,8 @@ class VideoSource(ABC):
             VideoError: If a file cannot be read.
         """
         check_times(start_s, end_s)
-        return check_frames(self._iterate(start_s, end_s))
+        frames = check_frames(self._iterate(start_s, end_s))
+        return frames if self.on_frame is None else _tell_each(frames, self.on_frame)
 
     def read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
         """Read frames by number, in files and folders while they are iterated over.
@@ -175,6 +178,14 @@ def open_source(video: Video, *, fps: float | None = None, name: str | None = No
             f'got {type(video).__name__}'
         )
     return FrameStream(video, name, fps)
+
+
+def _tell_each(
+    frames: Iterable[VideoFrame], tell: Callable[[VideoFrame], object]
+) -> Iterator[VideoFrame]:
+    for frame in frames:
+        tell(frame)
+        yield frame
 
 
 class VideoFile(VideoSource):
