@@ -14,12 +14,29 @@ project_copyright = author
 release = version = __version__
 extensions = [
     'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
     'sphinx_copybutton',
+    'docstrings',
+    'generated_pages',
     'mermaid_picture',
     'repository_links',
 ]
 exclude_patterns = ['_build', '_ext']
 nitpicky = True
+# types of other packages, whose sites a build does not ask
+nitpick_ignore_regex = [('py:.*', r'(?!mmotion|projects).*')]
+# the letter for what a predictor answers
+nitpick_ignore = [(role, 'mmotion.inference.predictor.R') for role in ('py:obj', 'py:class')]
+
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_member_order = 'bysource'
+# in the signature they would hide the names
+autodoc_typehints = 'description'
+autodoc_typehints_description_target = 'documented'
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 # anchors of headings as a forge makes them
 myst_heading_anchors = 4
