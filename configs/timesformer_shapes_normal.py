@@ -7,3 +7,5 @@ model = dict(cls_head=dict(num_classes=9))
 train_dataloader = dict(dataset=dict(actions=_motions))
 val_dataloader = dict(dataset=dict(actions=_motions))
 test_dataloader = dict(dataset=dict(actions=_motions))
+# those of its base are of another network
+shipped_weights = None

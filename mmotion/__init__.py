@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from mmotion.video.sources import VideoSource, open_source
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 __all__ = [
     'ActionScores',

@@ -46,8 +46,8 @@ PLAN = {
     'inference': 'atomic checkpoint checks config paths regions registry structures tables '
     'transforms video visualization',
     'training': 'atomic checkpoint checks compat config registry transforms visualization',
-    'serving': 'atomic checkpoint checks compat config inference paths registry structures tables '
-    'video visualization',
+    'serving': 'atomic checkpoint checks compat config inference paths registry shapes '
+    'structures tables video visualization',
     'cli': 'atomic checkpoint checks compat config inference keypoints paths regions registry '
     'serving structures tables training transforms video visualization',
 }

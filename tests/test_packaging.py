@@ -160,7 +160,7 @@ def test_installed_wheel_lists_the_bundled_configs(
 
 
 def test_installed_wheel_passes_the_doctor(environment: Environment, tmp_path: Path) -> None:
-    report = environment.run('mmotion', 'doctor', cwd=tmp_path)
+    report = environment.run('mmotion', 'doctor', '--full', cwd=tmp_path)
 
     assert 'ok      opencv' in report
 

@@ -9,7 +9,9 @@ _train_pipeline = [
     dict(type='JitterPose', std=0.02),
     *_pack,
 ]
-test_pipeline = [dict(type='FillMissing'), *_pack]
+# of a detector's points, and at the rate of the generated ones, which change nothing by it
+_as_generated = [dict(type='MakeFigure'), dict(type='ResampleSequence', rate_hz=10.0)]
+test_pipeline = [dict(type='FillMissing'), *_as_generated, *_pack]
 
 # 5 % of the labels: --cfg-options train_dataloader.dataset.label_share=0.05
 _train = dict(split='train', num_sequences=960, label_share=1.0, label_seed=0)

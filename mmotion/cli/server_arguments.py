@@ -4,6 +4,8 @@ import argparse
 import importlib.util
 import os
 import tempfile
+import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ TOKEN = 'MMOTION_TOKEN'
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 # seconds that requests have to end when the server is stopped
 GRACE_S = 5
+# until a browser is opened
+OPEN_S = 1.0
 MB = 1_000_000
 
 
@@ -106,13 +110,16 @@ def open_engine(args: argparse.Namespace, *, extra: str) -> 'Engine':
     return engine
 
 
-def run_app(app: 'FastAPI', args: argparse.Namespace, what: str) -> None:
+def run_app(
+    app: 'FastAPI', args: argparse.Namespace, what: str, *, open_browser: bool = False
+) -> None:
     """Serve until a signal asks to stop, and say where.
 
     Args:
         app: What is served.
         args: See `add_server_arguments`.
         what: What it is called in the line that says where it is.
+        open_browser: Whether to open it in a browser of this machine.
 
     Raises:
         OSError: If the address cannot be had.
@@ -124,5 +131,9 @@ def run_app(app: 'FastAPI', args: argparse.Namespace, what: str) -> None:
     )
     sock = config.bind_socket()
     host = f'[{args.host}]' if ':' in args.host else args.host
-    print(f'{what}: http://{host}:{sock.getsockname()[1]}', flush=True)
+    address = f'http://{host}:{sock.getsockname()[1]}'
+    print(f'{what}: {address}', flush=True)
+    if open_browser:
+        # when it listens
+        threading.Timer(OPEN_S, webbrowser.open, [address]).start()
     uvicorn.Server(config).run(sockets=[sock])

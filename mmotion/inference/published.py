@@ -60,9 +60,7 @@ def write_published(
     """
     loaded = load_checkpoint_file(checkpoint)
     weights = find_state_dict(loaded, source=checkpoint)
-    known = loaded.get('meta') or {}
-    meta = {key: known[key] for key in ('dataset_meta', CARRIED) if known.get(key)}
-    meta = {'mmotion_version': __version__, **meta}
+    meta = choose_meta(loaded)
     save_safetensors(round_matrices(weights) if half else weights, folder / WEIGHTS, meta)
     content = describe_config(config)
     name = Path(config.filename or 'config').stem
@@ -79,6 +77,13 @@ def describe_config(config: Config) -> dict[str, Any]:
     content = {key: config.to_dict()[key] for key in KEYS if config.get(key) is not None}
     dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
     return content | {'test_dataloader': {'dataset': _leave_out_paths(dataset)}}
+
+
+def choose_meta(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a checkpoint's `meta` is handed on: the names of classes, and what it carries."""
+    known = checkpoint.get('meta') or {}
+    kept = {key: known[key] for key in ('dataset_meta', CARRIED) if known.get(key)}
+    return {'mmotion_version': __version__, **kept}
 
 
 def round_matrices(weights: Mapping[str, Any]) -> dict[str, Any]:

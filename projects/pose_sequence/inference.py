@@ -50,6 +50,7 @@ from .results import PoseScores
 from .sequence_files import ARRAY_SUFFIX, SUFFIXES, read_sequence, take_main_track
 from .transforms import (
     FillMissing,
+    MakeFigure,
     NormalizePose,
     PackSequence,
     ResampleSequence,
@@ -63,7 +64,8 @@ if TYPE_CHECKING:
 
 # steps before a network that was exported
 STEPS = {
-    kind.__name__: kind for kind in (FillMissing, NormalizePose, PackSequence, ResampleSequence)
+    kind.__name__: kind
+    for kind in (FillMissing, MakeFigure, NormalizePose, PackSequence, ResampleSequence)
 }
 
 
@@ -297,7 +299,8 @@ class PosePredictor(DetectsPeople, Predictor[PoseScores]):
     def _score(self, poses: PoseVideo) -> tuple[NDArray[np.float32], str]:
         """Scores of the classes (C,) by the most prominent person, and what they are taken from."""
         num_points = self.config.model.get('encoder', {}).get('num_points')
-        if num_points not in (None, poses.skeleton.num_points):
+        makes_figure = any(isinstance(step, MakeFigure) for step in self._pipeline.transforms)
+        if not makes_figure and num_points not in (None, poses.skeleton.num_points):
             raise ValueError(
                 f'keypoints must have the {num_points} points that the model was trained on, got '
                 f'{poses.skeleton.num_points} ({poses.skeleton.name}) from {poses.detector}; take '

@@ -37,6 +37,14 @@ from numpy.typing import NDArray
 
 from mmotion.checks import check_at_least
 from mmotion.inference.lean import TRANSFORMS, Transform
+from mmotion.keypoints.skeletons import FIGURE
+
+# what detectors find where generated people have these points
+INSTEAD = {
+    'head': ('nose',),
+    'neck': ('left_shoulder', 'right_shoulder'),
+    'pelvis': ('left_hip', 'right_hip'),
+}
 
 FloatArray = NDArray[np.float32]
 
@@ -62,6 +70,40 @@ class NormalizePose(Transform):
         keypoints = results['keypoints']
         center = _centers(keypoints)[:, None] if self.per_step else find_center(keypoints)
         results['keypoints'] = (keypoints - center) / find_size(keypoints)
+        return results
+
+
+@TRANSFORMS.register_module()
+class MakeFigure(Transform):
+    """Make the 15 points of generated people of those of another skeleton of a person.
+
+    The neck is in the middle of the shoulders, the pelvis in that of the hips, and the nose stands
+    for the head; such a point is missing where one that it comes from is.
+
+    Raises:
+        ValueError: If a sequence lacks a point.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change `keypoints`, `scores` and `skeleton`, which a `FIGURE` keeps as they are."""
+        points = results['skeleton'].points
+        if points == FIGURE.points:
+            return results
+        sources = [(name,) if name in points else INSTEAD.get(name, ()) for name in FIGURE.points]
+        if lacking := [
+            name
+            for name, source in zip(FIGURE.points, sources, strict=True)
+            if not source or not {*source} <= {*points}
+        ]:
+            raise ValueError(
+                f'keypoints must be those of a person, got {results["skeleton"].name!r} without '
+                f'{", ".join(lacking)}; take a detector of people'
+            )
+        chosen = [[points.index(name) for name in source] for source in sources]
+        for key, join in (('keypoints', np.mean), ('scores', np.min)):
+            found = [join(results[key][:, indices], axis=1) for indices in chosen]
+            results[key] = np.stack(found, axis=1)
+        results['skeleton'] = FIGURE
         return results
 
 

@@ -2,8 +2,9 @@
 
 Optimizer, schedules and log are left out. To a folder, the weights are written as safetensors, with
 what a prediction needs of the config, a model card and the SHA-256 of each: `load_model(FOLDER)`
-reads it, and "mmotion push" uploads it. A file `OUT.pth` has the weights alone, and beside it
-`OUT.pth.sha256`, which `sha256sum -c` reads, for `shipped_weights` of a config.
+reads it, and "mmotion push" uploads it. A file `OUT.pth` has the weights and the names of the
+classes, and beside it lies `OUT.pth.sha256`, which `sha256sum -c` reads, for `shipped_weights` of a
+config.
 
 Example:
     mmotion publish work_dirs/repnet_small/epoch_8.pth repnet_small --config repnet_small
@@ -12,7 +13,6 @@ Example:
 import argparse
 from pathlib import Path
 
-from mmotion import __version__
 from mmotion.atomic import write_atomically
 from mmotion.cli.shared_arguments import add_config_options, read_config
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.config:
         raise ValueError(
             f'--config must be given to publish a folder, got OUT {args.target}; name the config '
-            'of the training run, or end OUT in .pth to write the weights alone'
+            'of the training run, or end OUT in .pth to write one file'
         )
     config = read_config(args.config, args.cfg_options, 'model', 'predictor', 'test_pipeline')
     from mmotion.inference.published import SUMS, write_published
@@ -65,11 +65,12 @@ def publish(source: Path, target: Path, *, half: bool = False) -> str:
     """
     from mmotion.checkpoint import find_state_dict, load_checkpoint_file, save_checkpoint_file
     from mmotion.checkpoint.downloads import hash_file
-    from mmotion.inference.published import round_matrices
+    from mmotion.inference.published import choose_meta, round_matrices
 
-    weights = find_state_dict(load_checkpoint_file(source), source=source)
+    loaded = load_checkpoint_file(source)
+    weights = find_state_dict(loaded, source=source)
     weights = round_matrices(weights) if half else weights
-    save_checkpoint_file({'meta': {'mmotion_version': __version__}, 'state_dict': weights}, target)
+    save_checkpoint_file({'meta': choose_meta(loaded), 'state_dict': weights}, target)
     digest = hash_file(target)
     with write_atomically(Path(f'{target}.sha256')) as temporary:
         temporary.write_text(f'{digest}  {target.name}\n', encoding='utf-8')

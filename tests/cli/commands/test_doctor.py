@@ -1,4 +1,7 @@
 import builtins
+import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope='module')
 def findings():
-    return {check.name: check for check in check_installation()}
+    return {check.name: check for check in check_installation(full=True)}
 
 
 def test_nothing_is_broken_here(findings):
@@ -28,18 +31,76 @@ def test_versions_are_told(findings):
     assert 'example_project' in findings['systems'].finding
 
 
+def test_all_of_it_is_imported_and_read(findings):
+    # MMAction2 1.2.0 has 77
+    assert int(findings['all models'].finding.split()[0]) > 50
+    assert findings['all systems'] == Check('all systems', 'imported')
+    assert findings['all configs'] == Check('all configs', 'read')
+
+
+def test_without_full_nothing_is_imported_that_takes_long():
+    names = [
+        'torchvision',
+        'mmengine',
+        'mmaction',
+        'timm',
+        'scipy',
+        'matplotlib',
+        'projects.repnet',
+    ]
+    code = (
+        'import sys; from mmotion.cli import main; main(["doctor"]); '
+        f'print(*[name for name in {names} if name in sys.modules], file=sys.stderr)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == []
+    assert 'ok      torchvision ' in done.stdout
+    assert 'all systems' not in done.stdout
+
+
+def test_a_package_of_a_version_that_does_not_fit(monkeypatch):
+    wanted = ['torch>=2.4', 'timm>=99', 'absent', 'sleap-io; extra == "sleap"', 'opencv-python']
+    monkeypatch.setattr(doctor.metadata, 'requires', lambda name: wanted)
+    finding = doctor._run('packages', doctor._packages, 'remedy').finding
+    assert re.fullmatch(r'.* mmotion requires: timm>=99 \(got .*\), absent \(got none\)', finding)
+
+
+@pytest.mark.parametrize(
+    ('installed', 'broken'),
+    [
+        pytest.param({'mmcv-lite': '2.1.0'}, False, id='lite'),
+        pytest.param({'mmcv': '2.1.0'}, False, id='full'),
+        # MMAction2 refuses it
+        pytest.param({'mmcv-lite': '2.1.0', 'mmcv': '2.2.0'}, True, id='too new'),
+        pytest.param({}, True, id='none'),
+    ],
+)
+def test_mmcv(monkeypatch, installed, broken):
+    monkeypatch.setattr(doctor, '_find_version', installed.get)
+    assert (doctor._run('mmcv', doctor._mmcv, 'remedy').remedy is not None) == broken
+
+
 def test_a_check_that_fails_names_the_remedy(monkeypatch):
     def refuse(name, *args, **kwargs):
-        if name == 'torchvision':
-            raise ImportError('libcudart.so: cannot open')
+        if name == 'cv2':
+            raise ImportError('libGL.so.1: cannot open')
         return import_module(name, *args, **kwargs)
 
     import_module = builtins.__import__
     monkeypatch.setattr(builtins, '__import__', refuse)
-    check = doctor._run('torchvision', doctor._torchvision, 'install it again')
-    assert check == Check(
-        'torchvision', 'ImportError: libcudart.so: cannot open', 'install it again'
-    )
+    check = doctor._run('opencv', doctor._opencv, KEEP_ONE_OPENCV)
+    assert check == Check('opencv', 'ImportError: libGL.so.1: cannot open', KEEP_ONE_OPENCV)
+
+
+@pytest.mark.parametrize('content', [None, b'of another release'], ids=['none', 'another'])
+def test_torchvision_without_its_compiled_part(monkeypatch, tmp_path, content):
+    if content:
+        (tmp_path / '_C.so').write_bytes(content)
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(doctor.importlib.util, 'find_spec', lambda name: spec)
+    check = doctor._run('torchvision', doctor._torchvision, 'install both again')
+    assert check.remedy == 'install both again'
+    assert ('_C.so' if content else 'compiled part') in check.finding
 
 
 def test_a_python_that_is_too_new(monkeypatch):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from tests.command_lines import check_wrong_use, run
@@ -16,3 +19,15 @@ def test_configs_are_listed(capsys):
     code, out, _ = run(capsys, 'list')
     assert code == 0
     assert 'example_project_dots' in out
+
+
+@pytest.mark.parametrize('words', ['--help', 'list', 'list systems', 'list models', 'list hooks'])
+def test_nothing_heavy_is_imported(words):
+    code = (
+        f'import sys; from mmotion.cli import main; code = main({words.split()}); '
+        'print(*[name for name in ("torch", "mmengine", "numpy", "cv2") if name in sys.modules], '
+        'file=sys.stderr); sys.exit(code)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == []
+    assert done.stdout

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmotion import __version__
 from mmotion.checkpoint import load_checkpoint_file, load_weights, save_checkpoint_file
 from mmotion.config import load_config
 from mmotion.registry import MODELS
@@ -18,7 +19,8 @@ def trained(tmp_path):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
     path = tmp_path / 'epoch_3.pth'
-    content = {'state_dict': model.state_dict(), 'optimizer': {'step': 7}, 'meta': {'epoch': 3}}
+    meta = {'epoch': 3, 'dataset_meta': {'classes': ('up', 'down')}}
+    content = {'state_dict': model.state_dict(), 'optimizer': {'step': 7}, 'meta': meta}
     save_checkpoint_file(content, path)
     return model, path
 
@@ -29,7 +31,13 @@ def test_published_weights_load_into_the_model(trained, tmp_path, capsys, half):
     target = tmp_path / 'small.pth'
     code, out, _ = run(capsys, 'publish', source, target, *(['--half'] if half else []))
     assert code == 0
-    assert list(load_checkpoint_file(target)) == ['meta', 'state_dict']
+    published = load_checkpoint_file(target)
+    assert list(published) == ['meta', 'state_dict']
+    # a prediction names classes by it
+    assert published['meta'] == {
+        'mmotion_version': __version__,
+        'dataset_meta': {'classes': ('up', 'down')},
+    }
     digest = Path(f'{target}.sha256').read_text()
     assert digest.split()[0] in out
     assert subprocess.run(['sha256sum', '-c', f'{target}.sha256'], cwd=tmp_path).returncode == 0

@@ -284,6 +284,20 @@ def test_the_most_prominent_person_of_each_window_is_followed(tmp_path):
     assert [segment.label for segment in result.segments] == ['left', 'right']
 
 
+def test_keypoints_of_a_detector_become_those_of_the_training(tmp_path):
+    seventeen = np.array([OFFSETS[i % 15] for i in range(17)])
+    scores = np.full(17, 0.9, np.float32)
+    people = [
+        Person(keypoints=seventeen + np.array([x, 50]), scores=scores, score=0.9) for x in WALK
+    ]
+    poses = make_poses(WALK, skeleton=COCO17, frames=tuple((person,) for person in people))
+    config = make_config([dict(type='MakeFigure')])
+    config.model.encoder.num_points = 15
+    result = predict_poses(build(config), poses, tmp_path)
+    assert result.views == '1 sequence of 8 steps x 15 points'
+    assert [segment.label for segment in result.segments] == ['left', 'right']
+
+
 def test_other_keypoints_than_those_of_the_training_are_refused(tmp_path):
     person = Person(
         keypoints=np.zeros((17, 2), np.float32), scores=np.ones(17, np.float32), score=1.0

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 
+from mmotion.keypoints.skeletons import COCO17, FIGURE, MEDIAPIPE33, OPENPOSE18, Skeleton
 from mmotion.registry import TRANSFORMS
 from projects.pose_sequence.transforms import find_center, find_size
 
@@ -24,6 +25,7 @@ FIXED = [
     pytest.param({'type': 'NormalizePose'}, id='normalize'),
     pytest.param({'type': 'NormalizePose', 'per_step': True}, id='normalize-per-step'),
     pytest.param({'type': 'FillMissing'}, id='fill'),
+    pytest.param({'type': 'MakeFigure'}, id='figure'),
     pytest.param({'type': 'ResampleSequence', 'num_steps': 33}, id='resample'),
 ]
 
@@ -204,3 +206,40 @@ def test_two_views_differ_and_can_be_batched(make_sample: Maker) -> None:
 def test_a_wrong_option_is_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TRANSFORMS.build(config)
+
+
+@pytest.mark.parametrize('skeleton', [COCO17, MEDIAPIPE33, OPENPOSE18])
+def test_a_figure_of_the_points_of_a_detector(make_sample: Maker, skeleton: Skeleton) -> None:
+    sample = make_sample(4, missing=0)
+    # point i at (i, 10 i) with a score of i / 100
+    numbers = np.arange(skeleton.num_points, dtype=np.float32)
+    sample['keypoints'] = np.tile(np.stack([numbers, 10 * numbers], axis=1), (4, 1, 1))
+    sample['scores'] = np.tile(numbers / 100, (4, 1))
+    sample['skeleton'] = skeleton
+    # in the second step one shoulder is missing
+    left, right = (skeleton.points.index(f'{side}_shoulder') for side in ('left', 'right'))
+    sample['keypoints'][1, left], sample['scores'][1, left] = np.nan, 0
+    found = apply(sample, type='MakeFigure')
+    assert found['skeleton'] is FIGURE
+    assert found['keypoints'].dtype == found['scores'].dtype == np.float32
+    at = FIGURE.points.index
+    np.testing.assert_array_equal(
+        found['keypoints'][0, at('left_knee')],
+        sample['keypoints'][0][skeleton.points.index('left_knee')],
+    )
+    np.testing.assert_array_equal(found['keypoints'][0, at('head')], sample['keypoints'][0, 0])
+    if 'neck' in skeleton.points:
+        assert not np.isnan(found['keypoints'][1, at('neck')]).any()
+    else:
+        middle = (left + right) / 2
+        np.testing.assert_allclose(found['keypoints'][0, at('neck')], [middle, 10 * middle])
+        assert found['scores'][0, at('neck')] == pytest.approx(min(left, right) / 100)
+        assert np.isnan(found['keypoints'][1, at('neck')]).all()
+        assert found['scores'][1, at('neck')] == 0
+
+
+def test_a_figure_is_of_a_person(make_sample: Maker) -> None:
+    sample = make_sample(2)
+    sample['skeleton'] = Skeleton('mouse', ('nose', 'tail'), ((0, 1),), (0, 1))
+    with pytest.raises(ValueError, match="person, got 'mouse' without neck, pelvis, left_shoulder"):
+        apply(sample, type='MakeFigure')
