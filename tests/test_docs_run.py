@@ -8,13 +8,13 @@ from tests.docs_pages import MARKS, PYTHON, ROOT, SHOWN, Block, list_pages, read
 
 PAGES = {page.relative_to(ROOT).as_posix(): read_blocks(page) for page in list_pages()}
 COMMANDS = [block for blocks in PAGES.values() for block in blocks if block.is_command]
-# tutorials have a file of tests of their own, which runs beside this one
+# a tutorial takes minutes as a whole
 QUICK = {
     name: [block for block in blocks if 'slow' not in block.marks]
     for name, blocks in PAGES.items()
     if not name.startswith('docs/tutorials/')
 }
-SLOW = {name: PAGES[name] for name in QUICK if len(QUICK[name]) < len(PAGES[name])}
+SLOW = {name: blocks for name, blocks in PAGES.items() if QUICK.get(name) != blocks}
 
 
 def param_pages(pages: dict[str, list[Block]]) -> pytest.MarkDecorator:
