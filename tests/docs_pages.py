@@ -10,7 +10,7 @@ A comment directly above a fence, invisible on a forge and on the site, says wha
 
 All blocks of a page run in one folder, from the first to the last: shell by `bash -e`, Python in
 one namespace. A Python block that begins with `# name.py` is that file. What a page names and does not
-make is made before, see `docs_supplies.py`.
+make is made before, see `docs_supplies.py`; tutorials make all of it themselves.
 """
 
 import importlib.util
@@ -125,7 +125,8 @@ def run_blocks(blocks: list[Block], folder: Path) -> None:
         AssertionError: If one of them fails, with its place and the end of what it wrote.
     """
     blocks = [block for block in blocks if block.is_run]
-    supply('\n'.join(block.code for block in blocks), folder)
+    if 'tutorials' not in blocks[0].page.parts:
+        supply('\n'.join(block.code for block in blocks), folder)
     bin_dir = folder.parent / f'{folder.name}.bin'
     bin_dir.mkdir()
     (bin_dir / 'mmotion').write_text(COMMAND.format(python=sys.executable))
