@@ -7,3 +7,4 @@ _convlstm = dict(type='ConvLSTMEncoder', num_points=15, **_images)
 model = dict(type='SequenceClassifier', encoder=_convlstm, num_classes=8)
 # ten steps a second of a video with 30 frames, as those that were trained on
 predictor = dict(every=3)
+shipped_weights = 'projects/pose_sequence/weights/pose_convlstm_shapes.pth'

@@ -7,3 +7,5 @@ load_from = 'work_dirs/pose_simclr_shapes/epoch_100.pth'
 train_dataloader = dict(dataset=dict(label_share=0.05))
 train_cfg = dict(max_epochs=20)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
+# the encoder's come from load_from, and its head is trained anew
+shipped_weights = None

@@ -18,6 +18,7 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx_copybutton',
     'docstrings',
+    'error_pages',
     'generated_pages',
     'mermaid_picture',
     'repository_links',
@@ -41,6 +42,8 @@ napoleon_use_ivar = True
 # anchors of headings as a forge makes them
 myst_heading_anchors = 4
 myst_fence_as_directive = ['mermaid']
+# anchors of single messages
+myst_enable_extensions = ['attrs_inline']
 
 html_theme = 'furo'
 html_title = f'mmotion {release}'

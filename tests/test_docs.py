@@ -52,6 +52,10 @@ def command_lines() -> Iterator[tuple[str, str]]:
             for line in block.replace('\\\n', ' ').splitlines():
                 if line.startswith('mmotion '):
                     yield page.relative_to(ROOT).as_posix(), line.removeprefix('mmotion ')
+    # whole commands beside those of other programs, and not names of commands in a sentence
+    page = ROOT / 'docs' / 'coming_from_others.md'
+    for line in re.findall(r'`mmotion ([^`]+)`', page.read_text()):
+        yield page.relative_to(ROOT).as_posix(), line
     for command in find_commands().values():
         examples = (command.load().__doc__ or '').partition('Example:\n')[2]
         for line in re.sub(r'\\?\n {6,}', ' ', examples).splitlines():

@@ -1,11 +1,12 @@
 """The site of docs/ is built without a warning, and no link of it leads nowhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -64,10 +65,41 @@ def test_a_page_that_is_a_link_is_the_file(site: Path):
     page = (site / 'systems' / 'repnet.html').read_text(encoding='utf-8')
     assert 'how many times' in page
     # the README links to its weights' card, the site to the card's page
-    assert '../weights/repnet_small.html' in page
+    assert '../generated/weights/repnet_small.html' in page
 
 
 def test_the_plan_of_the_rooms_is_a_picture(site: Path):
     page = (site / 'architecture.html').read_text(encoding='utf-8')
     assert 'inference imports config' in page
     assert page.count('<g id="at-') > 15
+
+
+@pytest.mark.parametrize(
+    ('said', 'found'),
+    [
+        pytest.param(
+            'mmotion: error: a video must be a file that FFmpeg can read, got path=/home/me/a.mp4 '
+            '(Invalid data found when processing input); it is of another kind or cut off: copy',
+            'a video must be a file that FFmpeg can read',
+            id='whole',
+        ),
+        pytest.param('no weights ship with', 'checkpoint must be given, as no weights', id='words'),
+        pytest.param('top-level keys of a config must be known, got \'modle\' (did you mean '
+                     '\'model\'?) in /tmp/a.py', 'top-level keys of a config', id='config'),
+    ],
+)  # fmt: skip
+def test_the_search_box_finds_an_error_by_its_words(site: Path, said: str, found: str):
+    browser = shutil.which('chromium')
+    driver = pytest.importorskip('playwright.sync_api', reason='drives a browser')
+    if browser is None:
+        pytest.skip('needs chromium')
+    with driver.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=browser, args=['--no-sandbox'])
+        page = chromium.new_page()
+        page.goto(f'{(site / "search.html").as_uri()}?q={quote(said)}')
+        first = page.locator('#error-results a').first
+        assert found in first.inner_text()
+        first.click()
+        anchor = urlsplit(page.url).fragment
+        assert found in page.locator(f'#{anchor}').inner_text()
+        chromium.close()

@@ -17,10 +17,11 @@ import mmotion
 from mmotion import registry
 from mmotion.paths import find_root
 
-# rooms that are one file, and what of them people use
+# files that people import from, and what
 FILES = {
     'config': ('load_config', 'apply_options', 'read_options'),
     'registry': ('Registry', 'UnknownNameError'),
+    'serving.limits': ('Limits', 'RefusedError'),
 }
 # kinds of registered things, as headings
 KINDS = {

@@ -6,7 +6,7 @@ from unittest.mock import patch
 from mmotion.cli.discovery import CORE, Command, find_commands
 from mmotion.cli.parser import build_parser
 
-COLUMNS = 96
+COLUMNS = 80
 
 
 def make_pages() -> dict[str, str]:

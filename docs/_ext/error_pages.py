@@ -5,10 +5,15 @@ stands behind the last semicolon is what to do; what depends on the case is in b
 """
 
 import ast
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
 
 from mmotion.paths import find_root
 
@@ -33,6 +38,11 @@ class Message:
     kind: str
     text: str
     remedy: str
+
+    @property
+    def anchor(self) -> str:
+        """Where it stands on its page."""
+        return f'm{hashlib.sha256(self.text.encode()).hexdigest()[:8]}'
 
 
 def make_pages() -> dict[str, str]:
@@ -128,12 +138,13 @@ def split_remedy(text: str) -> tuple[str, str]:
 def describe_part(part: str, messages: list[Message]) -> str:
     """Give the page of a part."""
     rows = [
-        f'| `{cell(m.text)}` | {code_free(m.remedy)} | {m.kind}, `{m.place}` |' for m in messages
+        f'| `{cell(m.text)}`{{#{m.anchor}}} | {code_free(m.remedy)} | {m.kind}, `{m.place}` |'
+        for m in messages
     ]
     return '\n\n'.join([
         f'# Errors of {part}',
-        'What stands in braces depends on the case. Where nothing is said of what to do, the message '
-        'says what must be.',
+        'What stands in braces depends on the case. Where nothing is said of what to do, the '
+        'message says what must be.',
         '\n'.join(['| message | what to do | raised by |', '|---|---|---|', *rows]),
     ]) + '\n'  # fmt: skip
 
@@ -146,3 +157,33 @@ def cell(text: str) -> str:
 def code_free(text: str) -> str:
     """Text in a cell, nothing of which is markup."""
     return ''.join(f'\\{letter}' if letter in '|*_`<>[]#' else letter for letter in text)
+
+
+def write_list(app: Sphinx, error: Exception | None) -> None:
+    """Write the messages beside the site, for `find_errors.js`."""
+    if app.builder.format != 'html' or error:
+        return
+    entries = [
+        {
+            'text': m.text,
+            'page': f'generated/errors/{m.part}.html#{m.anchor}',
+            'remedy': m.remedy,
+        }
+        for m in find_messages()
+    ]
+    text = f'window.mmotionErrors = {json.dumps(entries, indent=0)}\n'
+    (app.outdir / '_static' / 'errors.js').write_text(text, encoding='utf-8')
+
+
+def find_in_search(app: Sphinx, pagename: str, *_: object) -> None:
+    """Let the page of search results look through them."""
+    if pagename == 'search':
+        app.add_js_file('errors.js')
+        app.add_js_file('find_errors.js')
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Tell Sphinx."""
+    app.connect('html-page-context', find_in_search)
+    app.connect('build-finished', write_list)
+    return {'parallel_read_safe': True, 'parallel_write_safe': True}

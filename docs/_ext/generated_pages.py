@@ -10,12 +10,13 @@ import command_pages
 import config_pages
 import error_pages
 import result_pages
+import zoo_pages
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from mmotion.paths import enable_projects
 
-WRITERS = (api_pages, command_pages, config_pages, error_pages, result_pages)
+WRITERS = (api_pages, command_pages, config_pages, error_pages, result_pages, zoo_pages)
 
 
 def write_pages(app: Sphinx) -> None:
