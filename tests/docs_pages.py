@@ -9,8 +9,8 @@ A comment directly above a fence, invisible on a forge and on the site, says wha
     <!-- needs: onnxruntime -->                   package or weights, or the page ends
 
 All blocks of a page run in one folder, from the first to the last: shell by `bash -e`, Python in
-one namespace. A Python block that begins with `# name.py` is that file. What a page names and does not
-make is made before, see `docs_supplies.py`; tutorials make all of it themselves.
+one namespace. A Python block that begins with `# name.py` is that file. What a page names and does
+not make is made before, see `docs_supplies.py`; tutorials make all of it themselves.
 """
 
 import importlib.util

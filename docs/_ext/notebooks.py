@@ -1,7 +1,7 @@
-"""Tutorials as notebooks: `make notebooks` writes docs/tutorials/*.ipynb from the pages beside them.
+"""Tutorials as notebooks: `make notebooks` writes docs/tutorials/*.ipynb from the pages there.
 
-The pages are what is edited and tested. A block that begins with `# name.py` is a file of that name,
-which a notebook has to write.
+The pages are what is edited and tested. A block that begins with `# name.py` is a file of that
+name, which a notebook has to write.
 """
 
 import re
@@ -11,12 +11,14 @@ import jupytext
 from nbformat import NotebookNode
 
 TUTORIALS = Path(__file__).resolve().parents[1] / 'tutorials'
+# else it is guessed by which language has more blocks
+HEAD = '---\njupytext:\n  main_language: python\n---\n\n'
 KERNEL = {'name': 'python3', 'display_name': 'Python 3', 'language': 'python'}
 
 
 def make_notebook(page: Path) -> NotebookNode:
     """Make the notebook of a page, without outputs."""
-    notebook = jupytext.read(page)
+    notebook = jupytext.reads(HEAD + page.read_text(encoding='utf-8'), fmt='md')
     notebook.metadata = NotebookNode({'kernelspec': KERNEL})
     for number, cell in enumerate(notebook.cells):
         # the same each time, so that what has not changed stays as it is
