@@ -4,6 +4,7 @@ The pages are what is edited and tested. A block that begins with `# name.py` is
 name, which a notebook has to write.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import jupytext
 from nbformat import NotebookNode
 
 TUTORIALS = Path(__file__).resolve().parents[1] / 'tutorials'
-# else it is guessed by which language has more blocks
-HEAD = '---\njupytext:\n  main_language: python\n---\n\n'
 KERNEL = {'name': 'python3', 'display_name': 'Python 3', 'language': 'python'}
+# else the language with most blocks is taken for that of the notebook
+HEAD = f'---\njupyter:\n  kernelspec: {json.dumps(KERNEL)}\n---\n\n'
 
 
 def make_notebook(page: Path) -> NotebookNode:
