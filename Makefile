@@ -3,6 +3,7 @@
 #   make demo VIDEO=path   count those in your own video
 #   make demo TRAIN=1      train such a counter for a few minutes, test it, count
 #   make docs              build the site of docs/ in docs/_build/html
+#   make notebooks         write docs/tutorials/*.ipynb from the pages of the same names
 #   make test              lint, types and tests
 #   make test-slow         the tests that take minutes, such as the wheel in an empty environment
 #   make clean             remove what is built (not work_dirs/)
@@ -21,7 +22,7 @@ PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
 # all four fill the folder cv2: to take one away breaks another
 OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
-.PHONY: install video demo docs lint chromium pytest test test-slow clean
+.PHONY: install video demo docs notebooks lint chromium pytest test test-slow clean
 
 install: $(INSTALLED)
 
@@ -53,6 +54,9 @@ demo: video $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -n -q -W --keep-going docs docs/_build/html
 	@echo 'The site is there: docs/_build/html/index.html'
+
+notebooks: $(INSTALLED)
+	$(BIN)/python docs/_ext/notebooks.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ import hmac
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -294,7 +294,7 @@ async def _receive(request: Request, engine: Engine) -> tuple[dict[str, str], Up
     if length.isdigit() and int(length) > room:
         raise too_large
 
-    async def count() -> AsyncIterator[bytes]:
+    async def count() -> AsyncGenerator[bytes, None]:
         received = 0
         async for part in request.stream():
             received += len(part)
