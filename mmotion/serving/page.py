@@ -281,7 +281,7 @@ class Tab:
         low, high, step = threshold.range
         # one that has seen too little of what is usual raises none
         value = high if threshold.value is None else threshold.value
-        slider = gr.Slider(low, high, round(value / step) * step, step=step, visible=True)
+        slider = gr.Slider(low, high, float(f'{value:.4g}'), step=step, visible=True)
         return result, slider, gr.HTML(show_alarms(threshold, value), visible=True), plots
 
     def move(self, job_id: str | None, value: float, request: gr.Request) -> str:

@@ -66,8 +66,10 @@ class Threshold(NamedTuple):
         """Least and most of a slider from alarms everywhere to none at all, and its step."""
         values = [*self.errors.tolist(), *([] if self.value is None else [self.value])]
         low, high = min(values), max(values)
-        step = 10.0 ** math.floor(math.log10((high - low or abs(high) or 1.0) / 100))
-        return (math.floor(low / step) - 5) * step, (math.ceil(high / step) + 5) * step, step
+        digits = -math.floor(math.log10((high - low or abs(high) or 1.0) / 100))
+        step = round(10.0**-digits, max(digits, 0))
+        ends = (math.floor(low / step) - 5) * step, (math.ceil(high / step) + 5) * step
+        return round(ends[0], digits), round(ends[1], digits), step
 
     def find_alarms(self, value: float) -> list[Span]:
         """The alarms of a threshold; those of neighboring windows are one."""
@@ -140,7 +142,7 @@ def show_plots(content: Mapping[str, Any]) -> str:
             box.append(_draw_chart(name, [line], span, (low, high), shaded=shaded))
         if any(s.label for s in spans):
             box.append(_draw_timeline(spans, span))
-        if spans:
+        if spans and not find_threshold(part):
             box.append(_make_table('Parts', part['segments']))
     return to_text(box) if len(box) else ''
 

@@ -163,7 +163,7 @@ def test_a_tab_answers_on_a_desk_and_on_a_phone(tab, answer, stored, open_page, 
     panel = choose_tab(page, tab)
     send(panel, video)
     expect(answer_of(panel)).to_have_text(answer)
-    expect(panel.locator('.plots figure').first).to_be_visible()
+    expect(panel.locator('figure').first).to_be_visible()
     # the browser plays what was drawn
     wait_for_video(page)
     assert panel.locator('.result video').evaluate('v => v.duration') == pytest.approx(5, abs=0.1)
@@ -315,7 +315,7 @@ def test_each_system_that_comes_with_weights_answers(started, open_page):
         panel.get_by_text('No video at hand?').click()
         panel.get_by_role('button', name='Try the example').click()
         expect(answer_of(panel)).to_have_text(re.compile(r'\w'), timeout=LOAD_MS)
-        expect(panel.locator('.plots figure').first).to_be_visible()
+        expect(panel.locator('figure').first).to_be_visible()
 
 
 def test_a_real_clip_is_counted(started, open_page, data_root):
