@@ -2,6 +2,8 @@
 #   make demo              count the repetitions in a generated video
 #   make demo VIDEO=path   count those in your own video
 #   make demo TRAIN=1      train such a counter for a few minutes, test it, count
+#   make docs              build the site of docs/ in docs/_build/html
+#   make notebooks         write docs/tutorials/*.ipynb from the pages of the same names
 #   make test              lint, types and tests
 #   make test-slow         the tests that take minutes, such as the wheel in an empty environment
 #   make clean             remove what is built (not work_dirs/)
@@ -20,7 +22,7 @@ PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
 # all four fill the folder cv2: to take one away breaks another
 OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
-.PHONY: install video demo lint pytest test test-slow clean
+.PHONY: install video demo docs notebooks lint chromium pytest test test-slow clean
 
 install: $(INSTALLED)
 
@@ -33,7 +35,8 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -m venv .venv
 	@$(PIP) uninstall --yes -qq $(OPENCVS)
 	@$(PIP_INSTALL) --no-warn-conflicts -r requirements/runtime.txt -r requirements/headless.txt \
-	    -r requirements/dev.txt -r requirements/clients.txt
+	    -r requirements/dev.txt -r requirements/docs.txt -r requirements/clients.txt \
+	    -r requirements/serve.txt -r requirements/web.txt
 	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
@@ -47,20 +50,33 @@ video:
 demo: video $(INSTALLED)
 	@$(BIN)/mmotion tool demo $(if $(VIDEO),--video="$$VIDEO") $(if $(filter-out 0,$(TRAIN)),--train)
 
+# with the checks that the tests make: a warning is an error
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -n -q -W --keep-going docs docs/_build/html
+	@echo 'The site is there: docs/_build/html/index.html'
+
+notebooks: $(INSTALLED)
+	$(BIN)/python docs/_ext/notebooks.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# for the tests of the page, which skip without
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 \
+	    && apt-get install -qq -y chromium >/dev/null 2>&1; } || echo 'without chromium (apt-get install chromium) browser tests are skipped'
+
 # loadfile: what a file of tests has built, such as the wheel, is built once
-pytest: $(INSTALLED)
+pytest: $(INSTALLED) chromium
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not web'
 
 test: lint pytest
 
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED) chromium
 	$(BIN)/pytest -m 'slow and not web'
 
 clean:
-	rm -rf .venv build dist mmotion.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build docs/generated mmotion.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,8 +13,10 @@ from mmotion.cli.parser import build_parser
 from mmotion.paths import enable_projects
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(path for pattern in ('*.md', 'docs/*.md', 'projects/**/*.md', 'tools/**/*.md')
-               for path in ROOT.glob(pattern))  # fmt: skip
+PAGES = sorted(path for pattern in ('*.md', 'docs/**/*.md', 'projects/**/*.md', 'tools/**/*.md')
+               for path in ROOT.glob(pattern)
+               # what is made with the site
+               if not {'_build', 'generated'} & {*path.parts})  # fmt: skip
 CODE = sorted(path for folder in ('mmotion', 'projects', 'tools', 'configs')
               for path in ROOT.glob(f'{folder}/**/*.py'))  # fmt: skip
 DOCS_AND_CODE = pytest.mark.parametrize(
@@ -50,6 +52,10 @@ def command_lines() -> Iterator[tuple[str, str]]:
             for line in block.replace('\\\n', ' ').splitlines():
                 if line.startswith('mmotion '):
                     yield page.relative_to(ROOT).as_posix(), line.removeprefix('mmotion ')
+    # whole commands beside those of other programs, and not names of commands in a sentence
+    page = ROOT / 'docs' / 'coming_from_others.md'
+    for line in re.findall(r'`mmotion ([^`]+)`', page.read_text()):
+        yield page.relative_to(ROOT).as_posix(), line
     for command in find_commands().values():
         examples = (command.load().__doc__ or '').partition('Example:\n')[2]
         for line in re.sub(r'\\?\n {6,}', ' ', examples).splitlines():

@@ -7,18 +7,16 @@ import subprocess
 import venv
 
 import pytest
-import torch
 
-from mmotion.checkpoint import save_checkpoint_file
 from mmotion.config import load_config
 from mmotion.inference import load_model
 from mmotion.inference.export import compare_file, compare_results, export_model
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.skeletons import FIGURE
-from mmotion.registry import MODELS
 from mmotion.shapes import MotionShapes
 from tests.inference.lean_cases import ROOT, predict_lean
 from tests.pose_videos import make_video
+from tests.random_weights import make_checkpoint
 from tests.video_files import encode
 
 pytest.importorskip('onnxscript')
@@ -37,22 +35,6 @@ def inputs(tmp_path_factory):
     frames = MotionShapes(split='test', size=96, num_frames=(60, 60))[1].render()[:, :80]
     write_poses(make_video(40, skeleton=FIGURE, nobody=(8,)), folder / 'poses.json')
     return {'video': encode(folder / 'clip.mp4', frames), 'poses': folder / 'poses.json'}
-
-
-def make_checkpoint(name, folder):
-    """Random weights, and for an anomaly detector what it takes for normal."""
-    config = load_config(name)
-    if 'backbone' in config.model:
-        config.model.backbone.init = None
-    model = MODELS.build(config.model).eval()
-    if hasattr(model, 'calibrate'):
-        with torch.no_grad():
-            normal = torch.cat([model.backbone(torch.randn(8, 3, 8, 64, 64)) for _ in range(5)])
-        if hasattr(model.scorer, 'fit'):
-            model.scorer.fit(normal, torch.arange(40) % 3)
-        model.calibrate(model.scorer.error(normal).detach())
-    save_checkpoint_file({'state_dict': model.state_dict(), 'meta': {}}, folder / 'weights.pth')
-    return folder / 'weights.pth'
 
 
 @pytest.mark.parametrize('name', [*VIDEO_MODELS, *SCORERS, *POSE_MODELS])

@@ -61,8 +61,9 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
 
 def list_files(folder: str) -> set[str]:
     """Name the files of a folder of the checkout, as paths from the checkout."""
+    made = {'__pycache__', '_build', 'generated'}
     files = (path for path in (CHECKOUT / folder).rglob('*') if path.is_file())
-    return {str(f.relative_to(CHECKOUT)) for f in files if '__pycache__' not in f.parts}
+    return {str(f.relative_to(CHECKOUT)) for f in files if not made & {*f.parts}}
 
 
 def list_wheel(wheel: Path) -> list[str]:

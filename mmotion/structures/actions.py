@@ -133,7 +133,7 @@ class ActionScores(WindowedResult):
 
     @property
     def score(self) -> float:
-        """The highest score."""
+        """The highest score, in [0, 1]."""
         return float(self.scores.max())
 
     @property
@@ -257,7 +257,7 @@ class RunningScores:
 
     @property
     def score(self) -> float:
-        """The highest score now."""
+        """The highest score now, in [0, 1]."""
         return float(self.scores.max())
 
     def top(self, k: int = TOP) -> list[tuple[str, float]]:

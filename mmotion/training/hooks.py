@@ -116,6 +116,10 @@ class CheckpointHook(MMEngineCheckpointHook):
     `max_keep_ckpts=1`, is left with nothing. Knows more metrics, so that `save_best` needs no
     `rule` for them; `save_best='auto'` goes on without a best checkpoint where the first metric is
     another one, instead of ending the run after its first epoch. Takes the same arguments.
+
+    Args:
+        greater_keys: Metrics that are better when higher; by default mmengine's, OBO, OBZ and F1.
+        less_keys: Metrics that are better when lower; by default mmengine's, MAE and error.
     """
 
     def __init__(

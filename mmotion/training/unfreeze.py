@@ -27,7 +27,7 @@ _STATISTICS = '.running_mean'
 class UnfreezeStage:
     """Which of the frozen parameters train from an epoch on.
 
-    Attributes:
+    Args:
         epoch: Epochs that are done before; with 3, these train in the fourth epoch for the first
             time.
         patterns: Their names, see `UnfreezeHook`; by default all that is frozen.

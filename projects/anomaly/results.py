@@ -158,7 +158,7 @@ class AnomalyScores(WindowedResult):
 
     @property
     def score(self) -> float:
-        """The highest score."""
+        """The highest score, in [0, 1]."""
         return float(self.scores.max())
 
     @property

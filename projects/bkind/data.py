@@ -50,7 +50,7 @@ BLACK_LEVEL = 16
 class Motion:
     """Which pairs are still, and what becomes of them.
 
-    Attributes:
+    Args:
         min_motion: Mean absolute difference of the two frames, as small gray pictures with values
             from 0 to 1, below which a pair is still. It is measured once, which decodes all of a
             video, and remembered in the user's cache folder. 0 measures nothing.
@@ -77,7 +77,7 @@ class Motion:
 class Subset:
     """Which videos are used, and which of their pairs.
 
-    Attributes:
+    Args:
         names: Regular expression that finds something in the names of the videos to use, which are
             their paths below `data_root`.
         split: 'train' or 'val' divides the videos by name, the last ones being 'val'; a single

@@ -38,7 +38,7 @@ from .sequence_files import (
 class SequenceSubset:
     """Which of the sequences that there are a data set has.
 
-    Attributes:
+    Args:
         split: 'train' or 'val' divides the groups, with the classes alike in both; None takes all.
         val_share: Share of the sequences in 'val', about, as groups stay together.
         min_det_threshold: Steps with a person that a sequence must have.
