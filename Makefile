@@ -22,7 +22,7 @@ PIP_INSTALL := $(PIP) install $(if $(MAKE_TERMOUT),,--quiet)
 # all four fill the folder cv2: to take one away breaks another
 OPENCVS := opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless
 
-.PHONY: install video demo docs notebooks lint pytest test test-slow clean
+.PHONY: install video demo docs notebooks lint chromium pytest test test-slow clean
 
 install: $(INSTALLED)
 
@@ -35,7 +35,8 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -m venv .venv
 	@$(PIP) uninstall --yes -qq $(OPENCVS)
 	@$(PIP_INSTALL) --no-warn-conflicts -r requirements/runtime.txt -r requirements/headless.txt \
-	    -r requirements/dev.txt -r requirements/docs.txt -r requirements/clients.txt
+	    -r requirements/dev.txt -r requirements/docs.txt -r requirements/clients.txt \
+	    -r requirements/serve.txt -r requirements/web.txt
 	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
@@ -62,13 +63,18 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# for the tests of the page, which skip without
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 \
+	    && apt-get install -qq -y chromium >/dev/null 2>&1; } || echo 'without chromium (apt-get install chromium) browser tests are skipped'
+
 # loadfile: what a file of tests has built, such as the wheel, is built once
-pytest: $(INSTALLED)
+pytest: $(INSTALLED) chromium
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not web'
 
 test: lint pytest
 
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED) chromium
 	$(BIN)/pytest -m 'slow and not web'
 
 clean:

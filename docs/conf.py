@@ -30,8 +30,10 @@ nitpick_ignore_regex = [('py:.*', r'(?!mmotion|projects).*')]
 # the letter for what a predictor answers
 nitpick_ignore = [(role, 'mmotion.inference.predictor.R') for role in ('py:obj', 'py:class')]
 
-autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_default_options = {'members': True}
 autodoc_member_order = 'bysource'
+# thousands of entries in the tree of pages, which each page would draw
+toc_object_entries = False
 # in the signature they would hide the names
 autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented'

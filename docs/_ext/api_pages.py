@@ -159,12 +159,20 @@ def describe_owner(owner: str, headings: dict[Any, str]) -> str:
     parts = [title(owner), first_line(importlib.import_module(owner))]
     for heading in [PUBLIC, *KINDS.values(), OTHERS, NAMED]:
         found = [t for t in headings if headings[t] == heading and owner_of(t) == owner]
-        if found and heading:
-            parts.append(title(heading, '-'))
-        for thing in sorted(found, key=lambda thing: thing.__qualname__):
+        found.sort(key=lambda thing: thing.__qualname__)
+        if found:
+            parts += [title(heading, '-')] if heading else []
+            parts.append(' · '.join(map(link_to, found)))
+        for thing in found:
             kind = {'exc': 'exception', 'func': 'function'}.get(role_of(thing), 'class')
-            parts.append(f'.. auto{kind}:: {thing.__module__}.{thing.__qualname__}')
+            options = '\n   :show-inheritance:' if has_bases(thing) else ''
+            parts.append(f'.. auto{kind}:: {thing.__module__}.{thing.__qualname__}{options}')
     return '\n\n'.join(parts) + '\n'
+
+
+def has_bases(thing: Any) -> bool:
+    """Whether it is a class that stands on another one."""
+    return isinstance(thing, type) and thing.__bases__ != (object,)
 
 
 def describe_front_door() -> str:
@@ -176,6 +184,11 @@ def describe_front_door() -> str:
         rows.append(f'   * - {link}\n     - {first_line(thing)}')
     table = '.. list-table::\n   :widths: 40 60\n\n' + '\n'.join(rows)
     return f'{title("mmotion")}\n\n{first_line(mmotion)}\n\n{table}\n'
+
+
+def link_to(thing: Any) -> str:
+    """Its name, which leads to where it is described."""
+    return f':py:{role_of(thing)}:`{thing.__qualname__} <{thing.__module__}.{thing.__qualname__}>`'
 
 
 def role_of(thing: Any) -> str:

@@ -104,7 +104,7 @@ def describe_thing(thing: Any, kind: str, uses: dict[str, list[str]]) -> str:
         for option in list_options(thing, kind)
     ]
     if rows:
-        blocks.append('\n'.join(['| key | type | default | |', '|---|---|---|---|', *rows]))
+        blocks.append('\n'.join(['| key | type | default | meaning |', '|---|---|---|---|', *rows]))
     return '\n\n'.join(blocks)
 
 

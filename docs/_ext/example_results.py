@@ -17,8 +17,10 @@ from projects.pose_sequence.results import PoseScores
 from projects.repnet.inference import RunningPeople
 from projects.repnet.results import RepetitionCount, RepetitionSegment, RunningCount
 
-WINDOWS = dict(window_start_s=[0.0, 1.0], window_end_s=[2.0, 3.0], num_frames=3, fps=1.0)
-SCORES = dict(
+WINDOWS: dict[str, Any] = dict(
+    window_start_s=[0.0, 1.0], window_end_s=[2.0, 3.0], num_frames=3, fps=1.0
+)
+SCORES: dict[str, Any] = dict(
     classes=('sit', 'walk'), scores=[0.25, 0.75], views='mean of 2 windows',
     window_scores=[[0.75, 0.25], [0.25, 0.75]], **WINDOWS,
 )  # fmt: skip
@@ -26,7 +28,7 @@ SCORES = dict(
 UNEVEN: dict[str, Any] = dict(frame_times_s=[0.0, 1.0, 2.5], num_lost=1)
 
 
-def make_results() -> dict[str, tuple[Any, Any]]:
+def make_results() -> dict[str, tuple[Any, ...]]:
     """Give by name a result with all that it may have, and one with as little as it can have."""
     return {
         'repetition_count': (
@@ -66,12 +68,13 @@ def make_results() -> dict[str, tuple[Any, Any]]:
 
 
 def _count(**more: Any) -> RepetitionCount:
-    return RepetitionCount(
+    values: dict[str, Any] = dict(
         count=1.0, fps=1.0, count_per_frame=[0.0, 0.5, 1.0], confidence=0.75, stride=1,
         period_s_per_frame=[np.nan, 2.0, 2.0], periodicity_per_frame=[0.25, 0.75, 0.75],
         segments=(RepetitionSegment(start_s=1.0, end_s=3.0, count=1.0),),
-        repetition_times_s=[3.0], **more,
+        repetition_times_s=[3.0],
     )  # fmt: skip
+    return RepetitionCount(**values, **more)
 
 
 def _running_count() -> RunningCount:
@@ -84,23 +87,22 @@ def _running_count() -> RunningCount:
 def _poses() -> PoseVideo:
     return PoseVideo(
         source='yard.mp4', fps=1.0, width=640, height=480, num_frames=3, detector='mediapipe',
-        skeleton=COCO17, frame_indices=[0, 1, 2], frames=((), (), ()),
+        skeleton=COCO17, frame_indices=np.arange(3), frames=((), (), ()),
     )  # fmt: skip
 
 
 def _tracks(**more: Any) -> KeypointTracks:
-    return KeypointTracks(
+    values: dict[str, Any] = dict(
         fps=1.0, width=64, height=48, frames=[0, 1, 2], names=('keypoint_0',),
         keypoints=[[[10.0, 20.0]], [[13.0, 24.0]], [[15.0, 24.0]]],
-        confidence=[[0.5], [0.4], [0.4]], covariance=[[[4.0, 4.0, 0.0]]] * 3, **more,
+        confidence=[[0.5], [0.4], [0.4]], covariance=[[[4.0, 4.0, 0.0]]] * 3,
     )  # fmt: skip
+    return KeypointTracks(**values, **more)
 
 
 def _anomaly(**more: Any) -> AnomalyScores:
-    return AnomalyScores(
-        errors=[3.0, 8.0], scores=[0.5, 0.96], threshold=7.0, false_alarm_rate=0.05,
-        **WINDOWS, **more,
-    )  # fmt: skip
+    values: dict[str, Any] = dict(errors=[3.0, 8.0], scores=[0.5, 0.96], **WINDOWS, **more)
+    return AnomalyScores(threshold=7.0, false_alarm_rate=0.05, **values)
 
 
 def _regions(**more: Any) -> RegionResults:

@@ -11,6 +11,7 @@ that the README of a system is read in both places and written once.
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
@@ -80,7 +81,8 @@ def read_page(app: Sphinx, docname: str, content: list[str]) -> None:
     text = content[0]
     if source != page:
         text = source.read_text(encoding='utf-8')
-        app.env.note_dependency(str(source), docname=docname)
+        dependencies: Any = app.env.dependencies
+        dependencies.setdefault(docname, set()).add(str(source))
     content[0] = move_links(text, source, page, app.config.values_of_pages)
 
 

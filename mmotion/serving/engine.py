@@ -26,6 +26,8 @@ from mmotion.serving.limits import Limits
 from mmotion.serving.models import ServedModel
 from mmotion.serving.processes import LOOK_S, WorkerProcess
 
+# how files of the folder begin that are about to become jobs
+UPLOAD = 'upload-'
 OUTPUTS = ('result.json', 'summary.csv', 'overlay.mp4', 'plot.png', 'live.jsonl')
 # seconds between two cleanings, and for which a thread is waited for whose process was killed
 CLEAN_S, JOIN_S = 60.0, 5.0
@@ -356,6 +358,8 @@ class Engine:
         for place in self._places.iterdir():
             if place.name not in known:
                 shutil.rmtree(place, ignore_errors=True)
+        for upload in self.folder.glob(f'{UPLOAD}*'):
+            upload.unlink(missing_ok=True)
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,11 @@ reload or a second window of the same browser shows the same jobs.
 import ast
 import dataclasses
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from gradio.data_classes import ListFiles
 
 from mmotion.paths import find_root
 from mmotion.serving.engine import BusyError, Engine
@@ -31,6 +35,8 @@ from mmotion.video.files import VIDEO_SUFFIXES
 
 # seconds between two looks at open jobs, and after which Gradio forgets an upload
 LOOK_S, UPLOAD_S = 1.0, 3600
+# some models answer about keypoints that another program has found
+KEYPOINTS = '.json'
 INLINE = {'overlay.mp4': 'video/mp4', 'plot.png': 'image/png'}
 Update = Any
 
@@ -44,7 +50,9 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         tokens: One of these is asked for before anything is shown; none lets everybody in.
     """
     uploads = engine.folder / 'uploads'
-    uploads.mkdir(exist_ok=True, mode=0o700)
+    # those of a server that was killed
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(mode=0o700)
     # Gradio reads both when it is used
     os.environ |= {'GRADIO_TEMP_DIR': str(uploads), 'GRADIO_ANALYTICS_ENABLED': 'False'}
 
@@ -52,9 +60,11 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
     def go_to_page() -> Response:
         return RedirectResponse(f'{PREFIX}/')
 
+    @app.get('/favicon.ico', include_in_schema=False)
     @app.get('/manifest.json', include_in_schema=False)
-    def describe_page() -> dict[str, str]:
-        return {'name': 'mmotion', 'start_url': f'{PREFIX}/'}
+    def send_nothing() -> Response:
+        # browsers ask for both
+        return Response(status_code=204)
 
     @app.get(f'{PREFIX}/jobs/{{job_id}}/{{name}}', include_in_schema=False)
     def send_file(job_id: str, name: str, request: Request, save: bool = False) -> Response:
@@ -62,7 +72,7 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         try:
             job, files = engine.get(job_id, owner), engine.files(job_id, owner)
         except UnknownJobError:
-            files = {}
+            return PlainTextResponse('there is no such video', 404)
         if name not in files:
             return PlainTextResponse('there is no such file', 404)
         if save or name not in INLINE:
@@ -143,9 +153,11 @@ class Tab:
                 videos = gr.File(
                     label='Your videos',
                     file_count='multiple',
-                    file_types=sorted(VIDEO_SUFFIXES),
+                    file_types=[*sorted(VIDEO_SUFFIXES), KEYPOINTS],
                     height=170,
                 )
+                # Gradio would leave an empty file for each
+                videos.preprocess = get_paths
                 gr.HTML(
                     f'<p class="quiet">At most {limits.max_bytes / 1e6:.0f} MB and '
                     f'{limits.max_seconds / 60:.3g} minutes each.</p>',
@@ -155,19 +167,17 @@ class Tab:
                     camera = gr.Video(
                         label='Camera',
                         sources=['webcam'],
+                        include_audio=False,
                         webcam_options=gr.WebcamOptions(mirror=False),
                         height=240,
                     )
+                    # as the browser made it; Gradio would have its sound removed by `ffmpeg`
+                    camera.preprocess = get_path
                 with gr.Accordion('No video at hand?', open=False):
                     choices = [(example.title, name) for name, example in EXAMPLES.items()]
                     example = gr.Radio(choices, value=choices[0][1], label='Example')
                     try_example = gr.Button('Try the example')
-                model = gr.Radio(
-                    self.models,
-                    value=self.models[0][1],
-                    label='Model',
-                    visible=len(self.models) > 1,
-                )
+                model = gr.Radio(self.models, value=self.models[0][1], label='Model')
                 with gr.Accordion('Only a part of each video', open=False), gr.Row():
                     start_s = gr.Number(label='From second', value=0, minimum=0, min_width=120)
                     end_s = gr.Number(
@@ -182,7 +192,9 @@ class Tab:
                     clear = gr.Button('Remove all results', **small)
                 shown = gr.Dropdown([], label='Show the result of', visible=False)
                 result = gr.HTML(padding=False)
-                threshold = gr.Slider(0, 1, label='Alarm above', visible=False)
+                threshold = gr.Slider(
+                    0, 1, label='Alarm above this distance from what is usual', visible=False
+                )
                 alarms = gr.HTML(padding=False, visible=False)
                 plots = gr.HTML(padding=False)
         timer = gr.Timer(LOOK_S, active=False)
@@ -198,7 +210,7 @@ class Tab:
         timer.tick(**look)
         page.load(**look)
         shown.change(self.show, [shown], [result, threshold, alarms, plots], **quiet)
-        threshold.change(
+        threshold.input(
             self.move, [shown, threshold], [alarms], trigger_mode='always_last', **quiet
         )
 
@@ -213,6 +225,7 @@ class Tab:
     ) -> str:
         """Queue all videos that were chosen or recorded."""
         paths = [Path(path) for path in [*(videos or ()), *([camera] if camera else [])]]
+        clean_folder(self.engine.folder / 'uploads', UPLOAD_S)
         if not paths:
             return _tell('Choose a video first, record one, or try the example.')
         options = {'start_s': start_s or 0.0, 'end_s': end_s or None}
@@ -265,9 +278,10 @@ class Tab:
         threshold = find_threshold(content)
         if threshold is None:
             return result, gr.Slider(visible=False), gr.HTML(visible=False), plots
-        low, high = threshold.range
+        low, high, step = threshold.range
+        # one that has seen too little of what is usual raises none
         value = high if threshold.value is None else threshold.value
-        slider = gr.Slider(low, high, value, step=(high - low) / 200, visible=True)
+        slider = gr.Slider(low, high, round(value / step) * step, step=step, visible=True)
         return result, slider, gr.HTML(show_alarms(threshold, value), visible=True), plots
 
     def move(self, job_id: str | None, value: float, request: gr.Request) -> str:
@@ -319,11 +333,30 @@ class Tab:
         return Results.read(self.engine, self._list_jobs(owner))
 
 
+def clean_folder(folder: Path, age_s: float) -> None:
+    """Remove what is older than that: files of uploads that were cut off, and empty folders."""
+    for path in sorted(folder.rglob('*'), reverse=True):
+        # somebody else may remove it, and a folder may not be empty
+        with suppress(OSError):
+            if time.time() - path.stat().st_ctime > age_s:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def get_paths(payload: ListFiles | None) -> list[str]:
+    """Where uploads lie."""
+    return [file.path for file in payload.root] if payload else []
+
+
+def get_path(payload: gr.FileData | None) -> str | None:
+    """Where an upload lies."""
+    return payload.path if payload else None
+
+
 def _tell(text: str) -> str:
     return f'<p class="note" role="alert">{escape(text[:1].upper() + text[1:])}</p>'
 
 
 _INTRODUCTION = (
-    '<h1>mmotion</h1><p class="quiet">Choose a question, send a video, read the answer. Videos '
-    'stay on this machine, and are removed when their result is there.</p>'
+    '<h1>mmotion</h1><p class="quiet">Send a video, read the answer. Videos stay on this machine; '
+    'what you send is removed within two hours, and nobody else sees it.</p>'
 )

@@ -1,7 +1,11 @@
 """Videos that the page makes itself, for somebody who has none at hand."""
 
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mmotion.shapes import MotionShapes
 
 
 class Example(NamedTuple):
@@ -9,7 +13,7 @@ class Example(NamedTuple):
 
     Attributes:
         title: What is seen, with the truth, so that an answer can be compared.
-        index: Which of the test videos of `MotionShapes` it is.
+        index: Which of `make_motions` it is.
     """
 
     title: str
@@ -17,11 +21,17 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
-    'shape': Example('Generated: something moves to and fro 8 times', 1012),
-    'quick': Example('Generated: something moves to and fro 7 times', 1014),
+    'figure': Example('A generated figure that moves its limbs to and fro 8 times', 1031),
+    'shape': Example('A generated shape that turns to and fro 7 times', 1014),
 }
-# frames per second, pixels a side, and frames of the shortest and longest
-FPS, SIZE, NUM_FRAMES, PERIODS = 30.0, 160, (240, 300), (20.0, 40.0)
+FPS = 30.0
+
+
+def make_motions() -> 'MotionShapes':
+    """The family of videos that the examples are from: eight to ten seconds each."""
+    from mmotion.shapes import MotionShapes
+
+    return MotionShapes(split='test', size=160, num_frames=(240, 300), periods=(20.0, 40.0))
 
 
 def render_example(name: str, folder: Path) -> Path:
@@ -37,16 +47,12 @@ def render_example(name: str, folder: Path) -> Path:
     Raises:
         ValueError: If there is no such example.
     """
-    import tempfile
-
-    from mmotion.shapes import MotionShapes
     from mmotion.video import VideoWriter
 
     if name not in EXAMPLES:
         raise ValueError(f'the example must be one of {", ".join(EXAMPLES)}, got {name[:40]!r}')
-    shapes = MotionShapes(split='test', size=SIZE, num_frames=NUM_FRAMES, periods=PERIODS)
     path = Path(tempfile.mkdtemp(dir=folder, prefix='example-')) / f'{name}.mp4'
     with VideoWriter(path, fps=FPS) as writer:
-        for image in shapes[EXAMPLES[name].index].frames():
+        for image in make_motions()[EXAMPLES[name].index].frames():
             writer.write(image)
     return path

@@ -14,9 +14,9 @@ from mmotion.serving.jobs import Job, UnknownJobError
 from mmotion.serving.page_access import PREFIX
 from mmotion.serving.page_views import (
     describe_answer,
-    make_rows_table,
     show_answer,
     show_plots,
+    show_summary,
     to_text,
 )
 
@@ -114,13 +114,11 @@ def show_jobs(results: Results) -> str:
             bar.tail = f' {describe_state(entry.job)}'
         else:
             cell.text = describe_answer(entry.rows) or describe_state(entry.job)
-    done = [row for entry in results.entries for row in entry.rows]
+    # all of them are ok
+    done = [{**row, 'status': ''} for entry in results.entries for row in entry.rows]
     if len([entry for entry in results.entries if entry.rows]) < 2:
         return to_text(box)
-    return to_text(box) + (
-        '<details class="summary" open><summary>All results in one table</summary>'
-        f'{make_rows_table(done)}</details>'
-    )
+    return to_text(box) + show_summary(done)
 
 
 def describe_state(job: Job) -> str:

@@ -11,20 +11,22 @@ STYLE = """
 .dark .note { color: #ff8f9c; }
 .empty { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: 3rem 1rem;
   text-align: center; color: var(--body-text-color-subdued); }
-.wide { overflow-x: auto; }
-.gradio-container .wide table { border-collapse: collapse; width: 100%; margin: 0;
+.gradio-container .html-container { padding: 0 !important; }
+.gradio-container .tab-container { flex-wrap: wrap; height: auto; overflow: visible; }
+.wide { overflow: auto; max-height: 24rem; }
+.gradio-container .wide table { border-collapse: collapse; width: 100%; margin: 0; border: 0;
   font-variant-numeric: tabular-nums; }
 .wide caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-.gradio-container .wide th, .gradio-container .wide td { text-align: left; border: 0;
-  padding: .35rem .9rem .35rem 0; white-space: nowrap; vertical-align: top;
-  border-bottom: 1px solid var(--border-color-primary); }
-.gradio-container .wide tr { border: 0; }
+.gradio-container .wide :is(th, td) { text-align: left; padding: .35rem .9rem .35rem 0;
+  white-space: nowrap; vertical-align: top; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
+.gradio-container .wide :is(table, thead, tbody, tr) { border: 0 !important; }
 .gradio-container .jobs .name { white-space: normal; overflow-wrap: anywhere; }
 .gradio-container .jobs .state { white-space: normal; width: 55%; }
 .jobs .failed .state { color: #a40e26; }
 .jobs progress { width: 7rem; vertical-align: middle; accent-color: #0072b2; }
-details.summary { margin-top: .8rem; }
-details.summary summary { cursor: pointer; }
+.gradio-container details { margin-top: .6rem; }
+.gradio-container summary { cursor: pointer; font-weight: 600; padding: .2rem 0; }
 .answers { display: flex; flex-wrap: wrap; gap: 1rem 3rem; }
 .answer .large { margin: .2rem 0; display: flex; align-items: baseline; gap: .6rem;
   flex-wrap: wrap; }
@@ -33,8 +35,8 @@ details.summary summary { cursor: pointer; }
 .answer dl { display: flex; flex-wrap: wrap; gap: .3rem 2rem; margin: .4rem 0; }
 .answer dt { color: var(--body-text-color-subdued); font-size: .85rem; }
 .answer dd { margin: 0; font-size: 1.1rem; }
-.result video { width: 100%; max-height: 60vh; background: #000; border-radius: 8px;
-  margin: .6rem 0; }
+.result video { width: 100%; max-width: 100%; background: #000; border-radius: 8px; margin: .6rem 0;
+  object-position: top; }
 .downloads { display: flex; flex-wrap: wrap; gap: .5rem; margin: .3rem 0; }
 .downloads a { border: 1px solid var(--border-color-primary); border-radius: 6px;
   padding: .35rem .8rem; text-decoration: none; color: var(--body-text-color); }
@@ -59,6 +61,7 @@ details.summary summary { cursor: pointer; }
 .plots polyline { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke;
   stroke-linejoin: round; }
 .plots .line0 { stroke: #0072b2; }
+.dark .plots .line0 { stroke: #56b4e9; }
 .plots .line1 { stroke: #d55e00; stroke-dasharray: 6 4; }
 .plots rect.part { fill: #009e73; opacity: .16; }
 .plots rect.alarm { fill: #d55e00; opacity: .25; }
@@ -69,10 +72,21 @@ details.summary summary { cursor: pointer; }
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px;
   margin-right: .35em; vertical-align: -.05em; }
 footer { display: none !important; }
+/* it would ask for a program elsewhere */
+button[aria-label="Trim video to selection"] { display: none; }
 """
 
 SCRIPT = """<script>
 function mmotionTabOf(element) { return element.closest('[role=tabpanel]') || document; }
+/* below the picture there is room for the controls, which would hide what is written there */
+document.addEventListener('loadedmetadata', function (event) {
+  const video = event.target;
+  if (!video.closest('.result')) return;
+  const room = video.parentElement.clientWidth / video.videoWidth;
+  const scale = Math.min(room, 0.6 * window.innerHeight / video.videoHeight);
+  video.style.width = scale * video.videoWidth + 'px';
+  video.style.height = scale * video.videoHeight + 72 + 'px';
+}, true);
 document.addEventListener('timeupdate', function (event) {
   const now = event.target.currentTime + Number(event.target.dataset.start || 0);
   for (const frame of mmotionTabOf(event.target).querySelectorAll('.frame')) {

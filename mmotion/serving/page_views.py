@@ -28,8 +28,8 @@ from mmotion.visualization.drawing import as_hex, list_colors
 WIDTH, HEIGHT = 1000.0, 200.0
 # columns of a table that are no finding
 _OF_ALL = ('video', 'status', 'region', 'video_s', 'taken_s', 'lost_frames', 'reason')
-# rows of a table on the page; the files have all of them
-MAX_ROWS = 50
+# rows of a table on the page, where the files have all of them; and of one that is folded first
+MAX_ROWS, UNFOLDED = 200, 8
 # names of keypoints, beyond which a legend helps nobody
 MAX_NAMES = 24
 
@@ -62,12 +62,12 @@ class Threshold(NamedTuple):
     value: float | None
 
     @property
-    def range(self) -> tuple[float, float]:
-        """From an alarm everywhere to none at all."""
+    def range(self) -> tuple[float, float, float]:
+        """Least and most of a slider from alarms everywhere to none at all, and its step."""
         values = [*self.errors.tolist(), *([] if self.value is None else [self.value])]
         low, high = min(values), max(values)
-        margin = 0.05 * (high - low) or abs(high) or 1.0
-        return low - margin, high + margin
+        step = 10.0 ** math.floor(math.log10((high - low or abs(high) or 1.0) / 100))
+        return (math.floor(low / step) - 5) * step, (math.ceil(high / step) + 5) * step, step
 
     def find_alarms(self, value: float) -> list[Span]:
         """The alarms of a threshold; those of neighboring windows are one."""
@@ -149,8 +149,7 @@ def show_alarms(threshold: Threshold, value: float) -> str:
     """The distance over time with the alarms of a threshold, and a table of them."""
     box = Element('div', {'class': 'plots'})
     span = (float(threshold.edges_s[0]), float(threshold.edges_s[-1]))
-    low, high = threshold.range
-    low = min(low, 0.0)
+    low, high, _ = threshold.range
     alarms = threshold.find_alarms(value)
     SubElement(box, 'p', {'class': 'alarms', 'role': 'status'}).text = _describe_alarms(alarms)
     # a step for each window
@@ -190,9 +189,9 @@ def find_times(content: Mapping[str, Any]) -> tuple[float, float] | None:
     return start_s, times[-1] + 1 / fps if times else start_s + max(num_frames, 1) / fps
 
 
-def make_rows_table(rows: Sequence[Mapping[str, str]]) -> str:
+def show_summary(rows: Sequence[Mapping[str, str]]) -> str:
     """The table of several videos, without columns that are empty."""
-    return to_text(_make_table('', rows)) if rows else ''
+    return to_text(_make_table('All results in one table', rows))
 
 
 def to_text(element: Element) -> str:
@@ -364,12 +363,11 @@ def _describe_alarms(alarms: Sequence[Span]) -> str:
 
 
 def _make_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Element:
-    """A table of rows, which scrolls by itself where it is too wide."""
-    frame = Element('div', {'class': 'wide', 'tabindex': '0'})
+    """A table of rows, which scrolls by itself where it is too wide, and is folded if long."""
+    box = Element('details', {} if len(rows) > UNFOLDED else {'open': ''})
+    SubElement(box, 'summary').text = f'{title} ({len(rows)})'
     columns = list(dict.fromkeys(k for row in rows for k, v in row.items() if v not in ('', None)))
-    table = SubElement(frame, 'table')
-    if title:
-        SubElement(table, 'caption').text = title
+    table = SubElement(SubElement(box, 'div', {'class': 'wide', 'tabindex': '0'}), 'table')
     head = SubElement(SubElement(table, 'thead'), 'tr')
     for name in columns:
         SubElement(head, 'th', {'scope': 'col'}).text = as_words(name)
@@ -381,4 +379,4 @@ def _make_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Element:
     if len(rows) > MAX_ROWS:
         line = SubElement(SubElement(body, 'tr'), 'td', {'colspan': str(len(columns))})
         line.text = f'and {len(rows) - MAX_ROWS} more, which the downloads have'
-    return frame
+    return box

@@ -20,7 +20,7 @@ import hmac
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,9 +34,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from mmotion import __version__
-from mmotion.serving.engine import BusyError, Engine
+from mmotion.serving.engine import UPLOAD, BusyError, Engine
 from mmotion.serving.jobs import Job, UnknownJobError
 from mmotion.serving.measures import measure
 
@@ -293,7 +294,7 @@ async def _receive(request: Request, engine: Engine) -> tuple[dict[str, str], Up
     if length.isdigit() and int(length) > room:
         raise too_large
 
-    async def count() -> AsyncIterator[bytes]:
+    async def count() -> AsyncGenerator[bytes, None]:
         received = 0
         async for part in request.stream():
             received += len(part)
@@ -309,6 +310,9 @@ async def _receive(request: Request, engine: Engine) -> tuple[dict[str, str], Up
     except (MultiPartException, KeyError) as error:
         reason = getattr(error, 'message', 'the form cannot be read')
         raise HTTPException(400, reason) from None
+    except ClientDisconnect:
+        # nobody reads it
+        raise HTTPException(400, 'the file did not come to its end') from None
     upload = form.get('video')
     if not isinstance(upload, UploadFile):
         raise HTTPException(422, 'the form must have a file under the name video')
@@ -319,7 +323,7 @@ def _submit(
     engine: Engine, upload: UploadFile, model: str, owner: str, options: dict[str, Any]
 ) -> Job:
     """Queue what was received; it was in a file without a name until now."""
-    with tempfile.NamedTemporaryFile(dir=engine.folder, prefix='upload-', delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=engine.folder, prefix=UPLOAD, delete=False) as file:
         path = Path(file.name)
         try:
             shutil.copyfileobj(upload.file, file, 1 << 20)

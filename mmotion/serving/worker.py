@@ -45,11 +45,11 @@ class Worker:
         answers: Where lines go.
 
     Attributes:
-        canceled: The job that is not wanted any more.
+        canceled: The id of the job that is not wanted any more.
     """
 
     def __init__(self, answers: TextIO) -> None:
-        self._answers = answers
+        self.answers = answers
         self._warm: OrderedDict[tuple[str, str | None], Any] = OrderedDict()
         self.canceled = ''
 
@@ -71,7 +71,7 @@ class Worker:
         source, out_dir, limits = Path(job['source']), Path(job['out_dir']), Limits(**job['limits'])
         times = {'start_s': job['start_s'], 'end_s': job['end_s']}
         self._say(stage='loading', progress=None)
-        predictor = self._load(job['config'], job['checkpoint'])
+        predictor = self.load(job['config'], job['checkpoint'])
         if source.suffix.lower() in getattr(predictor, 'keypoint_suffixes', ()):
             make_harmless(source, limits)
             whole_s = 0.0
@@ -113,8 +113,8 @@ class Worker:
                 file.flush()
         return {}
 
-    def _load(self, config: str, checkpoint: str | None) -> Any:
-        """The predictor of a model, kept for the next job."""
+    def load(self, config: str, checkpoint: str | None) -> Any:
+        """The predictor of a model, kept for the next job; the last `NUM_WARM` are."""
         key = config, checkpoint
         if key not in self._warm:
             from mmotion.inference import load_model
@@ -142,8 +142,8 @@ class Worker:
         return watch
 
     def _say(self, **content: Any) -> None:
-        self._answers.write(json.dumps(content) + '\n')
-        self._answers.flush()
+        self.answers.write(json.dumps(content) + '\n')
+        self.answers.flush()
 
 
 def make_harmless(path: Path, limits: Limits) -> None:

@@ -1,13 +1,15 @@
 """Time how long commands take to start, in turn with one `import torch`.
 
 Of each the median of some runs, each in a process of its own, in seconds and as a share of that of
-torch: all rounds run everything once, so that other work on the machine slows all of them alike.
+torch: by the clock, and of the processor, on which other work of the machine has less influence.
+All rounds run everything once, so that it slows all of them alike.
 
 Example:
     mmotion tool time_start --rounds 7
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -18,11 +20,13 @@ TORCH = 'import torch'
 COMMANDS = ('--help', 'list', 'list systems', 'list models', 'list transforms', 'doctor')
 
 
-def time_process(arguments: Sequence[str]) -> float:
-    """Seconds that Python takes with these arguments."""
-    start = time.perf_counter()
+def time_process(arguments: Sequence[str]) -> tuple[float, float]:
+    """Seconds by the clock, and of the processor, that Python takes with these arguments."""
+    start, before = time.perf_counter(), os.times()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    taken, after = time.perf_counter() - start, os.times()
+    used = after.children_user + after.children_system
+    return taken, used - before.children_user - before.children_system
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,17 +38,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     cases = {TORCH: ['-c', TORCH]}
     for command in args.commands or COMMANDS:
         cases[f'mmotion {command}'] = ['-m', 'mmotion.cli', *command.split()]
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     # the first round warms up
     for number in range(args.rounds + 1):
         for name, arguments in cases.items():
             taken = time_process(arguments)
             if number:
                 seconds[name].append(taken)
-    whole = statistics.median(seconds[TORCH])
-    for name, times in seconds.items():
-        middle = statistics.median(times)
-        print(f'{name:<24} {middle:6.2f} s  {middle / whole:5.2f} x')
+    middles = {
+        name: [statistics.median(column) for column in zip(*times, strict=True)]
+        for name, times in seconds.items()
+    }
+    print(f'{"":24} {"clock":>16} {"processor":>18}')
+    for name, middle in middles.items():
+        pairs = zip(middle, middles[TORCH], strict=True)
+        columns = [f'{value:8.2f} s {value / whole:5.2f} x' for value, whole in pairs]
+        print(f'{name:<24} {"  ".join(columns)}')
 
 
 if __name__ == '__main__':

@@ -33,6 +33,7 @@ def test_to_dict_gives_plain_json_types():
     loaded = json.loads(json.dumps(RepetitionCount(**VALID).to_dict(), allow_nan=False))
     assert loaded == {
         **VALID,
+        'repetitions': 1,
         'period_s_per_frame': [None, 1.0, 1.0],
         'segments': [{'start_s': 0.5, 'end_s': 1.5, 'count': 1.0}],
         'strides': [1, 2],
