@@ -16,6 +16,7 @@ not make is made before, see `docs_supplies.py`; tutorials make all of it themse
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -163,7 +164,7 @@ def _is_here(name: str) -> bool:
 
 
 def _run_shell(block: Block, environment: dict[str, str], folder: Path) -> None:
-    done = subprocess.run(
+    with subprocess.Popen(
         ['bash', '-e', '-o', 'pipefail', '-c', block.code],
         cwd=folder,
         env=environment,
@@ -171,6 +172,12 @@ def _run_shell(block: Block, environment: dict[str, str], folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
-    )
-    assert done.returncode == 0, f'{block} ended with {done.returncode}:\n{done.stdout[-4000:]}'
+        # so that all that it has started ends with it
+        start_new_session=True,
+    ) as shell:
+        try:
+            output, _ = shell.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise AssertionError(f'{block} took longer than {TIMEOUT_S} s') from None
+    assert shell.returncode == 0, f'{block} ended with {shell.returncode}:\n{output[-4000:]}'
