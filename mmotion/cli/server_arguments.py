@@ -130,6 +130,8 @@ def run_app(
         app, args.host, args.port, log_level='warning', timeout_graceful_shutdown=GRACE_S
     )
     sock = config.bind_socket()
+    # so that a client who reads the line below is not refused
+    sock.listen()
     host = f'[{args.host}]' if ':' in args.host else args.host
     address = f'http://{host}:{sock.getsockname()[1]}'
     print(f'{what}: {address}', flush=True)

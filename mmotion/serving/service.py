@@ -185,7 +185,7 @@ def create_app(
 
     @app.post('/v1/jobs', status_code=202, openapi_extra=_UPLOAD)
     async def create_job(request: Request, response: Response, owner: Owner) -> JobAnswer:
-        """Send a video as `multipart/form-data`; the file must come under the name `video`."""
+        """Send a video as `multipart/form-data`; the file under the name `video`."""
         engine.check_room()
         fields, upload = await _receive(request, engine)
         options = {
@@ -194,7 +194,7 @@ def create_app(
             'draw': _read_flag(fields, 'draw', True),
             'live': _read_flag(fields, 'live', False),
         }
-        model = fields.pop('model', None) or next(iter(engine.models))
+        model = fields.pop('model', '')
         if fields:
             known = ', '.join(_FIELDS)
             raise ValueError(f'fields must be {known}, got {next(iter(fields))[:64]!r}')
@@ -270,13 +270,13 @@ _SAME = ('id', 'state', 'model', 'position', 'stage', 'progress', 'error', 'dura
 _NO_CACHE = {'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no'}
 _FIELDS = {
     'video': {'type': 'string', 'format': 'binary', 'description': 'the file'},
-    'model': {'type': 'string', 'description': 'one of /v1/models; the first by default'},
+    'model': {'type': 'string', 'description': 'one of /v1/models'},
     'start_s': {'type': 'number', 'minimum': 0, 'description': 'look from this second on'},
     'end_s': {'type': 'number', 'description': 'look up to this second'},
     'draw': {'type': 'boolean', 'default': True, 'description': 'make a plot and a video'},
     'live': {'type': 'boolean', 'default': False, 'description': 'results while it goes on, only'},
 }
-_FORM = {'schema': {'type': 'object', 'required': ['video'], 'properties': _FIELDS}}
+_FORM = {'schema': {'type': 'object', 'required': ['video', 'model'], 'properties': _FIELDS}}
 _UPLOAD = {'requestBody': {'required': True, 'content': {'multipart/form-data': _FORM}}}
 
 

@@ -31,6 +31,7 @@ def served(tmp_path_factory):
 
 def send(client, clip, **fields):
     headers = fields.pop('headers', {})
+    fields.setdefault('model', 'repnet_small')
     with open(clip, 'rb') as file:
         return client.post('/v1/jobs', files={'video': file}, data=fields, headers=headers)
 
@@ -116,6 +117,7 @@ def test_a_job_is_canceled(client, clip):
     ('fields', 'code', 'message'),
     [
         ({'model': 'nothing'}, 422, 'model must be one of'),
+        ({'model': ''}, 422, "got model=''"),
         ({'start_s': 'soon'}, 422, 'start_s must be a number'),
         ({'start_s': 'nan'}, 422, 'start_s must not be negative'),
         ({'draw': 'maybe'}, 422, 'draw must be true or false'),

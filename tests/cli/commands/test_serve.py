@@ -31,6 +31,7 @@ def serve(folder, *words):
 
 
 def send(client, path, name=None, **fields):
+    fields = {'model': 'repnet_small', **fields}
     with open(path, 'rb') as file:
         return client.post('/v1/jobs', files={'video': (name or path.name, file)}, data=fields)
 
