@@ -9,3 +9,5 @@ _backbone = dict(type='TimeSformer', num_frames=8, image_size=64, vit=_vit, init
 model = dict(backbone=_backbone, scorer=dict(type='EmbeddingAutoencoder', dims=(96, 32, 8)))
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=10)
 default_hooks = dict(checkpoint=dict(interval=10, save_best=None))
+# its threshold too, of 1,200 normal clips
+shipped_weights = 'projects/anomaly/weights/anomaly_shapes.pth'

@@ -262,7 +262,9 @@ def test_a_recording_of_the_camera(stored, open_page):
     page.context.grant_permissions(['camera', 'microphone'])
     panel.get_by_text('Click to Access Webcam').click()
     panel.locator('.capture-button').click()
-    time.sleep(1)
+    panel.get_by_title('stop recording').wait_for()
+    # a browser that is busy has nothing yet
+    time.sleep(2)
     panel.locator('.capture-button').click()
     panel.locator('video[src*="file="]').wait_for()
     panel.get_by_role('button', name='Analyze').click()
