@@ -96,13 +96,13 @@ def write_motions(path: Path) -> None:
 
 
 def write_keypoints(path: Path, activity: str = 'wave', num_people: int = 2) -> None:
-    """People who wave or squat once a second, for eight seconds."""
-    frames = np.arange(0, 240, 3)
+    """People who wave or squat once a second, as long and large as `write_two_people`."""
+    frames = np.arange(0, 100, 3)
     moving = {'wave': (9, 10), 'squat': range(13)}[activity]
     seen = []
     for frame in frames:
         points = STANDING.copy()
-        points[list(moving), 1] += 30 * np.sin(2 * np.pi * frame / 30)
+        points[list(moving), 1] += 30 * np.sin(2 * np.pi * frame / 12)
         people = []
         for number in range(num_people):
             place = points + np.array([160 * number, 0])
@@ -112,10 +112,10 @@ def write_keypoints(path: Path, activity: str = 'wave', num_people: int = 2) -> 
     write_poses(
         PoseVideo(
             source=path.with_suffix('.mp4').name,
-            fps=30.0,
-            width=400,
-            height=300,
-            num_frames=240,
+            fps=12.0,
+            width=420,
+            height=310,
+            num_frames=100,
             detector='generated',
             skeleton=COCO17,
             frame_indices=frames,
