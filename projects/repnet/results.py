@@ -236,7 +236,7 @@ class RepetitionCount:
         count = describe_numbers({'count': self.repetitions})
         if self.rival is not None:
             count = f'{describe_numbers({"count": self.count})}, perhaps {self.rival:.1f}'
-        del entries['count']
+        del entries['count'], entries['repetitions']
         return f'{count}, {describe_numbers(entries)}'
 
     def to_rows(self) -> list[dict[str, Any]]:
@@ -244,7 +244,7 @@ class RepetitionCount:
         return [dict(count=self.repetitions, confidence=self.confidence, sets=len(self.segments))]
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON types; NaN becomes None."""
+        """All fields and `repetitions` as plain JSON types; NaN becomes None."""
         return make_plain(self.to_arrays())
 
     def to_arrays(self) -> dict[str, Any]:
@@ -259,7 +259,9 @@ class RepetitionCount:
             name: value if isinstance(value, np.ndarray) else make_plain(value)
             for name, value in values.items()
         }
-        return content | describe_frames(self)
+        # beside the count, of which it is what a person counts
+        numbers = {'count': content.pop('count'), 'repetitions': self.repetitions}
+        return numbers | content | describe_frames(self)
 
     def _check_numbers(self) -> None:
         check_at_least('count', self.count, 0)

@@ -33,6 +33,7 @@ def test_to_dict_gives_plain_json_types():
     loaded = json.loads(json.dumps(RepetitionCount(**VALID).to_dict(), allow_nan=False))
     assert loaded == {
         **VALID,
+        'repetitions': 1,
         'period_s_per_frame': [None, 1.0, 1.0],
         'segments': [{'start_s': 0.5, 'end_s': 1.5, 'count': 1.0}],
         'strides': [1, 2],
@@ -179,7 +180,8 @@ def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     dots = [line for line in figure.axes[0].lines if line.get_marker() == 'o']
     assert len(dots[0].get_xdata()) == shown
     assert plot_row(result, figure.axes[1]).startswith(f'{shown} repetitions')
-    assert result.to_dict()['count'] == pytest.approx(count)
+    content = result.to_dict()
+    assert content['count'] == pytest.approx(count) and content['repetitions'] == shown
 
 
 @pytest.mark.parametrize(
