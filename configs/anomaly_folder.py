@@ -13,7 +13,7 @@ _view = [dict(type='Resize', scale=(224, 224), keep_ratio=False), dict(type='Aug
 _keys = ('name', 'subset', 'class_name', 'video', 'excluded')
 _pack = [dict(type='PackActionInputs', meta_keys=_keys)]
 test_pipeline = [*_clip, *_view, dict(type='FormatShape', input_format='NCTHW'), *_pack]
-# made of a folder root/class/*.mp4 by mmotion prepare ucf-sports
+# made of a folder root/class/*.mp4 by mmotion prepare folder
 _root = 'data/anomaly'
 _tables = {subset: f'{_root}/{subset}.csv' for subset in ('train', 'val', 'test', 'anomaly')}
 _clips = dict(data_root=_root, pipeline=test_pipeline)

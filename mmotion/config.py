@@ -55,6 +55,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
         path: Path of a config, or the bare name of a bundled one such as 'repnet_shapes'.
         cfg_options: Values by dotted key, {'optim_wrapper.optimizer.lr': 0.1}. A number in a key
             is an index into a list; a dict as the value is merged, and its keys may hold dots.
+            `test_dataloader` follows `val_dataloader` where the file has the same for both.
 
     Returns:
         The config with `default_scope` set, without the helper variables (`_name`).
@@ -83,10 +84,22 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 def apply_options(config: Config, cfg_options: Mapping[str, Any]) -> None:
     """Set values of a config by dotted key, see `load_config`.
 
+    Where a config tests on the data that it validates on, an option of `val_dataloader` is one of
+    `test_dataloader` too, unless that has an option of its own.
+
     Raises:
         ValueError: If an option leads nowhere.
     """
-    for key, value in cfg_options.items():
+    val, test = (config.get(f'{part}_dataloader') for part in ('val', 'test'))
+    followed = {}
+    if val is not None and val == test:
+        followed = {
+            key.replace('val', 'test', 1): value
+            for key, value in cfg_options.items()
+            if key.split('.')[0] == 'val_dataloader'
+        }
+    # the own ones come last and win
+    for key, value in {**followed, **cfg_options}.items():
         _set_option(config, key.split('.'), value)
 
 

@@ -1,12 +1,14 @@
 """Keypoints of videos for tests."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, Skeleton
+from mmotion.tables import write_table
 
 
 def make_video(
@@ -60,6 +62,16 @@ def make_video(
         'frames': frames,
     }
     return PoseVideo(**(values | fields))
+
+
+def write_deeplabcut(video: PoseVideo, path: Path) -> None:
+    """Write the main track as DeepLabCut's analyze_videos does."""
+    keypoints, scores = video.main_track()
+    names = [name for name in video.skeleton.points for _ in range(3)]
+    coords = ['coords', *['x', 'y', 'likelihood'] * video.skeleton.num_points]
+    values = np.concatenate([keypoints, scores[..., None]], axis=-1).reshape(len(scores), -1)
+    rows = [[i, *row] for i, row in zip(video.frame_indices, values.tolist(), strict=True)]
+    write_table(path, ['scorer', *['DLC_net'] * len(names)], [['bodyparts', *names], coords, *rows])
 
 
 def assert_equal(one: PoseVideo, other: PoseVideo, *, atol_px: float = 1e-3) -> None:

@@ -62,6 +62,35 @@ def test_a_module_beside_the_config_can_be_imported(write):
     assert sys.path[: len(before)] == before
 
 
+SAME = "val_dataloader = test_dataloader = dict(dataset=dict(data_root='old', fps=1))"
+OTHER = "test_dataloader = dict(dataset=dict(data_root='other'))"
+
+
+@pytest.mark.parametrize(
+    ('text', 'options', 'expected'),
+    [
+        pytest.param(SAME, {'val_dataloader.dataset.data_root': 'new'}, 'new', id='same'),
+        pytest.param(SAME, {'val_dataloader': {'dataset': {'data_root': 'new'}}}, 'new', id='dict'),
+        pytest.param(
+            SAME,
+            {
+                'test_dataloader.dataset.data_root': 'own',
+                'val_dataloader.dataset.data_root': 'new',
+            },
+            'own',
+            id='own',
+        ),
+        pytest.param(
+            f'{SAME}\n{OTHER}', {'val_dataloader.dataset.data_root': 'new'}, 'other', id='other'
+        ),
+    ],
+)
+def test_the_test_data_follow_the_val_data_where_both_are_the_same(write, text, options, expected):
+    config = load_config(write(RUNTIME + text), options)
+    assert config.test_dataloader.dataset.data_root == expected
+    assert config.val_dataloader.dataset.data_root == 'new'
+
+
 def test_a_module_that_may_fail_is_left_out_with_a_warning(write):
     text = "custom_imports = dict(imports=['no_such_module'], allow_failed_imports=True)"
     with pytest.warns(UserWarning, match='no_such_module is left out'):

@@ -3,8 +3,6 @@ custom_imports = dict(imports=['projects.anomaly'], allow_failed_imports=False)
 
 model = dict(
     type='AnomalyDetector',
-    # of normal clips
-    false_alarm_rate=0.05,
     # of TimeSformer and SlowFast: 0.45 and 0.225 of values in [0, 1]
     data_preprocessor=dict(
         type='EmbeddingPreprocessor',

@@ -8,7 +8,7 @@ its file: `cross_validate.py` is `mmotion cross-validate`. It has
     run(args) -> int: does the work and gives the exit code, 0 all done or 1 some failed; what it
         raises of `mmotion.cli.parser.EXPECTED_ERRORS` is wrong use, answered in one line, code 2;
     add_more_arguments(parser, words) -> None, if some depend on what else is given (`words`);
-    HOW_TO_GO_ON, if there is something to say after Ctrl-C.
+    HOW_TO_GO_ON, if there is something to say after Ctrl-C; the exception's `how_to_go_on` wins.
 
 It imports what is heavy in `run`, so that `--help` answers at once.
 """

@@ -147,7 +147,8 @@ def _run_command(words: Sequence[str]) -> int:
         # argparse has said what is wrong, or has shown the help
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt as stop:
-        print(f'\nmmotion: stopped{getattr(module, "HOW_TO_GO_ON", "")}', file=sys.stderr)
+        hint = getattr(stop, 'how_to_go_on', getattr(module, 'HOW_TO_GO_ON', ''))
+        print(f'\nmmotion: stopped{hint}', file=sys.stderr)
         return getattr(stop, 'code', INTERRUPTED)
     except BrokenPipeError:
         raise

@@ -8,7 +8,7 @@ a GPU.
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sized
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -251,15 +251,25 @@ class Runner(MMEngineRunner):
 class BFloat16OptimWrapper(OptimWrapper):
     """Mixed precision where there is no GPU: the forward pass under autocast to bfloat16.
 
-    bfloat16 has the range of float32, so the loss needs no scaling.
+    bfloat16 has the range of float32, so the loss needs no scaling. A head of MMAction2 gives its
+    logits in float32: it makes an array of NumPy of them, which knows no bfloat16.
     """
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Run the forward pass of a step in bfloat16 where that is safe."""
         device = torch.device(get_device()).type
-        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+        with ExitStack() as stack:
+            for module in model.modules():
+                if isinstance(module, BaseHead):
+                    stack.callback(module.register_forward_hook(_widen).remove)
+            stack.enter_context(super().optim_context(model))
+            stack.enter_context(torch.autocast(device, dtype=torch.bfloat16))
             yield
+
+
+def _widen(_head: nn.Module, _inputs: Any, logits: Any) -> Any:
+    return logits.float() if isinstance(logits, torch.Tensor) else logits
 
 
 def build_runner(

@@ -1,6 +1,6 @@
 """Clips of normal and of unusual things, each always the same, so that it need be embedded once.
 
-`AnomalyClipDataset` reads tables as `mmotion prepare ucf-sports` writes them, CSV files with
+`AnomalyClipDataset` reads tables as `mmotion prepare folder` writes them, CSV files with
 the columns
     PATH: video, below the root or absolute
     LABEL: number of its class, from 0 on
@@ -271,7 +271,7 @@ def read_rows(path: Path, subset: str) -> list[dict[str, Any]]:
         path,
         COLUMNS[:3],
         what=f'the table of {subset!r}',
-        remedy='"mmotion prepare ucf-sports" makes it',
+        remedy='"mmotion prepare folder" makes it',
     ):
         clip = _read_clip(row, subset)
         if clip['name'] in clips:
@@ -335,7 +335,7 @@ def _check_disjoint(rows: Sequence[dict[str, Any]]) -> None:
             raise ValueError(
                 f'a recording must be in one of train, val and test, got {row["video"]} in '
                 f'{subsets[row["video"]]} and {subset}; split by recording, as '
-                '"mmotion prepare ucf-sports" does'
+                '"mmotion prepare folder" does'
             )
 
 

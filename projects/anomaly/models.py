@@ -32,7 +32,7 @@ from mmotion.checks import check_range
 from mmotion.registry import MODELS
 from mmotion.training.models import check_mode
 
-from .results import count_needed
+from .results import USUAL_RATE, count_needed
 from .scorers import AnySizeBuffers
 
 # of sums of shares of recordings, such as three thirds
@@ -71,7 +71,8 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         backbone: Config of a module that turns normalised clips (B, 3, T, H, W) into embeddings
             (B, D), or into a tuple whose first is that.
         scorer: Config of a module of `scorers.py`.
-        false_alarm_rate: Share of normal clips, in (0, 1), that may raise an alarm.
+        false_alarm_rate: Share of normal clips, in (0, 1), that may raise an alarm; None takes that
+            with which the detector of a checkpoint was calibrated, or else 0.05.
         stop_gradient: Whether the target of the autoencoder is cut from the graph.
         freeze_backbone: Whether the backbone is frozen for good. If not, it trains unless
             `UnfreezeHook` freezes it, which needs parameters that can train.
@@ -85,6 +86,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
     any_size = ('calibration_errors', 'calibration_weights')
     calibration_errors: Tensor
     calibration_weights: Tensor
+    calibration_rate: Tensor
 
     # for `mmotion test --show-dir`, which asks before it loads anything
     has_drawable_samples = False
@@ -94,19 +96,22 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         *,
         backbone: dict,
         scorer: dict,
-        false_alarm_rate: float = 0.05,
+        false_alarm_rate: float | None = None,
         stop_gradient: bool = True,
         freeze_backbone: bool = True,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        check_range('false_alarm_rate', false_alarm_rate, 0, 1, ends='()')
+        if false_alarm_rate is not None:
+            check_range('false_alarm_rate', false_alarm_rate, 0, 1, ends='()')
         self.backbone = MODELS.build(backbone)
         self.scorer = MODELS.build(scorer)
         self.false_alarm_rate = false_alarm_rate
         self.stop_gradient = stop_gradient
         self.register_buffer('calibration_errors', torch.zeros(0))
         self.register_buffer('calibration_weights', torch.zeros(0, dtype=torch.float64))
+        # 0: none is known
+        self.register_buffer('calibration_rate', torch.zeros((), dtype=torch.float64))
         if freeze_backbone:
             self.backbone.requires_grad_(False)
             self.backbone.eval()
@@ -115,6 +120,15 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
     def is_backbone_frozen(self) -> bool:
         """Whether no parameter of the backbone trains."""
         return not any(parameter.requires_grad for parameter in self.backbone.parameters())
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of normal clips that may raise an alarm."""
+        return self._given_rate or float(self.calibration_rate) or USUAL_RATE
+
+    @false_alarm_rate.setter
+    def false_alarm_rate(self, rate: float | None) -> None:
+        self._given_rate = rate
 
     @property
     def threshold(self) -> float:
@@ -126,6 +140,11 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
     def num_recordings(self) -> int:
         """How many normal recordings it was calibrated on."""
         return count_recordings(self.calibration_weights)
+
+    def fit_weights(self, state_dict: dict[str, Tensor], prefix: str = '') -> dict[str, Tensor]:
+        """As in `AnySizeBuffers`; a checkpoint that does not tell the rate leaves it as it is."""
+        rate = {f'{prefix}calibration_rate': self.calibration_rate}
+        return rate | super().fit_weights(state_dict, prefix)
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and testing; a frozen backbone is always as in testing."""
@@ -297,13 +316,14 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         shares = [1 / sizes[name] for name in names]
         self.calibration_errors, order = errors[usable].sort()
         self.calibration_weights = torch.tensor(shares).to(self.calibration_weights)[order]
+        self.calibration_rate.fill_(self.false_alarm_rate)
         needed = count_needed(self.false_alarm_rate)
         if len(sizes) < needed:
             print_log(
                 f'calibration needs at least {needed} normal recordings for a false-alarm rate of '
                 f'{self.false_alarm_rate:g}, got {len(sizes)}, which can promise '
                 f'{1 / (len(sizes) + 1):.2g} at best: no clip will be an alarm; add recordings to '
-                'val, or ask for a higher rate',
+                'val, or ask for a higher rate by --cfg-options model.false_alarm_rate=',
                 logger='current',
                 level=logging.WARNING,
             )

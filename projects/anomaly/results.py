@@ -264,6 +264,10 @@ def _check_errors(errors: ArrayLike) -> None:
         )
 
 
+# share of normal clips that raise an alarm where nobody asks for another
+USUAL_RATE = 0.05
+
+
 def count_needed(false_alarm_rate: float) -> int:
     """How many normal recordings it takes until a p-value can be at most this rate.
 

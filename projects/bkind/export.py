@@ -17,8 +17,8 @@
 numbers, in one column or several), COCO keypoints (.json), and CSV tables with a column `frame` or
 `image` and <name>_x and <name>_y for each point, as the first of the files above has.
 
-HDF5 is written and read by the package h5py, in the layout of pandas' DataFrame.to_hdf
-(format 'fixed'; 'table' is read as well); what pandas pickles in it is read without running code.
+HDF5 is written by the package h5py, in the layout of pandas' DataFrame.to_hdf (format 'fixed'), and
+read by `mmotion.keypoints.deeplabcut`.
 
 Shape letters in this file: N frames, K keypoints, J annotated points.
 """
@@ -26,9 +26,8 @@ Shape letters in this file: N frames, K keypoints, J annotated points.
 import dataclasses
 import io
 import itertools
-import pickle
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,15 @@ from numpy.typing import NDArray
 from mmotion.atomic import write_atomically
 from mmotion.keypoints.arrays import write_mmaction_pickle
 from mmotion.keypoints.coco import read_coco, sort_images, write_coco
+from mmotion.keypoints.deeplabcut import (
+    COORDINATES,
+    HDF5_KEY,
+    HDF5_SUFFIXES,
+    Columns,
+    import_h5py,
+    read_hdf5,
+    split_header,
+)
 from mmotion.keypoints.files import PoseFileError
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import Skeleton
@@ -49,8 +57,6 @@ from .results import KeypointTracks
 
 # DeepLabCut takes what begins so for the name of a network
 SCORER = 'DLC_mmotion'
-HDF5_KEY = 'df_with_missing'
-COORDINATES = ('x', 'y', 'likelihood')
 # whose readers count frames; that the times in NWB are dropped for a rate, movement (0.17.0) does
 TIMED_BY_RATE = ('deeplabcut', 'deeplabcut-h5', 'sleap', 'nwb')
 # columns of our own table after x and y, by keypoint
@@ -157,7 +163,7 @@ def check_formats(formats: Iterable[str]) -> None:
             f'formats must be among {", ".join(FORMATS)}, got {", ".join(map(repr, unknown))}'
         )
     if 'deeplabcut-h5' in formats:
-        _import_h5py('deeplabcut-h5')
+        import_h5py('deeplabcut-h5')
     for name in ('sleap', 'nwb'):
         if name in formats:
             import_sleap(name)
@@ -199,13 +205,13 @@ def read_annotations(path: str | Path) -> Annotations:
     if not path.is_file():
         raise FileNotFoundError(f'annotations must be in a file, got {path}, which is none')
     try:
-        if path.suffix.lower() in ('.h5', '.hdf5'):
-            return _from_columns(path, *_read_hdf5(path))
+        if path.suffix.lower() in HDF5_SUFFIXES:
+            return _from_columns(path, read_hdf5(path))
         if path.suffix.lower() == '.json':
             return _read_coco_points(path)
         rows = [row for _, row in read_rows(path, what='annotations') if any(row)]
         if rows and rows[0][0] == 'scorer':
-            return _from_columns(path, *_split_header(rows))
+            return _from_columns(path, split_header(rows))
         return _read_table(path, rows)
     except PoseFileError:
         raise
@@ -268,7 +274,7 @@ def _deeplabcut_values(tracks: KeypointTracks) -> NDArray[np.float64]:
 
 
 def _write_hdf5(tracks: KeypointTracks, _source: str, path: Path) -> None:
-    h5py = _import_h5py('deeplabcut-h5')
+    h5py = import_h5py('deeplabcut-h5')
     count = len(tracks.names)
     levels = {'scorer': [SCORER], 'bodyparts': tracks.names, 'coords': COORDINATES}
     codes = (np.zeros(3 * count), np.arange(count).repeat(3), np.tile(np.arange(3), count))
@@ -306,129 +312,15 @@ def _set_attributes(node: Any, **attributes: str | int) -> None:
     for name, value in attributes.items():
         if isinstance(value, str):
             encoded = value.encode('utf-8')
-            dtype = _import_h5py('text').string_dtype('utf-8', max(len(encoded), 1))
+            dtype = import_h5py('text').string_dtype('utf-8', max(len(encoded), 1))
             node.attrs.create(name, encoded, dtype=dtype)
         else:
             node.attrs[name] = np.int64(value)
 
 
-def _read_hdf5(path: Path) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
-    """Level names and tuples of the columns, and rows that begin with what they are about.
-
-    Raises:
-        PoseFileError: If the file is not HDF5, or not by DeepLabCut.
-    """
-    h5py = _import_h5py(str(path))
-    try:
-        with h5py.File(path, 'r') as file:
-            if HDF5_KEY not in file and len(file) != 1:
-                raise PoseFileError(
-                    f'{path}: the file must have one data set or {HDF5_KEY!r}, got '
-                    f'{", ".join(file) or "none"}; keep the one that you mean'
-                )
-            group = file[HDF5_KEY if HDF5_KEY in file else next(iter(file))]
-            if 'table' in group:
-                return _read_pandas_table(group)
-            return _read_pandas_fixed(group)
-    except PoseFileError:
-        raise
-    except Exception as error:
-        # h5py has an error of its own for each kind of broken bytes
-        raise PoseFileError(
-            f'{path}: the file must be HDF5 as DeepLabCut writes it, got {error}; read the .csv '
-            'beside it'
-        ) from None
-
-
-def _read_pandas_table(group: Any) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
-    ((_, columns),) = _load_plain(group.attrs['non_index_axes'])
-    info = _load_plain(group.attrs['info'])
-    names = next(part['names'] for part in info.values() if 'names' in part)
-    table = group['table'][()]
-    rows = [[_decode(row['index']), *row['values_block_0'].tolist()] for row in table]
-    return list(names), [tuple(column) for column in columns], rows
-
-
-def _read_pandas_fixed(group: Any) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
-    columns = _read_axis(group, 'axis0')
-    names = [_decode(group[f'axis0_level{i}'].attrs['name']) for i in range(len(columns[0]))]
-    index = _read_axis(group, 'axis1')
-    values = np.full((len(index), len(columns)), np.nan)
-    for block in range(int(group.attrs['nblocks'])):
-        places = [columns.index(item) for item in _read_axis(group, f'block{block}_items')]
-        values[:, places] = group[f'block{block}_values'][()]
-    rows = [[_join_index(parts), *row] for parts, row in zip(index, values.tolist(), strict=True)]
-    return names, columns, rows
-
-
-def _read_axis(group: Any, axis: str) -> list[tuple[Any, ...]]:
-    """The labels along an axis of a DataFrame, as tuples."""
-    if axis in group:
-        return [(_decode(value),) for value in group[axis][()].tolist()]
-    levels = []
-    for i in range(int(group.attrs[f'{axis}_nlevels'])):
-        values = [_decode(value) for value in group[f'{axis}_level{i}'][()].tolist()]
-        levels.append([values[code] for code in group[f'{axis}_label{i}'][()].tolist()])
-    return list(zip(*levels, strict=True))
-
-
-def _decode(value: Any) -> Any:
-    return value.decode('utf-8') if isinstance(value, bytes) else value
-
-
-def _load_plain(content: bytes) -> Any:
-    return _PlainUnpickler(io.BytesIO(bytes(content))).load()
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads lists, tuples, dictionaries, texts and numbers; anything else could run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Refuse."""
-        raise pickle.UnpicklingError(f'{module}.{name} in it, which is not read')
-
-
-def _import_h5py(what: str) -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(
-            f'{what} must have the package h5py, got {error}; '
-            'pip install "mmotion[deeplabcut]", or take the CSV'
-        ) from error
-    return h5py
-
-
-def _split_header(
-    rows: list[list[str]],
-) -> tuple[list[str], list[tuple[str, ...]], list[list[Any]]]:
-    """Divide DeepLabCut's CSV as `_read_hdf5` does.
-
-    The header has a row a level, `coords` the last; newer files have the parts of an image's path
-    in a column each, which leaves blanks in the header.
-    """
-    depth = next((i for i, row in enumerate(rows) if row[:1] == ['coords']), -1) + 1
-    width = next((i for i, value in enumerate(rows[0][1:], 1) if value), 0)
-    if not (depth and width):
-        raise ValueError('no rows scorer, bodyparts and coords at the top')
-    columns = list(zip(*(row[width:] for row in rows[:depth]), strict=True))
-    body: list[list[Any]] = []
-    for number, row in enumerate(rows[depth:], depth + 1):
-        if len(row) != len(rows[0]):
-            raise ValueError(f'{len(row)} instead of {len(rows[0])} values in row {number}')
-        values = [float(value) if value.strip() else np.nan for value in row[width:]]
-        body.append([_join_index(row[:width]), *values])
-    return [row[0] for row in rows[:depth]], columns, body
-
-
-def _join_index(parts: Sequence[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else '/'.join(map(str, parts))
-
-
-def _from_columns(
-    path: Path, levels: list[str], columns: list[tuple[str, ...]], rows: list[list[Any]]
-) -> Annotations:
+def _from_columns(path: Path, table: Columns) -> Annotations:
     """Collect x and y of each point; of several animals the points are `<individual>_<point>`."""
+    levels, columns, rows = table
     scorers = sorted({str(column[levels.index('scorer')]) for column in columns})
     if len(scorers) > 1:
         raise ValueError(f'several scorers ({", ".join(scorers)}); keep the columns of one')

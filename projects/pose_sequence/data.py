@@ -26,6 +26,7 @@ from mmotion.tables import unify
 
 from .sequence_files import (
     ARRAY_SUFFIX,
+    RATELESS_SUFFIXES,
     SequenceFile,
     list_sequences,
     read_sequence,
@@ -94,7 +95,8 @@ class KeypointSequenceDataset(BaseDataset):
         skeleton: What the files must have, needed for `.npy` files: a name in
             `mmotion.keypoints.SKELETONS`, or a file, see `mmotion.keypoints.files.find_skeleton`;
             None takes that of the first file.
-        fps: Frames per second of `.npy` files, needed for them; JSON tells its own.
+        fps: Frames per second of `.npy` files and those of DeepLabCut, which do not tell it as JSON
+            does.
         group_pattern: Regular expression that finds the group in a name, by its first parenthesis
             if it has one: 'person([0-9]+)'.
         subset: Options of a `SequenceSubset`.
@@ -149,7 +151,15 @@ class KeypointSequenceDataset(BaseDataset):
         Raises:
             ValueError: If none is, or arrays have no skeleton or rate.
         """
-        arrays = [file.name for file in files if file.path.suffix.lower() == ARRAY_SUFFIX]
+        suffixes = {file.path.suffix.lower(): file.name for file in files}
+        arrays = [name for suffix, name in suffixes.items() if suffix == ARRAY_SUFFIX]
+        rateless = [name for suffix, name in suffixes.items() if suffix in RATELESS_SUFFIXES]
+        if rateless and not arrays and self.fps is None:
+            raise ValueError(
+                'fps must be given for files of DeepLabCut, which do not tell it, got fps=None for '
+                f'{rateless[0]}; in each of train_dataloader, val_dataloader and test_dataloader '
+                'set dataset.fps to the frames per second'
+            )
         if arrays and (self.skeleton is None or self.fps is None):
             raise ValueError(
                 'skeleton and fps must be given for arrays, which do not tell them, got '

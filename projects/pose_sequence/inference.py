@@ -47,7 +47,7 @@ from mmotion.video.frames import Video, slide
 from mmotion.video.sources import VideoSource
 
 from .results import PoseScores
-from .sequence_files import ARRAY_SUFFIX, SUFFIXES, read_sequence, take_main_track
+from .sequence_files import RATELESS_SUFFIXES, SUFFIXES, read_sequence, take_main_track
 from .transforms import (
     FillMissing,
     MakeFigure,
@@ -195,17 +195,17 @@ class PosePredictor(DetectsPeople, Predictor[PoseScores]):
 
     @classmethod
     def needs_fps(cls, video: Path, config: 'Config') -> bool:
-        """An array of keypoints does not tell its rate either; that of the test data is taken."""
-        if video.suffix.lower() == ARRAY_SUFFIX:
+        """Not every keypoint file tells its rate; that of the test data is taken."""
+        if video.suffix.lower() in RATELESS_SUFFIXES:
             return not config.get('test_dataloader', {}).get('dataset', {}).get('fps')
         return super().needs_fps(video, config)
 
     def _open(self, video: Video, fps: float | None = None) -> VideoSource:
-        """A keypoint file is a video too; what an array does not tell is that of the test data."""
+        """A keypoint file is a video too; what it does not tell is that of the test data."""
         if not is_keypoint_file(video, SUFFIXES):
             return super()._open(video, fps)
         path = Path(video)
-        if path.suffix.lower() != ARRAY_SUFFIX:
+        if path.suffix.lower() not in RATELESS_SUFFIXES:
             return open_keypoints(path, fps)
         data = self.config.get('test_dataloader', {}).get('dataset', {})
         name, fps = data.get('skeleton'), fps or data.get('fps')
@@ -214,12 +214,12 @@ class PosePredictor(DetectsPeople, Predictor[PoseScores]):
         except PoseFileError:
             raise
         except ValueError as error:
-            raise ValueError(f'{error}; set both in test_dataloader.dataset') from None
+            raise ValueError(f'{error}; set what is missing in test_dataloader.dataset') from None
         return KeypointFileSource(path, poses)
 
     def _open_again(self, video: Video, result: PoseScores) -> Iterator[VideoFrame]:
-        """An array has the rate with which it was predicted; missing frames count in the result."""
-        if is_keypoint_file(video, SUFFIXES) and Path(video).suffix.lower() == ARRAY_SUFFIX:
+        """A file has the rate with which it was predicted; missing frames count in the result."""
+        if is_keypoint_file(video, RATELESS_SUFFIXES):
             source = self._open(video, result.fps)
             frames = source.frames(result.start_s)
             return itertools.islice(frames, result.num_frames)

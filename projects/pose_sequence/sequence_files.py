@@ -7,7 +7,8 @@ Layouts of files and labels:
     list: without a header, a line a file: `path label`, or the path alone, where the class is the
         field of the file as above.
 Paths in a CSV or list are below the root or absolute. A file is JSON, `mmotion.keypoints.files`,
-or an array as in `mmotion.keypoints.arrays.read_pose_array`.
+an array as in `mmotion.keypoints.arrays.read_pose_array`, or DeepLabCut's `.csv` or `.h5`,
+`mmotion.keypoints.deeplabcut`; of a `.csv` and a `.h5` with one name a folder gives the first.
 """
 
 import itertools
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.keypoints.arrays import read_pose_array
+from mmotion.keypoints.deeplabcut import DEEPLABCUT_SUFFIXES, HDF5_SUFFIXES, read_deeplabcut
 from mmotion.keypoints.files import read_poses
 from mmotion.keypoints.poses import PoseVideo
 from mmotion.keypoints.skeletons import SKELETONS, Skeleton
@@ -28,7 +30,9 @@ from mmotion.tables import read_table, read_text, unquote
 from mmotion.video.files import find_named, list_files
 
 ARRAY_SUFFIX = '.npy'
-SUFFIXES = ('.json', ARRAY_SUFFIX)
+# of files that do not tell their frames per second
+RATELESS_SUFFIXES = (ARRAY_SUFFIX, *DEEPLABCUT_SUFFIXES)
+SUFFIXES = ('.json', *RATELESS_SUFFIXES)
 
 
 class SequenceFile(NamedTuple):
@@ -79,14 +83,22 @@ def read_sequence(
     """Read a file of keypoints.
 
     Args:
-        path: A `.json` file, or a `.npy` one.
-        skeleton: What it must have; None takes that of a JSON file.
-        fps: Frames per second of a `.npy` file; JSON tells its own.
+        path: A file with one of `SUFFIXES`.
+        skeleton: What it must have; None takes that of the file, which a `.npy` one has not.
+        fps: Frames per second of a file that does not tell it; JSON does.
 
     Raises:
         OSError: If it cannot be opened.
-        ValueError: If it is broken or has another skeleton.
+        ValueError: If it is broken, has another skeleton, or what it does not tell is not given.
+        ImportError: If it is HDF5 and h5py is not installed.
     """
+    if path.suffix.lower() in DEEPLABCUT_SUFFIXES:
+        if fps is None:
+            raise ValueError(
+                'fps must be given for files of DeepLabCut, which do not tell it, got '
+                f'fps={fps} for {path}'
+            )
+        return read_deeplabcut(path, fps=fps, skeleton=skeleton)
     if path.suffix.lower() == ARRAY_SUFFIX:
         if skeleton is None or fps is None:
             raise ValueError(
@@ -179,6 +191,13 @@ def _read_folder(root: Path) -> list[SequenceFile]:
             'name root in root/class/*.json, or an ann_file'
         )
     paths = [path.relative_to(root) for path in list_files(root, SUFFIXES)]
+    # DeepLabCut writes both
+    tables = {path.with_suffix('') for path in paths if path.suffix.lower() == '.csv'}
+    paths = [
+        path
+        for path in paths
+        if path.suffix.lower() not in HDF5_SUFFIXES or path.with_suffix('') not in tables
+    ]
     return [
         SequenceFile(root / path, path.as_posix(), path.parts[0] if len(path.parts) > 1 else None)
         for path in paths

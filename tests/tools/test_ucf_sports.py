@@ -118,10 +118,15 @@ def test_what_is_converted_stays(archive: Path, tmp_path: Path) -> None:
     assert tables == {path.name: path.read_text() for path in tmp_path.glob('out/*.csv')}
 
 
-def test_any_folder_stays_where_it_is(folder: Path, tmp_path: Path) -> None:
+def test_any_folder_stays_where_it_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / 'out'
     assert prepare(folder, out, '--normal-classes', 'sit', 'STAND', '--val-clips', 0) == 0
     rows = {part: read(out / f'{part}.csv') for part in ('train', 'val', 'test', 'anomaly')}
+    said = capsys.readouterr().out
+    assert 'val has 2 normal recordings, and a false-alarm rate of 0.05 needs 19' in said
+    assert '--val-share' in said and '--cfg-options model.false_alarm_rate=0.34' in said
     assert {row['CLASS'] for row in rows['anomaly']} == {'fall'}
     assert all(row['PATH'].startswith(f'{folder}/') for part in rows.values() for row in part)
     assert not (out / 'videos').exists()

@@ -167,12 +167,18 @@ def run(args: argparse.Namespace) -> int:
     live = open_live(args)
     if live and not args.json_lines:
         args.json_lines = '-'
-    if args.json_lines != '-':
-        return _run_predictor(args, None, live)
-    # whoever reads the lines wants nothing else
-    stdout = sys.stdout
-    with redirect_stdout(sys.stderr):
-        return _run_predictor(args, stdout, live)
+    try:
+        if args.json_lines != '-':
+            return _run_predictor(args, None, live)
+        # whoever reads the lines wants nothing else
+        stdout = sys.stdout
+        with redirect_stdout(sys.stderr):
+            return _run_predictor(args, stdout, live)
+    except KeyboardInterrupt as stop:
+        # lines are not gone on with, nor is a camera
+        if args.json_lines:
+            stop.how_to_go_on = ''
+        raise
 
 
 def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVideo | None') -> int:

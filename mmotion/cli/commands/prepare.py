@@ -11,6 +11,8 @@ from mmotion.cli.scripts import describe_scripts, find_scripts, pick_script, run
 
 # the steps pass over what is done
 HOW_TO_GO_ON = '; the same command goes on'
+# what one who has no such data set would look for
+ALIASES = {'folder': 'ucf-sports'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         dataset if sum(name == dataset for name, _ in steps) == 1 else f'{dataset} {step}': file
         for (dataset, step), file in steps.items()
     }
+    names |= {alias: names[name] for alias, name in ALIASES.items() if name in names}
     if args.dataset is None:
         print(describe_scripts(names))
         return 0

@@ -1,8 +1,8 @@
 """Turn keypoint files of one format into another, so that other programs read them, and back.
 
-SOURCE is a folder of our JSON or of `.npy` files (`root/class/*.json`, see
-`projects/pose_sequence/sequence_files.py`), a pose pickle of MMAction2 (`.pkl`), or a file of COCO
-keypoints (`.json`). TARGET depends on --to:
+SOURCE is a folder of our JSON, of `.npy` files or of DeepLabCut's `.csv` or `.h5`
+(`root/class/*.json`, see `projects/pose_sequence/sequence_files.py`), one file of these but ours, a
+pose pickle of MMAction2 (`.pkl`), or a file of COCO keypoints (`.json`). TARGET depends on --to:
 
     mmaction: a pose pickle, which MMAction2's PoseDataset reads for PoseC3D and ST-GCN
     coco: a folder with a file of COCO keypoints for each video
@@ -13,6 +13,7 @@ must not be what is read.
 
 Example:
     mmotion convert-keypoints data/poses poses.pkl --to mmaction
+    mmotion convert-keypoints mouseDLC_resnet50.csv data/poses --to json --fps 30
 """
 
 import argparse
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion convert-keypoints`."""
-    parser.add_argument('source', metavar='SOURCE', type=Path, help='folder, .pkl or COCO .json')
+    parser.add_argument(
+        'source',
+        metavar='SOURCE',
+        type=Path,
+        help='folder, .pkl, COCO .json, or .csv or .h5 of DeepLabCut',
+    )
     parser.add_argument('target', metavar='TARGET', type=Path, help='file or folder to write')
     parser.add_argument('--to', required=True, choices=['mmaction', 'coco', 'json'])
     parser.add_argument(
@@ -91,11 +97,17 @@ def read_source(
     from mmotion.keypoints.arrays import read_mmaction_pickle
     from mmotion.keypoints.coco import read_coco
     from mmotion.keypoints.skeletons import COCO17
-    from projects.pose_sequence.sequence_files import list_sequences, read_sequence
+    from projects.pose_sequence.sequence_files import (
+        RATELESS_SUFFIXES,
+        list_sequences,
+        read_sequence,
+    )
 
     if source.suffix == '.pkl':
         found = read_mmaction_pickle(source, skeleton=skeleton or COCO17, fps=fps)
         return [(_name(video), video) for video in found], []
+    if source.is_file() and source.suffix.lower() in RATELESS_SUFFIXES:
+        return [(source.stem, read_sequence(source, skeleton, fps))], []
     if source.is_file():
         return [(source.stem, read_coco(source, fps=fps))], []
     videos, broken = [], []

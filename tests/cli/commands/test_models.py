@@ -37,3 +37,13 @@ def test_a_name_that_is_not_known(capsys):
     code, _, error = run(capsys, 'models', 'repnet_releasd')
     assert code == 2
     assert 'did you mean repnet_released' in error
+
+
+def test_what_ships_is_a_model_too(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv('MMOTION_HOME', str(tmp_path))
+    code, out, _ = run(capsys, 'models', 'repnet_small')
+    assert code == 0 and out.startswith('repnet_small\n')
+    assert 'mmotion predict repnet_small VIDEO' in ' '.join(out.split())
+    assert 'repnet_small.pth' in out and 'repnet_small.md' in out
+    line = next(x for x in run(capsys, 'models')[1].splitlines() if 'repnet_small ' in x)
+    assert line.split()[1] == 'here'

@@ -454,3 +454,17 @@ def test_resume(folder, capsys, checkpoint):
     _, out, _ = run(capsys, *command)
     assert 'clip.mp4: predicted again, not as before: video, weights' in out
     assert 'more.mp4: predicted again, not as before: weights' in out
+
+
+@pytest.mark.parametrize(
+    ('source', 'hint'), [('rtsp://camera/1', ''), ('a.mp4', '; "--resume" goes on with the videos')]
+)
+def test_stopping_a_camera_does_not_speak_of_resume(folder, capsys, monkeypatch, source, hint):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    (folder / 'a.mp4').touch()
+    monkeypatch.setattr('mmotion.cli.commands.predict._open_config', stop)
+    code, _, error = run(capsys, 'predict', TOY, source)
+    assert code == 130 and error.startswith(f'\nmmotion: stopped{hint}')
+    assert ('--resume' in error) == bool(hint)

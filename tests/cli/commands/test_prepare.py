@@ -42,3 +42,6 @@ def test_steps_of_the_project_tell_their_arguments(capsys):
     code, out, _ = run(capsys, 'prepare', 'ucf-sports', '--help')
     assert code == 0
     assert out.startswith('usage: mmotion prepare ucf-sports ')
+    # who has a folder of their own does not look for UCF Sports
+    code, own, _ = run(capsys, 'prepare', 'folder', '--help')
+    assert code == 0 and own.startswith('usage: mmotion prepare folder ')

@@ -192,9 +192,7 @@ def test_wrong_rows_are_refused(tmp_path: Path, rows: list[str], message: str) -
 
 
 def test_wrong_tables_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"table of 'val' must be a file, .*prepare ucf-sports"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"table of 'val' must be a file, .*prepare folder"):
         read_rows(tmp_path / 'val.csv', 'val')
     path = tmp_path / 'train.csv'
     with pytest.raises(ValueError, match=r'columns PATH, LABEL, CLASS, got .* without LABEL, C'):

@@ -309,6 +309,23 @@ class TestCalibration:
         assert torch.equal(loaded.calibration_weights, model.calibration_weights)
         assert loaded.threshold == model.threshold
 
+    @pytest.mark.parametrize('given', [None, 0.01])
+    def test_the_rate_is_that_of_the_calibration_unless_one_is_given(
+        self, given: float | None, tmp_path: Path
+    ) -> None:
+        model, loaded = make_detector(false_alarm_rate=0.15), make_detector(false_alarm_rate=given)
+        assert make_detector().false_alarm_rate == 0.05
+        model.calibrate(torch.rand(30))
+        save_checkpoint_file({'state_dict': model.state_dict()}, tmp_path / 'a.pth')
+        load_weights(loaded, tmp_path / 'a.pth')
+        assert loaded.false_alarm_rate == (given or 0.15)
+        # one of a checkpoint from before the rate was kept
+        older = {k: v for k, v in model.state_dict().items() if k != 'calibration_rate'}
+        save_checkpoint_file({'state_dict': older}, tmp_path / 'older.pth')
+        loaded = make_detector(false_alarm_rate=given)
+        load_weights(loaded, tmp_path / 'older.pth')
+        assert loaded.false_alarm_rate == (given or 0.05)
+
     def test_rates_out_of_range_are_refused(self) -> None:
         with pytest.raises(ValueError, match='false_alarm_rate must lie in'):
             make_detector(false_alarm_rate=0)

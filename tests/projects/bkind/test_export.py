@@ -10,6 +10,7 @@ import pytest
 
 from mmotion.keypoints.arrays import read_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
+from mmotion.keypoints.deeplabcut import read_deeplabcut
 from mmotion.keypoints.files import PoseFileError
 from mmotion.registry import DATASETS
 from mmotion.tables import read_table
@@ -188,6 +189,17 @@ def test_deeplabcut_hdf5_comes_back(tracks, tmp_path):
     again, expected = read_annotations(hdf5), read_annotations(text)
     assert (again.names, again.frames) == (expected.names, expected.frames)
     np.testing.assert_array_equal(again.points, expected.points)
+
+
+def test_deeplabcut_comes_back_as_keypoints_of_a_video(tracks, tmp_path):
+    pytest.importorskip('h5py')
+    for path in export_tracks(tracks, 'clip.mp4', tmp_path, ['deeplabcut', 'deeplabcut-h5']):
+        video = read_deeplabcut(path, fps=25)
+        assert video.source == str(tmp_path / 'clip') and video.skeleton.points == tracks.names
+        assert (video.num_frames, video.num_detections) == (10, 3)
+        points, scores = video.main_track()
+        np.testing.assert_allclose(points[tracks.frames], tracks.keypoints, rtol=1e-6)
+        np.testing.assert_allclose(scores[tracks.frames], tracks.confidence, atol=1e-5)
 
 
 def test_pandas_reads_deeplabcut(tracks, tmp_path):

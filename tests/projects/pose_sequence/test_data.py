@@ -14,7 +14,7 @@ from mmotion.keypoints.files import read_poses, write_poses
 from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import DATASETS
 from projects.pose_sequence.data import KeypointSequenceDataset
-from tests.pose_videos import make_video
+from tests.pose_videos import make_video, write_deeplabcut
 
 PERSON = '/([a-z]+)_'
 
@@ -246,6 +246,20 @@ def test_a_wrong_option_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         load(pose_folder, **options)
+
+
+def test_deeplabcut_is_read_by_a_table_at_a_given_rate(tmp_path: Path) -> None:
+    for name in ('a', 'b'):
+        write_deeplabcut(make_video(10), tmp_path / f'{name}DLC_net.csv')
+    table = tmp_path / 'labels.csv'
+    table.write_text('path,label\naDLC_net.csv,run\nbDLC_net.csv,rest\n')
+    with pytest.raises(ValueError, match=r'fps must be given for files of DeepLabCut.* in each of'):
+        load(tmp_path, ann_file=str(table))
+    data = load(tmp_path, ann_file=str(table), fps=30)
+    assert infos(data, 'label') == [1, 0] and infos(data, 'group')[0] == str(tmp_path / 'a')
+    sample = data.get_data_info(0)
+    assert sample['fps'] == 15 and sample['skeleton'].points == COCO17.points
+    np.testing.assert_allclose(sample['keypoints'], make_video(10).main_track()[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize('options', [{}, {'skeleton': 'openpose18'}, {'fps': 25.0}], ids=str)

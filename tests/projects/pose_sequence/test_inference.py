@@ -16,7 +16,7 @@ from mmotion.checkpoint import save_checkpoint_file
 from mmotion.cli import main
 from mmotion.inference import load_model
 from mmotion.keypoints.detectors import DETECTORS
-from mmotion.keypoints.files import write_poses
+from mmotion.keypoints.files import PoseFileError, write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.skeletons import COCO17, FIGURE
 from mmotion.registry import MODELS
@@ -25,6 +25,7 @@ from mmotion.video.pictures import write_picture
 from projects.pose_sequence.data import KeypointSequenceDataset
 from projects.pose_sequence.inference import PosePredictor
 from projects.pose_sequence.results import PoseScores
+from tests.pose_videos import write_deeplabcut
 from tests.video_files import encode
 
 NAMES = ('left', 'right')
@@ -164,7 +165,8 @@ def test_an_array_is_predicted_as_it_is_tested(tmp_path):
     np.save(tmp_path / 'left' / 'walk.npy', values)
     config = make_config()
     with pytest.raises(
-        ValueError, match=r'skeleton and fps must be given .* set both in test_dataloader\.dataset'
+        ValueError,
+        match=r'skeleton and fps must be given .* set what is missing in test_dataloader\.dataset',
     ):
         build(config).predict(tmp_path / 'left' / 'walk.npy')
     config.test_dataloader.dataset.update(skeleton='figure', fps=FPS)
@@ -189,6 +191,25 @@ def test_an_array_is_predicted_as_it_is_tested(tmp_path):
     assert (found.fps, found.num_frames) == (2 * FPS, 16)
     files = predictor.draw(tmp_path / 'left' / 'walk.npy', found, tmp_path / 'drawn')
     assert inspect_video(files[0]).num_frames == 16
+
+
+def test_deeplabcut_is_predicted_at_the_rate_of_the_test_data(tmp_path):
+    poses = make_poses(WALK, every=1)
+    path = tmp_path / 'left' / 'walkDLC_net.csv'
+    write_deeplabcut(poses, path)
+    config = make_config()
+    with pytest.raises(ValueError, match=r'fps must be given for files of DeepLabCut.* set what'):
+        build(config).predict(path)
+    assert PosePredictor.needs_fps(path, config)
+    config.test_dataloader.dataset.fps = FPS
+    assert not PosePredictor.needs_fps(path, config)
+    predictor = build(config)
+    found = predictor.predict(path)
+    expected = predict_poses(predictor, poses, tmp_path)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    (tmp_path / 'left' / 'other.csv').write_text('a,b\n1,2\n')
+    with pytest.raises(PoseFileError, match=r"analyze_videos of DeepLabCut .*'a,b'.* from \.json"):
+        predictor.predict(tmp_path / 'left' / 'other.csv')
 
 
 def test_a_long_sequence_gets_a_timeline(keypoint_file):

@@ -14,7 +14,7 @@ from projects.pose_sequence.sequence_files import (
     split_groups,
     take_main_track,
 )
-from tests.pose_videos import make_video
+from tests.pose_videos import make_video, write_deeplabcut
 
 
 def test_a_folder_of_classes_is_read_in_order(pose_folder: Path) -> None:
@@ -30,6 +30,20 @@ def test_a_folder_of_classes_is_read_in_order(pose_folder: Path) -> None:
 def test_files_beside_each_other_have_no_label_of_a_folder(pose_folder: Path) -> None:
     files = list_sequences(pose_folder / 'run')
     assert {file.label for file in files} == {None} and files[0].name == 'ann_0.json'
+
+
+def test_deeplabcut_has_a_class_and_is_there_once(tmp_path: Path) -> None:
+    for name in ('a', 'b'):
+        write_deeplabcut(make_video(), tmp_path / 'run' / f'{name}DLC_net.csv')
+    (tmp_path / 'run' / 'aDLC_net.h5').touch()
+    (tmp_path / 'run' / 'cDLC_net.h5').touch()
+    files = list_sequences(tmp_path)
+    assert [file.name[4:] for file in files] == ['aDLC_net.csv', 'bDLC_net.csv', 'cDLC_net.h5']
+    assert files[0].label == 'run'
+    video = read_sequence(files[0].path, fps=30)
+    assert video.source == str(tmp_path / 'run' / 'a') and video.num_frames == 23
+    with pytest.raises(ValueError, match=r'fps must be given for files of DeepLabCut'):
+        read_sequence(files[0].path)
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,8 @@ def test_all_that_is_shown_has_one_number(count, shown, tmp_path, monkeypatch):
     dots = [line for line in figure.axes[0].lines if line.get_marker() == 'o']
     assert len(dots[0].get_xdata()) == shown
     assert plot_row(result, figure.axes[1]).startswith(f'{shown} repetitions')
-    assert result.to_dict()['count'] == pytest.approx(count)
+    content = result.to_dict()
+    assert content['count'] == pytest.approx(count) and content['repetitions'] == shown
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mmotion.keypoints.arrays import read_mmaction_pickle, write_mmaction_pickle
 from mmotion.keypoints.coco import read_coco
 from mmotion.keypoints.files import read_poses, write_poses
 from mmotion.keypoints.poses import PoseVideo
-from tests.pose_videos import assert_equal, make_video
+from tests.pose_videos import assert_equal, make_video, write_deeplabcut
 
 
 @pytest.fixture
@@ -52,6 +52,19 @@ def test_to_coco_and_back(folder: Path, tmp_path: Path) -> None:
     assert convert(file, tmp_path / 'back', '--to', 'json') == 0
     back = read_poses(tmp_path / 'back' / 'video2.json')
     assert back.frame_indices.tolist() == list(range(0, 24, 2))
+
+
+def test_deeplabcut_becomes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / 'dlc' / 'run' / 'aDLC_net.csv'
+    write_deeplabcut(make_video(), file)
+    for source in (file, tmp_path / 'dlc'):
+        assert convert(source, tmp_path / source.name, '--to', 'json', '--fps', 30) == 0
+    one = read_poses(tmp_path / 'aDLC_net.csv' / 'aDLC_net.json')
+    other = read_poses(tmp_path / 'dlc' / 'run' / 'aDLC_net.json')
+    assert other.labels == {'label': 'run'} and one.fps == other.fps == 30
+    np.testing.assert_allclose(one.main_track()[0], make_video().main_track()[0], atol=1e-3)
+    assert convert(file, tmp_path / 'none', '--to', 'json') == 2
+    assert 'fps must be given for files of DeepLabCut' in capsys.readouterr().err
 
 
 def test_a_broken_file_is_left_out_and_named(
