@@ -32,7 +32,6 @@ def add_server_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
         parser: Of a command.
         port: The default one.
     """
-    limits = Limits()
     add = parser.add_argument
     add('--host', default='127.0.0.1', help='address to listen at; default: this machine alone')
     add('--port', type=int, default=port, help=f'0 takes a free one; default: {port}')
@@ -45,19 +44,19 @@ def add_server_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
         help='offer this model too; may be given again. Those that come with weights are there',
     )
     add('--workers', type=int, default=1, help='videos that are worked on at once; default: 1')
-    add('--max-mb', type=float, default=limits.max_bytes / MB, help='of a video; default: 1000')
-    add('--max-seconds', type=float, default=limits.max_seconds, help='of a video; default: 600')
+    add('--max-mb', type=float, default=Limits.max_bytes / MB, help='of a video; default: 1000')
+    add('--max-seconds', type=float, default=Limits.max_seconds, help='of a video; default: 600')
     add(
         '--max-pixels',
         type=int,
-        default=limits.max_pixels,
+        default=Limits.max_pixels,
         metavar='N',
         help='of a picture, width times height; default: 10 million, a little more than 4K',
     )
-    add('--max-queued', type=int, default=limits.max_queued, help='that wait; default: 100')
-    add('--max-job-seconds', type=float, default=limits.max_job_s, help='of work; default: 3600')
-    add('--max-memory-mb', type=int, default=limits.max_memory_mb, help='of work; default: 6000')
-    add('--keep-hours', type=float, default=limits.keep_s / 3600, help='of results; default: 24')
+    add('--max-queued', type=int, default=Limits.max_queued, help='that wait; default: 100')
+    add('--max-job-seconds', type=float, default=Limits.max_job_s, help='of work; default: 3600')
+    add('--max-memory-mb', type=int, default=Limits.max_memory_mb, help='of work; default: 6000')
+    add('--keep-hours', type=float, default=Limits.keep_s / 3600, help='of results; default: 24')
 
 
 def read_tokens(args: argparse.Namespace) -> list[str]:

@@ -7,8 +7,6 @@ files may be opened at all: some, such as playlists, name further files that it 
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmotion.checks import check_positive
-
 # FFmpeg's names of what cameras, phones and programs write; none refers to other files
 FORMATS = (
     'mov',
@@ -64,6 +62,9 @@ class Limits:
     max_stored_bytes: int = 50_000_000_000
 
     def __post_init__(self) -> None:
+        # the command line shows the bounds without numpy
+        from mmotion.checks import check_positive
+
         for name, value in vars(self).items():
             check_positive(name, value)
 

@@ -23,7 +23,7 @@ CLASSIFIER = {
     'train_dataloader.batch_size': 16,
     'test_dataloader.num_workers': 0,
     'test_dataloader.dataset.num_sequences': 16,
-    'test_dataloader.dataset.pipeline.2.max_seq_length': 8,
+    'test_dataloader.dataset.pipeline.4.max_seq_length': 8,
 }
 SIMCLR = {
     **TINY,
