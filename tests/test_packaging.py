@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
+from mmotion.cli.commands.prepare import ALIASES
 from mmotion.cli.discovery import find_commands
 from mmotion.cli.scripts import find_scripts
 from tests.type_checks import run_pyright
@@ -175,7 +176,7 @@ def test_installed_wheel_has_every_command(environment: Environment, tmp_path: P
         assert text.startswith(f'usage: mmotion {" ".join(command)} ')
     # every script of the checkout is listed, by one of the three
     lists = [environment.run('mmotion', name, cwd=tmp_path) for name in LISTING]
-    assert sum(len(text.splitlines()) for text in lists) == len(find_scripts())
+    assert sum(len(text.splitlines()) for text in lists) == len(find_scripts()) + len(ALIASES)
 
 
 def test_installed_wheel_prints_a_config_and_its_data(

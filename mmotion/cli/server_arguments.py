@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import socket
 import tempfile
 import threading
 import webbrowser
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 from mmotion.serving.limits import Limits
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from fastapi import FastAPI
 
     from mmotion.serving.engine import Engine
@@ -66,6 +69,8 @@ def read_tokens(args: argparse.Namespace) -> list[str]:
         ValueError: If there is none, and others than this machine could send.
     """
     tokens = [text.strip() for text in os.environ.get(TOKEN, '').split(',') if text.strip()]
+    if not all(token.isascii() for token in tokens):
+        raise ValueError(f'{TOKEN} must have letters and digits of ASCII, got others')
     if not tokens and args.host not in LOOPBACK:
         raise ValueError(
             f'{TOKEN} must be set where others may send videos, got --host {args.host} without '
@@ -95,7 +100,7 @@ def open_engine(args: argparse.Namespace, *, extra: str) -> 'Engine':
     from mmotion.serving.models import list_models
 
     limits = Limits(
-        max_bytes=int(args.max_mb * MB),
+        max_bytes=args.max_mb * MB,
         max_seconds=args.max_seconds,
         max_pixels=args.max_pixels,
         max_queued=args.max_queued,
@@ -125,16 +130,34 @@ def run_app(
     """
     import uvicorn
 
-    config = uvicorn.Config(
-        app, args.host, args.port, log_level='warning', timeout_graceful_shutdown=GRACE_S
-    )
-    sock = config.bind_socket()
-    # so that a client who reads the line below is not refused
-    sock.listen()
+    sock = _listen(args.host, args.port)
+    config = uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=GRACE_S)
+    server = uvicorn.Server(config)
+    handle = server.handle_exit
+
+    def handle_exit(number: int, frame: 'FrameType | None') -> None:
+        # so that who follows a job is let go, and the server need not wait for it
+        app.state.engine.close_doors()
+        handle(number, frame)
+
+    server.handle_exit = handle_exit
     host = f'[{args.host}]' if ':' in args.host else args.host
     address = f'http://{host}:{sock.getsockname()[1]}'
     print(f'{what}: {address}', flush=True)
     if open_browser:
-        # when it listens
+        # when it answers
         threading.Timer(OPEN_S, webbrowser.open, [address]).start()
-    uvicorn.Server(config).run(sockets=[sock])
+    server.run(sockets=[sock])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise ValueError(f'--port must be 0 to 65535, got --port {port}')
+    try:
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(
+            f'--host and --port must be an address that is free, got {host}:{port} '
+            f'({error.strerror}); choose another --port'
+        ) from None

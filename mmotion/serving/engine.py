@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -82,7 +83,14 @@ class Engine:
                 f'the folder must belong to one server, got {self.folder}, which another one has; '
                 'stop that, or choose another folder'
             ) from None
-        self._store = JobStore(self.folder / 'jobs.sqlite')
+        try:
+            self._store = JobStore(self.folder / 'jobs.sqlite')
+        except sqlite3.DatabaseError as error:
+            self._lock.release()
+            raise ValueError(
+                f'the folder must be empty or that of a server, got {self.folder}, whose '
+                f'jobs.sqlite cannot be read ({error}); choose another folder'
+            ) from None
         self._changed = threading.Condition()
         self._stages: dict[str, Mapping[str, Any]] = {}
         self._workers: list[WorkerProcess] = []
@@ -94,6 +102,16 @@ class Engine:
     def is_stopping(self) -> bool:
         """Whether it takes no more jobs."""
         return self._is_stopping
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all its threads are alive."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def close_doors(self) -> None:
+        """Take no more jobs, and end what waits for changes."""
+        self._is_stopping = True
+        self._notify()
 
     def start(self) -> None:
         """Clean up what an earlier engine left, and begin to work."""
@@ -111,8 +129,7 @@ class Engine:
 
     def stop(self, *, grace_s: float = 10.0) -> None:
         """Take no more jobs, wait for those at work for a while, and queue what is not done."""
-        self._is_stopping = True
-        self._notify()
+        self.close_doors()
         ends_s = time.monotonic() + grace_s
         for thread in self._threads:
             thread.join(max(ends_s - time.monotonic(), 0.0))
@@ -156,7 +173,7 @@ class Engine:
         num_bytes = source.stat().st_size
         if not 0 < num_bytes <= self.limits.max_bytes:
             raise ValueError(
-                f'a file must have 1 to {self.limits.max_bytes} bytes, got {num_bytes}'
+                f'a file must have 1 to {self.limits.max_bytes:.0f} bytes, got {num_bytes}'
             )
         job_id = secrets.token_hex(16)
         name = Path(name.replace('\\', '/')).name[-MAX_NAME:] or 'video'
@@ -195,14 +212,11 @@ class Engine:
         Raises:
             UnknownJobError: If its owner has no such job.
         """
-        job = self._store.get(job_id, owner)
-        if job.state == 'running':
-            return dataclasses.replace(job, **self._stages.get(job_id, {}))
-        return dataclasses.replace(job, progress=1.0 if job.state == 'done' else None)
+        return self._complete(self._store.get(job_id, owner))
 
     def list(self, owner: str) -> list[Job]:
         """All jobs of an owner, the newest first."""
-        return [self.get(job.id, owner) for job in self._store.list_of(owner)]
+        return [self._complete(job) for job in self._store.list_of(owner)]
 
     def count(self) -> dict[str, int]:
         """How many jobs there are in each state."""
@@ -232,8 +246,13 @@ class Engine:
         Raises:
             UnknownJobError: See `get`.
         """
-        self._store.get(job_id, owner)
-        paths = {name: self._places / job_id / 'output' / name for name in OUTPUTS}
+        return self.find_files(self._store.get(job_id, owner))
+
+    def find_files(self, job: Job) -> dict[str, Path]:
+        """The same of a job that is known."""
+        if job.state not in ('running', 'done'):
+            return {}
+        paths = {name: self._places / job.id / 'output' / name for name in OUTPUTS}
         return {name: path for name, path in paths.items() if path.is_file()}
 
     def cancel(self, job_id: str, owner: str) -> Job:
@@ -260,37 +279,48 @@ class Engine:
         self._store.delete(job_id)
         self._remove_files(job_id)
 
+    def _complete(self, job: Job) -> Job:
+        """A job with what is known of its progress."""
+        if job.state == 'running':
+            return dataclasses.replace(job, **self._stages.get(job.id, {}))
+        return dataclasses.replace(job, progress=1.0 if job.state == 'done' else None)
+
     def _find_input(self, job: Job) -> Path:
         # nothing that a shell, FFmpeg or a file system takes for more than a name
         stem = re.sub(r'[^\w-]+', '_', Path(job.name).stem).strip('_') or 'video'
-        suffix = re.sub(r'[^\w.]+', '', Path(job.name).suffix.lower())
+        stem = stem.encode()[:MAX_NAME].decode(errors='ignore')
+        suffix = Path(job.name).suffix.lower()
+        suffix = suffix if re.fullmatch(r'\.[a-z0-9]{1,8}', suffix) else ''
         return self._places / job.id / 'input' / f'{stem}{suffix}'
 
     def _serve(self, worker: WorkerProcess) -> None:
-        """What a thread does: let a worker do one job after the other."""
-        worker.start()
+        """What a thread does: let a worker do one job after the other, whatever happens."""
         while not self._is_stopping:
-            job = self._store.claim()
+            job = None
+            try:
+                worker.start()
+                job = self._store.claim()
+            except (OSError, sqlite3.Error):
+                _log.exception('no job can be taken')
             if job is None:
-                with self._changed:
-                    self._changed.wait(LOOK_S)
+                self._pause()
                 continue
             self._notify()
             try:
-                self._do(worker, job)
+                outcome = self._do(worker, job)
             except Exception:
-                # a disk that is full, say: the next job may still be fine
                 _log.exception('job %s', job.id)
-                self._end(job, 'failed', error='the server could not work on this file')
+                outcome = {'state': 'failed', 'error': 'the server could not work on this file'}
+            self._finish(job, outcome)
             self._stages.pop(job.id, None)
             self._notify()
 
-    def _do(self, worker: WorkerProcess, job: Job) -> None:
+    def _do(self, worker: WorkerProcess, job: Job) -> dict[str, Any]:
+        """Work on a job: how it ends, see `JobStore.end`; {} if it is to be done again."""
         model, source = self.models.get(job.model), self._find_input(job)
         if model is None or not source.is_file():
             what = 'its file is' if model else f'model {job.model!r} is'
-            self._end(job, 'failed', error=f'{what} not on the server any more')
-            return
+            return {'state': 'failed', 'error': f'{what} not on the server any more'}
         request = {
             'id': job.id,
             'name': job.name,
@@ -307,13 +337,28 @@ class Engine:
             self.num_crashes += 1
             answer = worker.work(request, self.limits, lambda stage: self._tell(job, stage))
         if self._is_stopping and 'crashed' in answer:
-            self._store.put_back(job.id)
-        elif 'done' in answer:
-            self._end(job, 'done', duration_s=answer['done'].get('duration_s'))
-        elif 'canceled' in answer:
-            self._end(job, 'canceled')
-        else:
-            self._end(job, 'failed', error=answer.get('failed') or f'{answer["crashed"]}, twice')
+            return {}
+        if 'done' in answer:
+            return {'state': 'done', 'duration_s': answer['done'].get('duration_s')}
+        if 'canceled' in answer:
+            return {'state': 'canceled'}
+        return {'state': 'failed', 'error': answer.get('failed') or f'{answer["crashed"]}, twice'}
+
+    def _finish(self, job: Job, outcome: Mapping[str, Any]) -> None:
+        """Note how a job ended, as soon as the disk takes it."""
+        while True:
+            try:
+                if outcome:
+                    self._end(job, **outcome)
+                else:
+                    self._store.put_back(job.id)
+                return
+            except (OSError, sqlite3.Error):
+                _log.exception('the end of job %s cannot be noted', job.id)
+                if self._is_stopping:
+                    # the next start does it again
+                    return
+                self._pause()
 
     def _end(self, job: Job, state: str, **facts: Any) -> None:
         """Note that a job has ended; its input goes, and what came of one that did not get done."""
@@ -322,13 +367,17 @@ class Engine:
         if state != 'done':
             shutil.rmtree(place, ignore_errors=True)
         num_bytes = sum(file.stat().st_size for file in place.rglob('*') if file.is_file())
-        self._store.end(job.id, state, num_bytes=num_bytes, **facts)
+        if not self._store.end(job.id, state, num_bytes=num_bytes, **facts):
+            # it was canceled meanwhile, or deleted
+            state = 'canceled'
+            shutil.rmtree(place, ignore_errors=True)
         number, seconds = self.totals.get((job.model, state), (0, 0.0))
         taken_s = time.time() - (job.started_s or time.time())
         self.totals[job.model, state] = number + 1, seconds + taken_s
-        if job.id not in self._store.list_ids():
-            # it was deleted meanwhile
-            self._remove_files(job.id)
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait(LOOK_S)
 
     def _tell(self, job: Job, stage: Mapping[str, Any]) -> None:
         self._stages[job.id] = stage
@@ -341,22 +390,29 @@ class Engine:
     def _clean(self) -> None:
         """What a thread does: forget what is too old."""
         while not self._is_stopping:
-            for job in self._store.list_ended(time.time() - self.limits.keep_s):
-                self._store.delete(job.id)
-                self._remove_files(job.id)
+            try:
+                for job in self._store.list_ended(time.time() - self.limits.keep_s):
+                    self._store.delete(job.id)
+                    self._remove_files(job.id)
+            except (OSError, sqlite3.Error):
+                _log.exception('old jobs cannot be removed')
             ends_s = time.monotonic() + min(CLEAN_S, self.limits.keep_s)
             while not self._is_stopping and time.monotonic() < ends_s:
-                with self._changed:
-                    self._changed.wait(LOOK_S)
+                self._pause()
 
     def _remove_files(self, job_id: str) -> None:
         shutil.rmtree(self._places / job_id, ignore_errors=True)
 
     def _remove_strangers(self) -> None:
-        """Remove files that no job has: an upload was cut off, or a job deleted, by a power cut."""
-        known = self._store.list_ids()
+        """Remove what a power cut has left: files of no job, and half of what a job has."""
+        states = self._store.list_states()
         for place in self._places.iterdir():
-            if place.name not in known:
+            state = states.get(place.name)
+            if state == 'queued':
+                shutil.rmtree(place / 'output', ignore_errors=True)
+            elif state == 'done':
+                shutil.rmtree(place / 'input', ignore_errors=True)
+            else:
                 shutil.rmtree(place, ignore_errors=True)
         for upload in self.folder.glob(f'{UPLOAD}*'):
             upload.unlink(missing_ok=True)

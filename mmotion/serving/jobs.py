@@ -198,9 +198,9 @@ class JobStore:
         """How much all jobs have on the disk."""
         return self._fetch('SELECT COALESCE(SUM(num_bytes), 0) AS sum FROM jobs')[0]['sum']
 
-    def list_ids(self) -> set[str]:
-        """The names of all jobs."""
-        return {row['id'] for row in self._fetch('SELECT id FROM jobs')}
+    def list_states(self) -> dict[str, str]:
+        """The states of all jobs, by their names."""
+        return {row['id']: row['state'] for row in self._fetch('SELECT id, state FROM jobs')}
 
     def _select(self, where: str, values: tuple[Any, ...] = ()) -> list[Job]:
         rows = self._fetch(

@@ -52,7 +52,7 @@ class Limits:
         ValueError: If one is not above 0.
     """
 
-    max_bytes: int = 1_000_000_000
+    max_bytes: float = 1_000_000_000
     max_seconds: float = 600.0
     max_pixels: int = 10_000_000
     max_queued: int = 100

@@ -40,17 +40,18 @@ def list_models(extra: Sequence[str] = ()) -> dict[str, ServedModel]:
         extra: More models as `NAME=CONFIG` or `NAME=CONFIG:CHECKPOINT`, which come first.
 
     Returns:
-        The models, of each system its `DEFAULT_CONFIG` before the others that ship.
+        The models; of those that ship, systems with a `DEFAULT_CONFIG` come first, and it in them.
 
     Raises:
         ValueError: If one of `extra` is not written so.
-        FileNotFoundError: If it names no config.
+        FileNotFoundError: If it names no config, or a file of weights that is not there.
     """
     root = find_root()
     given = [_read_extra(text) for text in extra]
     files = sorted((root / 'configs').glob('*.py'))
     shipped = [_describe(file.stem, file) for file in files if _ships(file, root)]
-    shipped.sort(key=lambda model: (model.system, not _is_default(model, root)))
+    first = {model.system for model in shipped if _is_default(model, root)}
+    shipped.sort(key=lambda m: (m.system not in first, m.system, not _is_default(m, root)))
     models: dict[str, ServedModel] = {}
     for model in [*given, *shipped]:
         # of two with one name the first
@@ -67,6 +68,9 @@ def _read_extra(text: str) -> ServedModel:
         )
     config, _, checkpoint = rest.partition('.py:') if '.py:' in rest else rest.partition(':')
     config = f'{config}.py' if '.py:' in rest else config
+    is_file = '/' in checkpoint or Path(checkpoint).suffix in ('.pth', '.pt', '.safetensors')
+    if is_file and not Path(checkpoint).expanduser().is_file():
+        raise FileNotFoundError(f'--model must name weights that are there, got {checkpoint!r}')
     return _describe(name, find_config(config), checkpoint or None)
 
 

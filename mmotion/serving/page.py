@@ -10,10 +10,12 @@ import ast
 import dataclasses
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,7 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         footer_links=[],
         run_history=False,
         show_error=False,
-        max_file_size=engine.limits.max_bytes,
+        max_file_size=int(engine.limits.max_bytes),
         ssr_mode=False,
         enable_monitoring=False,
         mcp_server=False,
@@ -96,7 +98,7 @@ def mount_page(app: FastAPI, engine: Engine, *, tokens: Sequence[str] = ()) -> N
         css=STYLE,
         head=SCRIPT,
     )
-    app.add_middleware(PageAccess, tokens=tokens)
+    app.add_middleware(PageAccess, engine=engine, tokens=tokens)
 
 
 def build_page(engine: Engine, tokens: Sequence[str]) -> gr.Blocks:
@@ -114,6 +116,11 @@ def build_page(engine: Engine, tokens: Sequence[str]) -> gr.Blocks:
             with gr.Tab(title, id=system):
                 gr.HTML(f'<h2>{escape(question)}</h2>', padding=False)
                 Tab(engine, tokens, models).build(page)
+    # Gradio copies what a client names into its own folder, whatever component it is sent to, and
+    # fetches addresses; it checks that a file was uploaded only where it believes to be launched
+    page.has_launched = True
+    for block in page.blocks.values():
+        block.move_resource_to_block_cache = partial(keep_below, engine.folder / 'uploads')
     return page
 
 
@@ -232,6 +239,7 @@ class Tab:
         for path in paths:
             if not path.is_file():
                 return _tell(f'{path.name} is no longer on the server; choose it again.')
+            keep_below(self.engine.folder / 'uploads', path)
             # the upload may be wanted again, for another model
             place = Path(tempfile.mkdtemp(dir=self.engine.folder / 'uploads')) / 'video'
             os.link(path, place)
@@ -316,6 +324,8 @@ class Tab:
             self.engine.submit(path, name=name, model=model, owner=owner, options=options)
         except (BusyError, ValueError) as error:
             return str(error)
+        except (OSError, sqlite3.Error):
+            return 'the disk of the server takes nothing; try later'
         finally:
             path.unlink(missing_ok=True)
             path.parent.rmdir()
@@ -331,6 +341,18 @@ class Tab:
     def _find_results(self, request: gr.Request) -> Results:
         owner = self._find_owner(request)
         return Results.read(self.engine, self._list_jobs(owner))
+
+
+def keep_below(folder: Path, path: str | Path | None) -> str:
+    """Refuse what is no file below a folder.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    place = Path(path or '').resolve()
+    if not (place.is_relative_to(folder.resolve()) and place.is_file()):
+        raise ValueError('a video must be uploaded to be looked at, got something else')
+    return str(place)
 
 
 def clean_folder(folder: Path, age_s: float) -> None:

@@ -11,7 +11,6 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,8 +18,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mmotion.serving.engine import BusyError, Engine
+
 PREFIX = '/page'
 LOGIN = f'{PREFIX}/token'
+# where Gradio takes files
+UPLOAD = f'{PREFIX}/gradio_api/upload'
 COOKIE = 'mmotion_page'
 # what the page is made of lies in it; Gradio builds functions from text
 POLICY = (
@@ -45,11 +48,12 @@ class PageAccess:
 
     Args:
         app: What it stands before.
+        engine: Is asked whether there is room for an upload.
         tokens: One of these must be known; none lets everybody in.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Sequence[str] = ()) -> None:
-        self.app, self._tokens = app, tokens
+    def __init__(self, app: ASGIApp, engine: Engine, tokens: Sequence[str] = ()) -> None:
+        self.app, self._engine, self._tokens = app, engine, tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -60,6 +64,8 @@ class PageAccess:
         if scope['path'] == LOGIN and scope['method'] == 'POST':
             response = await self._answer_form(Request(scope, receive))
             await response(scope, receive, send)
+        elif scope['path'] == UPLOAD and (fault := self._find_fault()):
+            await PlainTextResponse(fault, 503)(scope, receive, send)
         elif name or not self._tokens:
             await self._pass_on(name, scope, receive, send)
         elif scope['path'].rstrip('/') == PREFIX:
@@ -67,6 +73,13 @@ class PageAccess:
             await response(scope, receive, send)
         else:
             await PlainTextResponse('open the page first', 401)(scope, receive, send)
+
+    def _find_fault(self) -> str:
+        try:
+            self._engine.check_room()
+        except BusyError as error:
+            return str(error)
+        return ''
 
     async def _pass_on(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         cookie = '' if name else make_cookie()
@@ -112,15 +125,14 @@ def find_owner(cookies: str, tokens: Sequence[str] = ()) -> str:
         cookies: The header.
         tokens: By one of which the name must be signed; none if there is no token.
     """
-    jar = SimpleCookie()
-    jar.load(cookies)
-    value = jar[COOKIE].value if COOKIE in jar else ''
-    name, _, signature = value.partition('.')
+    # cookies of other programs of this machine come too, and need not be well formed
+    found = re.search(rf'(?:^|;)\s*{COOKIE}=([0-9a-f]{{32}})\.([0-9a-f]{{64}})\s*(?:;|$)', cookies)
+    name, signature = found.groups() if found else ('', '')
     is_signed = any(
         hmac.compare_digest(signature.encode(), _sign(name, token).encode())
         for token in tokens or ('',)
     )
-    return f'page-{name}' if is_signed and re.fullmatch('[0-9a-f]{32}', name) else ''
+    return f'page-{name}' if is_signed else ''
 
 
 def _sign(name: str, token: str) -> str:

@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -141,7 +142,7 @@ def create_app(
         description='Understand motion in video: send a video, get a job, ask for its result.',
         lifespan=live,
     )
-    app.state.tokens = tokens
+    app.state.tokens, app.state.engine = tokens, engine
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
 
     @app.middleware('http')
@@ -155,14 +156,13 @@ def create_app(
         return await call_next(request)
 
     def describe(job: Job) -> JobAnswer:
-        names = engine.files(job.id, job.owner) if job.state in ('running', 'done') else ()
         return JobAnswer(
             **{name: getattr(job, name) for name in _SAME},
             video=job.name,
             created=_to_time(job.created_s),
             started=None if job.started_s is None else _to_time(job.started_s),
             ended=None if job.ended_s is None else _to_time(job.ended_s),
-            files={name: f'/v1/jobs/{job.id}/files/{name}' for name in names},
+            files={name: f'/v1/jobs/{job.id}/files/{name}' for name in engine.find_files(job)},
         )
 
     @app.exception_handler(UnknownJobError)
@@ -172,6 +172,10 @@ def create_app(
     @app.exception_handler(BusyError)
     def answer_busy(request: Request, error: BusyError) -> Response:
         return JSONResponse({'detail': str(error)}, 503, {'Retry-After': str(RETRY_S)})
+
+    @app.exception_handler(sqlite3.Error)
+    def answer_full(request: Request, error: sqlite3.Error) -> Response:
+        return JSONResponse({'detail': 'the disk of the server takes nothing; try later'}, 503)
 
     @app.exception_handler(ValueError)
     def answer_wrong(request: Request, error: ValueError) -> Response:
@@ -226,10 +230,10 @@ def create_app(
         return send_file(engine.get(job_id, owner), name)
 
     def send_file(job: Job, name: str) -> Response:
-        files = engine.files(job.id, job.owner)
-        if name not in files:
+        path = engine.find_files(job).get(name)
+        if path is None:
             raise HTTPException(404, f'there is no such file; the job is {job.state}')
-        return FileResponse(files[name], filename=f'{Path(job.name).stem}_{name}')
+        return FileResponse(path, filename=f'{Path(job.name).stem}_{name}')
 
     @app.get('/v1/jobs/{job_id}/events', response_class=StreamingResponse)
     async def follow_job(job_id: str, request: Request, owner: Owner) -> Response:
@@ -256,7 +260,8 @@ def create_app(
     @app.get('/healthz')
     def check_health() -> dict[str, Any]:
         """Whether it works, and how much waits."""
-        return {'status': 'stopping' if engine.is_stopping else 'ok', **engine.count()}
+        status = 'ok' if engine.is_well else 'broken'
+        return {'status': 'stopping' if engine.is_stopping else status, **engine.count()}
 
     @app.get('/metrics', response_class=PlainTextResponse)
     def get_metrics(owner: Owner) -> Response:
@@ -290,7 +295,9 @@ async def _receive(request: Request, engine: Engine) -> tuple[dict[str, str], Up
     # names and limits of the other parts
     room = limit + 100_000
     length = request.headers.get('content-length', '')
-    too_large = HTTPException(413, f'a file must have at most {limit} bytes; cut or compress it')
+    too_large = HTTPException(
+        413, f'a file must have at most {limit:.0f} bytes; cut or compress it'
+    )
     if length.isdigit() and int(length) > room:
         raise too_large
 
@@ -344,10 +351,10 @@ async def _follow(
     while True:
         try:
             job = engine.get(job_id, owner)
-        except UnknownJobError:
+            texts = lines.read(engine.find_files(job).get('live.jsonl'))
+        except (UnknownJobError, FileNotFoundError):
             # it was deleted
             return
-        texts = lines.read(engine.files(job_id, owner).get('live.jsonl'))
         for number, text in texts:
             yield f'id: {number}\nevent: result\ndata: {text}\n\n'
         now = describe(job).model_dump(mode='json')

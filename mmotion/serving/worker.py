@@ -31,7 +31,7 @@ NUM_WARM = 2
 # seconds between two reports of progress
 REPORT_S = 0.2
 MAX_LETTERS = 300
-EXPECTED_ERRORS = (ValueError, TypeError, OSError, LookupError, ImportError)
+EXPECTED_ERRORS = (OverflowError, ValueError, TypeError, OSError, LookupError, ImportError)
 
 
 class CanceledError(Exception):

@@ -86,8 +86,8 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
             print_log(
                 f'there will be no alarm: the detector was calibrated on {number} normal '
                 f'recordings, which can promise a false-alarm rate of {1 / (number + 1):.2g} at '
-                f'best, and {model.false_alarm_rate:g} needs {needed}; --cfg-options '
-                'model.false_alarm_rate= asks for another',
+                f'best, and {model.false_alarm_rate:g} needs {needed}; give '
+                'model.false_alarm_rate in the config',
                 level=logging.WARNING,
             )
 

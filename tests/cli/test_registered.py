@@ -11,6 +11,7 @@ from mmotion.cli.registered import find_registries, list_registered
 from mmotion.paths import enable_projects
 
 # registers where another package is installed
+ROOTS = {'mmaction', 'mmcv', 'mmdet', 'mmengine', 'mmotion', 'projects', 'torch'}
 CONDITIONAL = ('mmaction.models.', 'mmengine._strategy.', 'mmengine.optim.', 'mmengine.utils.')
 
 
@@ -27,7 +28,7 @@ def imported() -> dict[str, set[str]]:
             current.import_from_location()
             # other tests register toys
             kinds = current.module_dict.items()
-            names |= {key for key, kind in kinds if not kind.__module__.startswith('tests.')}
+            names |= {key for key, kind in kinds if kind.__module__.split('.')[0] in ROOTS}
             current = current.parent
         held[name] = names
     return held

@@ -1,8 +1,9 @@
 import argparse
+import socket
 
 import pytest
 
-from mmotion.cli.server_arguments import add_server_arguments, open_engine, read_tokens
+from mmotion.cli.server_arguments import add_server_arguments, open_engine, read_tokens, run_app
 
 
 def read(*words):
@@ -19,6 +20,9 @@ def test_tokens_come_from_the_environment(monkeypatch):
     monkeypatch.setenv('MMOTION_TOKEN', ' ,')
     with pytest.raises(ValueError, match='MMOTION_TOKEN must be set'):
         read_tokens(read('--host', '::'))
+    monkeypatch.setenv('MMOTION_TOKEN', 'gr\u00fcn')
+    with pytest.raises(ValueError, match='of ASCII'):
+        read_tokens(read())
     monkeypatch.setenv('MMOTION_TOKEN', 'one, two,')
     assert read_tokens(read('--host', '0.0.0.0')) == ['one', 'two']
 
@@ -36,3 +40,18 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'no fastapi; pip install "mmotion\[serve\]"'):
         open_engine(read(), extra='serve')
+
+
+@pytest.mark.parametrize('value', ['nan', '-1', 'inf'])
+def test_wrong_limits_are_refused(tmp_path, value):
+    with pytest.raises(ValueError, match='max_bytes must be above 0'):
+        open_engine(read('--folder', str(tmp_path), f'--max-mb={value}'), extra='serve')
+
+
+def test_an_address_that_cannot_be_had_is_named():
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with pytest.raises(OSError, match=f'127.0.0.1:{port} .* choose another --port'):
+            run_app(None, read('--port', port), 'it is at')
+    with pytest.raises(ValueError, match='--port must be 0 to 65535'):
+        run_app(None, read('--port', '99999'), 'it is at')

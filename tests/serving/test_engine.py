@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -12,7 +14,7 @@ import pytest
 
 from mmotion.inference import load_model
 from mmotion.serving.engine import BusyError, check_options
-from mmotion.serving.jobs import UnknownJobError
+from mmotion.serving.jobs import JobStore, UnknownJobError
 from mmotion.serving.models import ServedModel
 from tests.moving_boxes import write_video
 from tests.serving.conftest import wait_for
@@ -24,8 +26,13 @@ def workers_alone():
     """Processes of this one that are workers."""
 
     def find():
-        children = psutil.Process().children(recursive=True)
-        return [p for p in children if 'mmotion.serving.worker' in ' '.join(p.cmdline())]
+        found = []
+        for child in psutil.Process().children(recursive=True):
+            # it may end meanwhile
+            with suppress(psutil.Error):
+                if 'mmotion.serving.worker' in ' '.join(child.cmdline()):
+                    found.append(child)
+        return found
 
     return find
 
@@ -279,3 +286,73 @@ def test_a_server_of_no_worker_is_refused(make_engine):
     with pytest.raises(ValueError, match='num_workers must be at least 1'):
         make_engine(num_workers=0)
     assert ServedModel(name='a', system='b', title='c', config='d').checkpoint is None
+
+
+def test_a_job_canceled_while_it_is_drawn_leaves_nothing(make_engine, clip, tmp_path):
+    engine = make_engine()
+    engine.start()
+    job = submit(engine, clip, tmp_path)
+    while engine.get(job.id, 'me').stage != 'drawing':
+        job = engine.wait(job.id, 'me', 0.05)
+        assert job.is_open
+    engine.cancel(job.id, 'me')
+    assert engine.files(job.id, 'me') == {}
+    wait_for(engine, submit(engine, clip, tmp_path, draw=False))
+    assert not (engine.folder / 'jobs' / job.id).exists()
+    assert engine.totals['repnet_small', 'canceled'][0] == 1
+
+
+def test_a_disk_that_takes_nothing_for_a_while_stops_no_thread(
+    make_engine, clip, tmp_path, monkeypatch
+):
+    engine = make_engine()
+    engine.start()
+    claim, end, failed = JobStore.claim, JobStore.end, []
+
+    def fail_at_first(do):
+        def wrapped(*args, **kwargs):
+            if failed.count(do) < 3:
+                failed.append(do)
+                raise sqlite3.OperationalError('database or disk is full')
+            return do(*args, **kwargs)
+
+        return wrapped
+
+    monkeypatch.setattr(JobStore, 'claim', fail_at_first(claim))
+    monkeypatch.setattr(JobStore, 'end', fail_at_first(end))
+    job = wait_for(engine, submit(engine, clip, tmp_path, draw=False))
+    assert job.state == 'done' and len(failed) == 6 and engine.is_well
+
+
+def test_half_of_what_a_job_has_goes_at_the_next_start(make_engine, clip, tmp_path):
+    engine = make_engine()
+    jobs = [submit(engine, clip, tmp_path) for _ in range(3)]
+    for job in jobs:
+        (engine.folder / 'jobs' / job.id / 'output' / 'drawn').mkdir(parents=True)
+    engine._store.end(jobs[0].id, 'done')
+    engine._store.end(jobs[1].id, 'canceled')
+    engine.stop(grace_s=0)
+    again = make_engine(engine.folder)
+    again._remove_strangers()
+    left = {
+        path.relative_to(again.folder / 'jobs').as_posix() for path in again.folder.glob('jobs/*/*')
+    }
+    assert left == {f'{jobs[0].id}/output', f'{jobs[2].id}/input'}
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['\U00020000' * 100 + '.mp4', '.' * 50, 'a\nb/..', 'x.' + 'y' * 300, ' ', 'C:\\a\\b.MP4'],
+)
+def test_names_of_all_kinds_are_taken(make_engine, clip, tmp_path, name):
+    engine = make_engine()
+    job = submit(engine, clip, tmp_path, name=name)
+    (file,) = (engine.folder / 'jobs' / job.id / 'input').iterdir()
+    assert len(file.name.encode()) < 100 and '/' not in job.name
+
+
+def test_a_folder_of_something_else_is_refused(make_engine, tmp_path):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'folder' / 'jobs.sqlite').write_bytes(b'something else' * 100)
+    with pytest.raises(ValueError, match=r'jobs\.sqlite cannot be read'):
+        make_engine()

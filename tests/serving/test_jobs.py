@@ -52,7 +52,7 @@ def test_a_job_ends_once(store):
     assert store.count_bytes() == 5
     assert [j.id for j in store.list_ended(time.time() + 1)] == ['a'] and not store.list_ended(1.0)
     store.delete('a')
-    assert store.list_ids() == set()
+    assert store.list_states() == {}
 
 
 def test_what_was_running_is_queued_again_but_not_for_ever(tmp_path):

@@ -15,7 +15,11 @@ def test_what_ships_with_weights_is_offered_the_default_first():
     assert all(model.title and model.checkpoint is None for model in models.values())
 
 
-def test_more_are_offered_first(tmp_path):
+def test_more_are_offered_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('a/b.pth', 'x.pth'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     (tmp_path / 'mine.py').write_text("# Mine; here; good.\n_base_ = ['nowhere.py']\n")
     models = list_models(
         ['squats=repnet_shapes:a/b.pth', f'mine={tmp_path}/mine.py:x.pth', 'k400=timesformer_k400']
@@ -26,13 +30,20 @@ def test_more_are_offered_first(tmp_path):
     assert models['k400'].checkpoint is None and models['k400'].system == 'timesformer'
 
 
-def test_one_takes_the_place_of_another():
-    models = list_models(['repnet_small=repnet_shapes:a.pth'])
-    assert models['repnet_small'].checkpoint == 'a.pth'
+def test_one_takes_the_place_of_another(tmp_path):
+    (tmp_path / 'a.pth').touch()
+    models = list_models([f'repnet_small=repnet_shapes:{tmp_path}/a.pth'])
+    assert models['repnet_small'].checkpoint == f'{tmp_path}/a.pth'
+
+
+def test_weights_that_are_not_there_are_said_at_once():
+    with pytest.raises(FileNotFoundError, match="weights that are there, got 'a.pth'"):
+        list_models(['mine=repnet_shapes:a.pth'])
+    assert list_models(['k=timesformer_k400:timesformer_base_k400'])['k'].checkpoint
 
 
 def test_a_model_of_keypoints_belongs_to_its_system():
-    assert list_models(['poses=pose_lstm_shapes:a.pth'])['poses'].system == 'pose_sequence'
+    assert list_models(['poses=pose_lstm_shapes'])['poses'].system == 'pose_sequence'
 
 
 @pytest.mark.parametrize('text', ['repnet_small', '=repnet_small', 'a b=repnet_small', 'a='])

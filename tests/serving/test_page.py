@@ -6,6 +6,7 @@ pytest.importorskip('gradio', reason='needs the extra [web]')
 
 from fastapi.testclient import TestClient
 
+from mmotion.serving.engine import BusyError
 from mmotion.serving.page import Tab, clean_folder, mount_page, read_question
 from mmotion.serving.page_access import find_owner
 from mmotion.serving.service import create_app
@@ -186,3 +187,56 @@ def test_only_what_is_old_is_cleaned_up(tmp_path):
     assert file.is_file()
     clean_folder(tmp_path, age_s=-1)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize('place', [0, 1, 2, 3])
+@pytest.mark.parametrize('more', [{}, {'is_stream': True}, {'url': 'http://127.0.0.1:9/x.mp4'}])
+def test_a_browser_names_no_file_and_no_address(open_page, engine, tmp_path, place, more):
+    secret = tmp_path / 'secret.mp4'
+    secret.write_bytes(b'nobody knows it')
+    client = open_page()
+    functions = client.get('/page/config').json()['dependencies']
+    asked = 0
+    for path in (str(secret), 'http://127.0.0.1:9/x.mp4', '/etc/passwd', str(tmp_path)):
+        named = {'path': path, 'meta': {'_type': 'gradio.FileData'}, 'orig_name': 'a.mp4', **more}
+        for function in functions:
+            data = [None] * len(function['inputs'])
+            if len(data) <= place:
+                continue
+            data[place] = [named] if place == 0 and len(data) == 5 else named
+            asked += 1
+            answer = client.post(
+                '/page/gradio_api/run/predict',
+                json={'data': data, 'fn_index': function['id'], 'session_hash': 'a'},
+            )
+            assert str(engine.folder) not in answer.text
+    assert asked and not any(engine.count().values())
+    for file in engine.folder.rglob('*'):
+        assert not file.is_file() or b'nobody knows it' not in file.read_bytes()
+
+
+def test_an_upload_is_taken(open_page, engine, tmp_path):
+    client = open_page()
+    clip = write_video(tmp_path / 'clip.mp4')
+    config = client.get('/page/config').json()
+    function = next(f for f in config['dependencies'] if len(f['inputs']) == 5 and f['outputs'])
+    with open(clip, 'rb') as file:
+        (path,) = client.post('/page/gradio_api/upload', files={'files': file}).json()
+    named = {'path': path, 'meta': {'_type': 'gradio.FileData'}, 'orig_name': 'clip.mp4'}
+    names = {c['id']: c['props'].get('value') for c in config['components']}
+    data = [[named], None, names[function['inputs'][2]], 0, None]
+    body = {'data': data, 'fn_index': function['id'], 'session_hash': 'a'}
+    answer = client.post('/page/gradio_api/run/predict', json=body)
+    assert answer.status_code == 200, answer.text
+    assert sum(engine.count().values()) == 1, answer.text
+
+
+def test_there_is_no_upload_without_room(open_page, engine, monkeypatch):
+    client = open_page()
+
+    def refuse():
+        raise BusyError('2 videos wait already')
+
+    monkeypatch.setattr(engine, 'check_room', refuse)
+    answer = client.post('/page/gradio_api/upload', files={'files': b'x'})
+    assert answer.status_code == 503 and answer.text == '2 videos wait already'

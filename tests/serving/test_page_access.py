@@ -21,7 +21,7 @@ def make_client(*tokens):
     routes = [Route(path, say_owner) for path in ('/page/', '/page/more', '/pages', '/healthz')]
     app = Starlette(routes=routes)
     app.state.tokens = tokens
-    app.add_middleware(PageAccess, tokens=tokens)
+    app.add_middleware(PageAccess, engine=None, tokens=tokens)
     return TestClient(app, follow_redirects=False)
 
 
@@ -76,3 +76,15 @@ def test_a_token_is_asked_for_once():
 def test_a_name_that_is_not_signed_does_not_count(cookies):
     assert find_owner(cookies, ['secret']) == ''
     assert find_owner(make_cookie('secret'), ['other', 'secret']).startswith('page-')
+
+
+@pytest.mark.parametrize(
+    'others', ['a/b=1', 'theme=dark mode', 'x={"a": "b;c"}', 'n=\xfc\xff', 'x']
+)
+def test_cookies_of_other_programs_are_passed_over(others):
+    ours = make_cookie().partition(';')[0]
+    name = find_owner(ours)
+    assert name
+    for cookies in (f'{others}; {ours}', f'{ours}; {others}', f'{others}; {ours}; {others}'):
+        assert find_owner(cookies) == name
+    assert find_owner(others) == '' and find_owner(f'x{ours}') == ''

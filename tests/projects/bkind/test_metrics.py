@@ -362,7 +362,7 @@ def test_mmotion_test_prints_what_the_script_prints(tmp_path, capfd):
 def test_the_config_of_the_readme_tests_annotated_frames(tmp_path):
     root = Path(__file__).resolve().parents[3]
     readme = (root / 'projects/bkind/README.md').read_text(encoding='utf-8')
-    (text,) = re.findall(r'```python\n(# configs/mouse\.py.*?)```', readme, re.DOTALL)
+    (text,) = re.findall(r'```python\n(# mouse\.py.*?)```', readme, re.DOTALL)
     file = tmp_path / 'mouse.py'
     file.write_text(text.replace("['bkind_", f"['{root}/configs/bkind_"))
     config = load_config(file)
