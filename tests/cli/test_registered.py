@@ -26,9 +26,10 @@ def imported() -> dict[str, set[str]]:
         names, current = set(), getattr(registry, name)
         while current is not None:
             current.import_from_location()
-            # other tests register toys
-            kinds = current.module_dict.items()
-            names |= {key for key, kind in kinds if kind.__module__.split('.')[0] in ROOTS}
+            # other tests register toys, and commands what they alone use
+            for key, kind in current.module_dict.items():
+                if kind.__module__.split('.')[0] in ROOTS and '.commands.' not in kind.__module__:
+                    names.add(key)
             current = current.parent
         held[name] = names
     return held

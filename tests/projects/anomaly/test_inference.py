@@ -214,8 +214,8 @@ def test_a_detector_that_was_not_calibrated(monkeypatch: pytest.MonkeyPatch) -> 
     predictor = load_model(make_config(), 'random', device='cpu')
     assert lines == [
         'there will be no alarm: the detector was calibrated on 0 normal recordings, which can '
-        'promise a false-alarm rate of 1 at best, and 0.05 needs 19; --cfg-options '
-        'model.false_alarm_rate= asks for another'
+        'promise a false-alarm rate of 1 at best, and 0.05 needs 19; give '
+        'model.false_alarm_rate in the config'
     ]
     assert not predictor.predict(make_frames(60), fps=10.0).segments
 
