@@ -7,10 +7,11 @@ import socket
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmotion.serving.limits import Limits
+from mmotion.serving.limits import LOOPBACK, Limits
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mmotion.serving.engine import Engine
 
 TOKEN = 'MMOTION_TOKEN'
-LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 # seconds that requests have to end when the server is stopped
 GRACE_S = 5
 # until a browser is opened
@@ -112,6 +112,21 @@ def open_engine(args: argparse.Namespace, *, extra: str) -> 'Engine':
     # where an upload is written while it comes
     tempfile.tempdir = str(engine.folder)
     return engine
+
+
+def open_service(args: argparse.Namespace, tokens: Sequence[str], *, extra: str) -> 'FastAPI':
+    """The service that the arguments ask for, whose `state.engine` does the work.
+
+    Args:
+        args: See `add_server_arguments`; `folder` must be set.
+        tokens: From `read_tokens`.
+        extra: See `open_engine`, like the errors.
+    """
+    engine = open_engine(args, extra=extra)
+    from mmotion.serving.service import create_app
+
+    hosts = LOOPBACK if args.host in LOOPBACK else ['*']
+    return create_app(engine, tokens=tokens, hosts=hosts)
 
 
 def run_app(

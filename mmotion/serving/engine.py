@@ -29,6 +29,8 @@ from mmotion.serving.processes import LOOK_S, WorkerProcess
 
 # how files of the folder begin that are about to become jobs
 UPLOAD = 'upload-'
+# of a job, and what they are where nothing is said
+OPTIONS = {'start_s': 0.0, 'end_s': None, 'draw': True, 'live': False}
 OUTPUTS = ('result.json', 'summary.csv', 'overlay.mp4', 'plot.png', 'live.jsonl')
 # seconds between two cleanings, and for which a thread is waited for whose process was killed
 CLEAN_S, JOIN_S = 60.0, 5.0
@@ -157,7 +159,8 @@ class Engine:
             model: Name of one of `models`.
             owner: Who may see it.
             options: `start_s`, `end_s` in seconds; `draw` (True), `live` (False), whether to draw
-                what was found, or to give results while the video goes on, see `LIVE`.
+                what was found, or to give results while the video goes on, in
+                `live.jsonl`.
 
         Raises:
             ValueError: If there is no such model, an option is unknown or out of range, or the file
@@ -424,12 +427,9 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: If an option is unknown or out of range.
     """
-    asked = {'start_s': 0.0, 'end_s': None, 'draw': True, 'live': False} | {**options}
-    if len(asked) > 4:
-        unknown = next(name for name in options if name not in ('start_s', 'end_s', 'draw', 'live'))
-        raise ValueError(
-            f'options must be start_s, end_s, draw or live, got {unknown[:MAX_NAME]!r}'
-        )
+    if unknown := {*options} - {*OPTIONS}:
+        raise ValueError(f'options must be {", ".join(OPTIONS)}, got {min(unknown)[:MAX_NAME]!r}')
+    asked = {**OPTIONS, **options}
     start_s, end_s = asked['start_s'], asked['end_s']
     # written so that NaN fails as well
     if not 0 <= start_s < float('inf') or not (end_s is None or start_s < end_s < float('inf')):

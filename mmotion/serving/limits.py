@@ -7,6 +7,8 @@ files may be opened at all: some, such as playlists, name further files that it 
 from dataclasses import dataclass
 from pathlib import Path
 
+# names of this machine for itself, which no other can use
+LOOPBACK = ('127.0.0.1', 'localhost', '::1', '[::1]')
 # FFmpeg's names of what cameras, phones and programs write; none refers to other files
 FORMATS = (
     'mov',

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmotion.serving.engine import BusyError, Engine
+from mmotion.serving.service import find_token
 
 PREFIX = '/page'
 LOGIN = f'{PREFIX}/token'
@@ -103,11 +104,11 @@ class PageAccess:
             if len(body) > MAX_FORM_BYTES:
                 break
         given = parse_qs(body.decode('utf-8', 'replace')).get('token', [''])[0]
-        known = [t for t in self._tokens if hmac.compare_digest(given.encode(), t.encode())]
-        if not known:
+        known = find_token(given, self._tokens)
+        if known is None:
             message = 'This is not the token.'
             return HTMLResponse(_FORM.format(action=LOGIN, message=message), 401)
-        cookie = {'Set-Cookie': make_cookie(known[0])}
+        cookie = {'Set-Cookie': make_cookie(known)}
         return RedirectResponse(f'{PREFIX}/', 303, cookie)
 
 

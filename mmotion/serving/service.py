@@ -40,9 +40,9 @@ from starlette.requests import ClientDisconnect
 from mmotion import __version__
 from mmotion.serving.engine import UPLOAD, BusyError, Engine
 from mmotion.serving.jobs import Job, UnknownJobError
+from mmotion.serving.limits import LOOPBACK
 from mmotion.serving.measures import measure
 
-LOOPBACK = ('127.0.0.1', 'localhost', '::1', '[::1]')
 # who sends without a token
 EVERYBODY = 'everybody'
 # seconds between two looks at a job whose events are sent, and between two signs of life
@@ -99,18 +99,23 @@ class ModelAnswer(BaseModel):
     title: str
 
 
+def find_token(given: str, tokens: Sequence[str]) -> str | None:
+    """The token that was given, if it is one of ours; how long this takes tells nothing of them."""
+    return next((t for t in tokens if hmac.compare_digest(t.encode(), given.encode())), None)
+
+
 def find_owner(request: Request) -> str:
     """Who sends a request."""
     tokens = request.app.state.tokens
     if not tokens:
         return EVERYBODY
     kind, _, token = request.headers.get('authorization', '').partition(' ')
-    known = [t for t in tokens if hmac.compare_digest(t.encode(), token.strip().encode())]
-    if kind.lower() != 'bearer' or not known:
+    known = find_token(token.strip(), tokens)
+    if kind.lower() != 'bearer' or known is None:
         raise HTTPException(
             401, 'send the header "Authorization: Bearer TOKEN"', {'WWW-Authenticate': 'Bearer'}
         )
-    return hashlib.sha256(known[0].encode()).hexdigest()
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 Owner = Annotated[str, Depends(find_owner)]

@@ -72,7 +72,9 @@ class Worker:
         times = {'start_s': job['start_s'], 'end_s': job['end_s']}
         self._say(stage='loading', progress=None)
         predictor = self.load(job['config'], job['checkpoint'])
-        if source.suffix.lower() in getattr(predictor, 'keypoint_suffixes', ()):
+        # of the kinds of keypoint files, HDF5 may refer to other files, and the rest tell no rate
+        reads_json = '.json' in getattr(predictor, 'keypoint_suffixes', ())
+        if reads_json and source.suffix.lower() == '.json':
             make_harmless(source, limits)
             whole_s = 0.0
         else:
@@ -152,8 +154,6 @@ def make_harmless(path: Path, limits: Limits) -> None:
     Raises:
         RefusedError: If it is of more, or of larger, frames than is allowed.
     """
-    if path.suffix.lower() != '.json':
-        return
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):

@@ -1,5 +1,6 @@
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,3 +120,14 @@ def test_messages_have_one_line_and_no_folders(tmp_path, message, shown):
     from pathlib import Path
 
     assert shorten(ValueError(message), Path('/srv/jobs/1/input')) == shown
+
+
+@pytest.mark.parametrize('suffix', ['.h5', '.csv', '.npy'])
+def test_other_kinds_of_keypoint_files_are_refused(clip, tmp_path, monkeypatch, suffix):
+    request = make_request(clip, tmp_path)
+    source = tmp_path / 'input' / f'poses{suffix}'
+    source.write_bytes(b'whatever is in it')
+    kind = SimpleNamespace(keypoint_suffixes=('.json', '.h5', '.csv', '.npy'))
+    monkeypatch.setattr('mmotion.inference.load_model', lambda *_: kind)
+    said = answers_of({**request, 'source': str(source)})
+    assert 'must be a video' in said[-1]['failed']

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mmotion.cli.server_arguments import add_server_arguments, open_engine, read_tokens, run_app
+from mmotion.cli.server_arguments import add_server_arguments, open_service, read_tokens, run_app
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
 def serve(args: argparse.Namespace, tokens: list[str]) -> None:
     """Serve the page from `args.folder`."""
-    engine = open_engine(args, extra='web')
+    app = open_service(args, tokens, extra='web')
     from mmotion.serving.page import mount_page
-    from mmotion.serving.service import LOOPBACK, create_app
 
-    hosts = LOOPBACK if args.host in LOOPBACK else ['*']
-    app = create_app(engine, tokens=tokens, hosts=hosts)
-    mount_page(app, engine, tokens=tokens)
+    mount_page(app, app.state.engine, tokens=tokens)
     run_app(app, args, 'the page is at', open_browser=not args.no_browser and has_screen())
 
 

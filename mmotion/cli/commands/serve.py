@@ -15,7 +15,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from mmotion.cli.server_arguments import add_server_arguments, open_engine, read_tokens, run_app
+from mmotion.cli.server_arguments import add_server_arguments, open_service, read_tokens, run_app
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal asks to stop."""
     tokens = read_tokens(args)
-    engine = open_engine(args, extra='serve')
-    from mmotion.serving.service import LOOPBACK, create_app
-
-    hosts = LOOPBACK if args.host in LOOPBACK else ['*']
-    run_app(create_app(engine, tokens=tokens, hosts=hosts), args, 'the service is at')
+    run_app(open_service(args, tokens, extra='serve'), args, 'the service is at')
     return 0
