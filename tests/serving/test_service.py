@@ -51,10 +51,7 @@ def test_a_video_is_sent_and_its_result_comes(served, clip):
     answer = send(client, clip, model='repnet_small', start_s='0.5')
     assert answer.status_code == 202
     job = answer.json()
-    assert (job['state'], job['video'], job['files']) == ('queued', 'box.mp4', {})
     assert answer.headers['location'] == f'/v1/jobs/{job["id"]}'
-    early = client.get(f'/v1/jobs/{job["id"]}/result')
-    assert early.status_code == 404 and 'the job is' in early.json()['detail']
     events = read_events(client.get(f'/v1/jobs/{job["id"]}/events').text)
     assert {kind for kind, _, _ in events} == {'job'}
     assert events[-1][2]['state'] == 'done' and events[-1][2]['progress'] == 1
@@ -104,6 +101,13 @@ def test_a_file_that_is_no_video_fails_in_a_line(served, tmp_path):
     assert job['state'] == 'failed' and 'must be a video' in job['error']
     answer = client.get(f'/v1/jobs/{job["id"]}/result')
     assert answer.status_code == 409 and 'must be a video' in answer.json()['detail']
+
+
+def test_a_job_that_waits_has_no_result_yet(client, clip):
+    job = send(client, clip).json()
+    assert (job['state'], job['video'], job['files']) == ('queued', 'box.mp4', {})
+    early = client.get(f'/v1/jobs/{job["id"]}/result')
+    assert early.status_code == 404 and 'the job is queued' in early.json()['detail']
 
 
 def test_a_job_is_canceled(client, clip):
