@@ -31,7 +31,7 @@ from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, pl
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
-from mmotion.keypoints.worker_process import WorkerProcess
+from mmotion.worker_process import WorkerProcess
 from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
 from mmotion.video.files import check_origin
