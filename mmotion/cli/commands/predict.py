@@ -11,12 +11,10 @@ Example:
 
 import argparse
 import dataclasses
-import inspect
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
 from mmotion.cli.live_arguments import (
@@ -26,14 +24,13 @@ from mmotion.cli.live_arguments import (
     open_live,
     watch_live,
 )
-from mmotion.cli.part_options import add_part_options, pop_part_options
-from mmotion.cli.shared_arguments import (
-    add_config_arguments,
-    add_config_options,
-    add_detector_arguments,
-    choice_before,
-    read_config,
+from mmotion.cli.model_arguments import (
+    add_model_arguments,
+    add_predictor_options,
+    open_model,
+    set_predictor_options,
 )
+from mmotion.cli.shared_arguments import add_config_arguments, choice_before
 
 if TYPE_CHECKING:
     from mmotion.video.live import LiveVideo
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
 # what --draw can be told
 DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
-# key of a config whose class has options of its own, and what it is told in another way
-PART = 'predictor'
-SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,11 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='F',
         help='frames per second of folders of pictures and of keypoints in .npy, and of videos '
         'whose own are wrong',
-    )
-    parser.add_argument(
-        '--checkpoint',
-        metavar='CKPT',
-        help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument(
@@ -119,47 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='part of its width and height to see around a region; default: 0.1',
     )
-    add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
+    add_model_arguments(parser)
     add_live_arguments(parser)
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
-    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
-def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add the options of the predictor of the config that is named, if they are asked for.
-
-    Args:
-        parser: Of `mmotion predict`.
-        words: What a user has typed.
-
-    Raises:
-        ValueError: If such options come without a config before them.
-    """
-    prefix = f'--{PART}.'
-    options = [word for word in words if word.startswith(prefix)]
-    if not options and not {'-h', '--help'} & {*words}:
-        return
-    if words[0].startswith('-'):
-        if options:
-            raise ValueError(
-                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
-            )
-        return
-    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
-    add_config_options(reader)
-    from mmotion.inference.exported import Settings, find_predictor
-    from mmotion.inference.runtimes import is_exported, open_network
-
-    if is_exported(words[0]):
-        network = open_network(words[0])
-        kind, config = find_predictor(network), Settings(network.meta['config'])
-    else:
-        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
-        config = read_config(words[0], cfg_options, PART)
-        from mmotion.registry import PREDICTORS
-
-        kind = PREDICTORS.get(config.predictor.type)
-    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
+# what the predictor of CONFIG can be told
+add_more_arguments = add_predictor_options
 
 
 def run(args: argparse.Namespace) -> int:
@@ -203,9 +158,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
     from mmotion.inference.outputs import Outputs
-    from mmotion.inference.runtimes import is_exported
 
-    model = _open_exported(args) if is_exported(args.config) else _open_config(args)
+    model = open_model(args)
     kind, config = model.kind, model.config
     outputs = Outputs(
         out_dir=Path(args.out),
@@ -227,15 +181,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             '--fps must be given for pictures, and for keypoints that do not tell it, got none for '
             f'{unknown[0]}; --fps 30 is the most usual'
         )
-    config.predictor.update(pop_part_options(args, PART))
-    chosen = {'detector': args.detector, 'model_path': args.model_path}
-    chosen = {name: value for name, value in chosen.items() if value}
-    if chosen and 'detector' not in inspect.signature(kind).parameters:
-        raise ValueError(
-            '--detector and --model-path must be used with a model that reads keypoints, got the '
-            f'predictor {kind.__name__}; leave them out'
-        )
-    config.predictor.update(chosen)
+    set_predictor_options(args, model)
     alarm = open_alarm(args, kind, live) if live else None
     predictor = model.load()
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
@@ -281,66 +227,6 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     if args.regions and args.attention:
         raise ValueError('--attention must come without --regions, got both; leave out one')
-
-
-class _Model(NamedTuple):
-    """What CONFIG names.
-
-    Attributes:
-        kind: Class of its predictor.
-        config: What that reads of the config.
-        find_weights: Gives their file, or what else names them.
-        provenance: What results say of it.
-        load: Gives the predictor, by what `config.predictor` says then.
-    """
-
-    kind: Any
-    config: Any
-    find_weights: Callable[[], str | Path | None]
-    provenance: dict[str, Any]
-    load: Callable[[], Any]
-
-
-def _open_config(args: argparse.Namespace) -> _Model:
-    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
-    from mmotion.checkpoint import find_weights
-    from mmotion.checkpoint.released import describe_weights
-    from mmotion.inference import load_model
-    from mmotion.registry import PREDICTORS
-
-    return _Model(
-        kind=PREDICTORS.get(config.predictor.type),
-        config=config,
-        find_weights=lambda: find_weights(config, args.checkpoint) or args.checkpoint,
-        provenance={'config': str(config.filename), **describe_weights(config, args.checkpoint)},
-        load=lambda: load_model(config, args.checkpoint, device=args.device),
-    )
-
-
-def _open_exported(args: argparse.Namespace) -> _Model:
-    """A file of "mmotion export", which takes no more than NumPy, PyAV and its runtime."""
-    for option in ('checkpoint', 'cfg_options', 'device'):
-        if getattr(args, option) is not None:
-            name = option.replace('_', '-')
-            raise ValueError(
-                f'--{name} must be left out for a model that was exported, got it with '
-                f'{args.config}; export the model with what it asks for'
-            )
-    from mmotion.inference.exported import Settings, find_predictor, load_exported
-    from mmotion.inference.runtimes import open_network
-
-    network = open_network(args.config)
-    names = ('checkpoint', 'licence')
-    return _Model(
-        kind=find_predictor(network),
-        config=(config := Settings(network.meta['config'])),
-        find_weights=lambda: args.config,
-        provenance={
-            'config': args.config,
-            **{name: network.meta[name] for name in names if name in network.meta},
-        },
-        load=lambda: load_exported(network, config),
-    )
 
 
 def _describe_settings(

@@ -464,7 +464,7 @@ def test_stopping_a_camera_does_not_speak_of_resume(folder, capsys, monkeypatch,
         raise KeyboardInterrupt
 
     (folder / 'a.mp4').touch()
-    monkeypatch.setattr('mmotion.cli.commands.predict._open_config', stop)
+    monkeypatch.setattr('mmotion.cli.commands.predict.open_model', stop)
     code, _, error = run(capsys, 'predict', TOY, source)
     assert code == 130 and error.startswith(f'\nmmotion: stopped{hint}')
     assert ('--resume' in error) == bool(hint)
