@@ -182,7 +182,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             f'{unknown[0]}; --fps 30 is the most usual'
         )
     set_predictor_options(args, model)
-    alarm = open_alarm(args, kind, live) if live else None
+    alarm = open_alarm(args.on_alarm, kind, live.name) if live else None
     predictor = model.load()
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
