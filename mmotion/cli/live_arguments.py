@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # of predict, what needs a video that can be read again, or that ends
 NOT_LIVE = ('draw', 'attention', 'regions', 'export', 'resume')
-LIVE_HELP = """cameras, one at a time, of which "mmotion watch" takes several: the number of a camera (0),
+LIVE_HELP = """cameras, one at a time ("mmotion watch" takes several): the number of a camera (0),
 /dev/video0, rtsp://, rtsps://, http://, https://, tcp://, udp:// and srt:// addresses, and - for a
 video that is piped in. They are answered in lines of JSON, to stdout if --json-lines does not name
 a file. docs/live.md tells more.

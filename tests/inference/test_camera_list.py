@@ -117,7 +117,7 @@ def test_wrong_types(read, text, message):
 
 
 def test_what_is_not_there(tmp_path, read):
-    with pytest.raises(FileNotFoundError, match='cameras.yaml'):
+    with pytest.raises(FileNotFoundError, match=r'cameras\.yaml'):
         read_cameras(tmp_path / 'cameras.yaml')
     with pytest.raises(FileNotFoundError, match="camera 'a': a camera must be plugged in"):
         read('a: /dev/video77')
