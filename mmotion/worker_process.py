@@ -108,7 +108,9 @@ class WorkerProcess:
         if not self._connection.poll(timeout_s):
             self._process.kill()
             self._process.join()
-            raise TimeoutError(f'a video must not take more than {timeout_s:g} s, got one that does')
+            raise TimeoutError(
+                f'a video must not take more than {timeout_s:g} s, got one that does'
+            )
         try:
             is_right, answer = self._connection.recv()
         except (EOFError, OSError):

@@ -48,12 +48,12 @@ PLAN = {
     'inference': 'atomic checkpoint checks config paths regions registry structures tables '
     'transforms video visualization',
     'training': 'atomic checkpoint checks compat config registry transforms visualization',
-    'corpus': 'atomic checks config inference regions registry structures tables video '
+    'corpus': 'atomic checkpoint checks config inference regions registry structures tables video '
     'worker_process',
     'serving': 'atomic checkpoint checks compat config inference paths registry shapes '
     'structures tables video visualization',
-    'cli': 'atomic checkpoint checks compat config corpus inference keypoints paths regions registry '
-    'serving structures tables training transforms video visualization',
+    'cli': 'atomic checkpoint checks compat config corpus inference keypoints paths regions '
+    'registry serving structures tables training transforms video visualization',
 }
 
 

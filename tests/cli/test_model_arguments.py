@@ -3,12 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mmotion.cli.model_arguments import (
-    add_model_arguments,
-    add_predictor_options,
-    open_model,
-    set_predictor_options,
-)
+from mmotion.cli.model_arguments import add_model_arguments, add_predictor_options
+from mmotion.cli.opened_model import open_model, set_predictor_options
 from mmotion.cli.shared_arguments import add_config_arguments
 from tests.command_lines import TOY
 
@@ -33,7 +29,7 @@ def test_what_is_known_before_weights_are_loaded():
 def test_load():
     args = parse(TOY, '--checkpoint', 'random', '--device', 'cpu')
     model = open_model(args)
-    assert type(model.load()) is model.kind
+    assert type(model.load(device=args.device)) is model.kind
 
 
 @pytest.mark.parametrize(

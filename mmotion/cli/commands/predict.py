@@ -14,9 +14,14 @@ import dataclasses
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
+from mmotion.cli.corpus_arguments import (
+    add_corpus_arguments,
+    check_no_manifest,
+    predict_manifest,
+)
 from mmotion.cli.live_arguments import (
     LIVE_HELP,
     add_live_arguments,
@@ -24,12 +29,8 @@ from mmotion.cli.live_arguments import (
     open_live,
     watch_live,
 )
-from mmotion.cli.model_arguments import (
-    add_model_arguments,
-    add_predictor_options,
-    open_model,
-    set_predictor_options,
-)
+from mmotion.cli.model_arguments import add_model_arguments, add_predictor_options
+from mmotion.cli.opened_model import open_model, set_predictor_options
 from mmotion.cli.shared_arguments import add_config_arguments, choice_before
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'videos',
         metavar='VIDEO',
-        nargs='+',
+        nargs='*',
         help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
         'or stream, see below',
     )
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_arguments(parser)
     add_live_arguments(parser)
+    add_corpus_arguments(parser)
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
 
 
@@ -119,6 +121,13 @@ add_more_arguments = add_predictor_options
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
+    if args.manifest:
+        return predict_manifest(args)
+    if not args.videos:
+        raise ValueError(
+            'VIDEO must be given, got none; name a video, a folder, or --manifest FILE'
+        )
+    check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
         args.json_lines = '-'
@@ -183,7 +192,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
         )
     set_predictor_options(args, model)
     alarm = open_alarm(args.on_alarm, kind, live.name) if live else None
-    predictor = model.load()
+    predictor = model.load(device=args.device)
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
@@ -193,7 +202,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
     asked = {**times, **margin, 'regions': [region.to_dict() for region in regions]}
-    settings = _describe_settings(args, config, model.find_weights(), asked)
+    settings = model.describe_settings(args.model_path, asked)
     outputs = dataclasses.replace(outputs, settings=settings)
     asked['regions'] = regions
     failed = predict_videos(
@@ -227,13 +236,3 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     if args.regions and args.attention:
         raise ValueError('--attention must come without --regions, got both; leave out one')
-
-
-def _describe_settings(
-    args: argparse.Namespace, config: Any, weights: str | Path | None, asked: dict[str, Any]
-) -> dict[str, Any]:
-    from mmotion.inference.records import describe_settings, describe_source
-
-    if args.model_path and Path(args.model_path).exists():
-        asked = asked | {'model_path': describe_source(Path(args.model_path))}
-    return describe_settings(config, weights, **asked)

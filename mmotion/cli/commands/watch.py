@@ -22,12 +22,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable
 from mmotion.cli.live_arguments import add_watch_arguments, open_alarm
-from mmotion.cli.model_arguments import (
-    add_model_arguments,
-    add_predictor_options,
-    open_model,
-    set_predictor_options,
-)
+from mmotion.cli.model_arguments import add_model_arguments, add_predictor_options
+from mmotion.cli.opened_model import open_model, set_predictor_options
 from mmotion.cli.shared_arguments import add_config_arguments
 
 if TYPE_CHECKING:
@@ -90,7 +86,7 @@ def _watch(args: argparse.Namespace, cameras: 'list[Camera]', lines: 'TextIO | L
     model = open_model(args)
     set_predictor_options(args, model)
     alarms = [open_alarm(camera.on_alarm, model.kind, camera.name) for camera in cameras]
-    predictor = model.load()
+    predictor = model.load(device=args.device)
     predictor.prepare([Path(camera.name) for camera in cameras])
     failed = watch_cameras(
         predictor,
