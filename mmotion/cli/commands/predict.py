@@ -45,13 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion predict`."""
     add_config_arguments(parser)
     parser.add_argument(
-        'videos',
-        metavar='VIDEO',
-        nargs='*',
-        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
-        'or stream, see below',
-    )
-    parser.add_argument(
         '--fps',
         type=float,
         metavar='F',
@@ -115,18 +108,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
 
 
+<<<<<<< HEAD
 # what the predictor of CONFIG can be told
 add_more_arguments = add_predictor_options
+=======
+def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Add the videos, and the options of the predictor of the config if they are asked for.
+
+    Args:
+        parser: Of `mmotion predict`.
+        words: What a user has typed.
+
+    Raises:
+        ValueError: If such options come without a config before them.
+    """
+    has_manifest = any(word.partition('=')[0] == '--manifest' for word in words)
+    parser.add_argument(
+        'videos',
+        metavar='VIDEO',
+        # argparse takes none, where there may be none, before it comes to those behind options
+        nargs='*' if has_manifest else '+',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
+    )
+    prefix = f'--{PART}.'
+    options = [word for word in words if word.startswith(prefix)]
+    if not options and not {'-h', '--help'} & {*words}:
+        return
+    if words[0].startswith('-'):
+        if options:
+            raise ValueError(
+                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
+            )
+        return
+    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
+    add_config_options(reader)
+    from mmotion.inference.exported import Settings, find_predictor
+    from mmotion.inference.runtimes import is_exported, open_network
+
+    if is_exported(words[0]):
+        network = open_network(words[0])
+        kind, config = find_predictor(network), Settings(network.meta['config'])
+    else:
+        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
+        config = read_config(words[0], cfg_options, PART)
+        from mmotion.registry import PREDICTORS
+
+        kind = PREDICTORS.get(config.predictor.type)
+    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
+>>>>>>> main
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
     if args.manifest:
         return predict_manifest(args)
-    if not args.videos:
-        raise ValueError(
-            'VIDEO must be given, got none; name a video, a folder, or --manifest FILE'
-        )
     check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
