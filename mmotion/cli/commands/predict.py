@@ -108,10 +108,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
 
 
-<<<<<<< HEAD
-# what the predictor of CONFIG can be told
-add_more_arguments = add_predictor_options
-=======
 def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
     """Add the videos, and the options of the predictor of the config if they are asked for.
 
@@ -131,32 +127,7 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
         help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
         'or stream, see below',
     )
-    prefix = f'--{PART}.'
-    options = [word for word in words if word.startswith(prefix)]
-    if not options and not {'-h', '--help'} & {*words}:
-        return
-    if words[0].startswith('-'):
-        if options:
-            raise ValueError(
-                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
-            )
-        return
-    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
-    add_config_options(reader)
-    from mmotion.inference.exported import Settings, find_predictor
-    from mmotion.inference.runtimes import is_exported, open_network
-
-    if is_exported(words[0]):
-        network = open_network(words[0])
-        kind, config = find_predictor(network), Settings(network.meta['config'])
-    else:
-        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
-        config = read_config(words[0], cfg_options, PART)
-        from mmotion.registry import PREDICTORS
-
-        kind = PREDICTORS.get(config.predictor.type)
-    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
->>>>>>> main
+    add_predictor_options(parser, words)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ def test_one_that_fails(films, folder, capsys):
 )
 def test_wrong_use(films, folder, capsys, monkeypatch, words, message):
     (folder / 'wrong.yaml').write_text('a: {url: "udp://:5000", color: red}')
-    monkeypatch.setattr('mmotion.inference.load_model', None)
+    monkeypatch.setattr('mmotion.inference.load_model', lambda *_, **__: pytest.fail('too late'))
     text = (folder / 'cameras.yaml').read_text()
     check_wrong_use(capsys, ['watch', TOY, *words], message)
     assert (folder / 'cameras.yaml').read_text() == text
