@@ -11,14 +11,17 @@ Example:
 
 import argparse
 import dataclasses
-import inspect
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
+from mmotion.cli.corpus_arguments import (
+    add_corpus_arguments,
+    check_no_manifest,
+    predict_manifest,
+)
 from mmotion.cli.live_arguments import (
     LIVE_HELP,
     add_live_arguments,
@@ -26,7 +29,8 @@ from mmotion.cli.live_arguments import (
     open_live,
     watch_live,
 )
-from mmotion.cli.part_options import add_part_options, pop_part_options
+from mmotion.cli.opened_model import PART, open_model, set_predictor_options
+from mmotion.cli.part_options import add_part_options
 from mmotion.cli.shared_arguments import (
     add_config_arguments,
     add_config_options,
@@ -41,8 +45,7 @@ if TYPE_CHECKING:
 # what --draw can be told
 DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
-# key of a config whose class has options of its own, and what it is told in another way
-PART = 'predictor'
+# of the predictor, what it is told in another way
 SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
 
 
@@ -52,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'videos',
         metavar='VIDEO',
-        nargs='+',
+        nargs='*',
         help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
         'or stream, see below',
     )
@@ -121,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
     add_live_arguments(parser)
+    add_corpus_arguments(parser)
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
     parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
@@ -164,6 +168,13 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
+    if args.manifest:
+        return predict_manifest(args)
+    if not args.videos:
+        raise ValueError(
+            'VIDEO must be given, got none; name a video, a folder, or --manifest FILE'
+        )
+    check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
         args.json_lines = '-'
@@ -203,9 +214,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
     from mmotion.inference.outputs import Outputs
-    from mmotion.inference.runtimes import is_exported
 
-    model = _open_exported(args) if is_exported(args.config) else _open_config(args)
+    model = open_model(args)
     kind, config = model.kind, model.config
     outputs = Outputs(
         out_dir=Path(args.out),
@@ -227,17 +237,9 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             '--fps must be given for pictures, and for keypoints that do not tell it, got none for '
             f'{unknown[0]}; --fps 30 is the most usual'
         )
-    config.predictor.update(pop_part_options(args, PART))
-    chosen = {'detector': args.detector, 'model_path': args.model_path}
-    chosen = {name: value for name, value in chosen.items() if value}
-    if chosen and 'detector' not in inspect.signature(kind).parameters:
-        raise ValueError(
-            '--detector and --model-path must be used with a model that reads keypoints, got the '
-            f'predictor {kind.__name__}; leave them out'
-        )
-    config.predictor.update(chosen)
+    set_predictor_options(args, model)
     alarm = open_alarm(args, kind, live) if live else None
-    predictor = model.load()
+    predictor = model.load(device=args.device)
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
@@ -247,7 +249,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
     asked = {**times, **margin, 'regions': [region.to_dict() for region in regions]}
-    settings = _describe_settings(args, config, model.find_weights(), asked)
+    settings = model.describe_settings(args.model_path, asked)
     outputs = dataclasses.replace(outputs, settings=settings)
     asked['regions'] = regions
     failed = predict_videos(
@@ -281,73 +283,3 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     if args.regions and args.attention:
         raise ValueError('--attention must come without --regions, got both; leave out one')
-
-
-class _Model(NamedTuple):
-    """What CONFIG names.
-
-    Attributes:
-        kind: Class of its predictor.
-        config: What that reads of the config.
-        find_weights: Gives their file, or what else names them.
-        provenance: What results say of it.
-        load: Gives the predictor, by what `config.predictor` says then.
-    """
-
-    kind: Any
-    config: Any
-    find_weights: Callable[[], str | Path | None]
-    provenance: dict[str, Any]
-    load: Callable[[], Any]
-
-
-def _open_config(args: argparse.Namespace) -> _Model:
-    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
-    from mmotion.checkpoint import find_weights
-    from mmotion.checkpoint.released import describe_weights
-    from mmotion.inference import load_model
-    from mmotion.registry import PREDICTORS
-
-    return _Model(
-        kind=PREDICTORS.get(config.predictor.type),
-        config=config,
-        find_weights=lambda: find_weights(config, args.checkpoint) or args.checkpoint,
-        provenance={'config': str(config.filename), **describe_weights(config, args.checkpoint)},
-        load=lambda: load_model(config, args.checkpoint, device=args.device),
-    )
-
-
-def _open_exported(args: argparse.Namespace) -> _Model:
-    """A file of "mmotion export", which takes no more than NumPy, PyAV and its runtime."""
-    for option in ('checkpoint', 'cfg_options', 'device'):
-        if getattr(args, option) is not None:
-            name = option.replace('_', '-')
-            raise ValueError(
-                f'--{name} must be left out for a model that was exported, got it with '
-                f'{args.config}; export the model with what it asks for'
-            )
-    from mmotion.inference.exported import Settings, find_predictor, load_exported
-    from mmotion.inference.runtimes import open_network
-
-    network = open_network(args.config)
-    names = ('checkpoint', 'licence')
-    return _Model(
-        kind=find_predictor(network),
-        config=(config := Settings(network.meta['config'])),
-        find_weights=lambda: args.config,
-        provenance={
-            'config': args.config,
-            **{name: network.meta[name] for name in names if name in network.meta},
-        },
-        load=lambda: load_exported(network, config),
-    )
-
-
-def _describe_settings(
-    args: argparse.Namespace, config: Any, weights: str | Path | None, asked: dict[str, Any]
-) -> dict[str, Any]:
-    from mmotion.inference.records import describe_settings, describe_source
-
-    if args.model_path and Path(args.model_path).exists():
-        asked = asked | {'model_path': describe_source(Path(args.model_path))}
-    return describe_settings(config, weights, **asked)
