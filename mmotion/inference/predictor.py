@@ -62,6 +62,8 @@ class Predictor(ABC, Generic[R]):
     plot_name = 'result'
     # whether what it streams has `is_alarm`, see `mmotion.inference.alarms`
     has_alarms = False
+    # layer whose outputs are its embeddings, see `mmotion.inference.features`
+    features_layer: str | None = None
     # what stands for its model where a file is run that was exported
     exported_type: type[ExportedModel] = ExportedModel
 

@@ -1,72 +1,19 @@
 """Videos at addresses: whole or a reason, and nothing left behind."""
 
-import http.server
 import sys
-import threading
-from collections import Counter
 
 import fsspec
 import pytest
 
 from mmotion.corpus import fetching
 from mmotion.corpus.fetching import fetched
-
-CONTENT = bytes(range(256)) * 4096
-
-
-class Shop(http.server.ThreadingHTTPServer):
-    """Serves CONTENT on the loopback device; `faults` says what becomes of the next requests."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(('127.0.0.1', 0), Handler)
-        self.faults = []
-        self.requests = Counter()
-        self.is_over = threading.Event()
-        self.url = f'http://127.0.0.1:{self.server_port}'
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Shop
-    protocol_version = 'HTTP/1.1'
-
-    def log_message(self, *args):
-        """Say nothing."""
-
-    def do_GET(self):
-        self.server.requests[self.path] += 1
-        fault = self.server.faults.pop(0) if self.server.faults else 'none'
-        self.close_connection = True
-        if isinstance(fault, int):
-            self.send_response(fault)
-            self.send_header('Content-Length', '0')
-            self.end_headers()
-            return
-        self.send_response(200)
-        if fault == 'cut in chunks':
-            self.send_header('Transfer-Encoding', 'chunked')
-            self.end_headers()
-            self.wfile.write(b'1000\r\n' + CONTENT[:99])
-            return
-        self.send_header('Content-Length', str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT if fault == 'none' else CONTENT[: len(CONTENT) // 2])
-        if fault == 'silent':
-            self.wfile.flush()
-            self.server.is_over.wait(30)
+from tests.file_server import CONTENT, serve_file
 
 
 @pytest.fixture
 def shop():
-    server = Shop()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.is_over.set()
-    server.shutdown()
-    server.server_close()
-    thread.join(30)
+    with serve_file() as server:
+        yield server
 
 
 def test_a_path_is_given_as_it_is(tmp_path):
