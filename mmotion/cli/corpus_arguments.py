@@ -20,6 +20,7 @@ _DEFAULTS = {
     'timeout_s': None,
     'json': False,
     'retry_failed': False,
+    'embeddings': False,
 }
 
 
@@ -64,6 +65,15 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--json', action='store_true', help='write OUT/json/ID.json for each video too')
     add('--retry-failed', action='store_true', help='try videos again that failed before')
+    add(
+        '--embeddings',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='LAYER',
+        help='write what a layer of the model gives too, averaged over place and time, such as '
+        'backbone.blocks.3; default: backbone or encoder',
+    )
 
 
 def check_no_manifest(args: argparse.Namespace) -> None:
@@ -111,6 +121,7 @@ def predict_manifest(args: argparse.Namespace) -> int:
         region_margin=margin,
         json_dir=out / 'json' if args.json else None,
         timeout_s=args.timeout_s,
+        embeddings=args.embeddings,
     )
     engine = choose_engine(
         args.engine,
@@ -119,6 +130,8 @@ def predict_manifest(args: argparse.Namespace) -> int:
         gpus_per_worker=args.gpus_per_worker,
     )
     asked = {'fps': args.fps, 'region_margin': margin}
+    if args.embeddings:
+        asked['embeddings'] = args.embeddings
     settings = model.describe_settings(args.model_path, asked)
     run = {**model.provenance, 'settings': settings}
     outcome = run_corpus(manifest, job, out, run=run, engine=engine, retry_failed=args.retry_failed)

@@ -58,6 +58,7 @@ def predict_corpus(
     fps: float | None = None,
     timeout_s: float | None = None,
     retry_failed: bool = False,
+    embeddings: bool | str = False,
 ) -> 'Dataset':
     """Predict many videos, and give their results; a video that fails stops nothing.
 
@@ -76,6 +77,8 @@ def predict_corpus(
         fps: Frames per second of pictures, and of videos whose own are wrong.
         timeout_s: Seconds that a video may take, or None.
         retry_failed: Whether videos that failed before are tried again.
+        embeddings: Whether what the usual layer of the model gives is written too, or the name of
+            another layer, see `mmotion.corpus.embedding`.
 
     Returns:
         A row for each video, see `mmotion.corpus.store`.
@@ -105,8 +108,12 @@ def predict_corpus(
         name = None if checkpoint is None else str(checkpoint)
         weights = find_weights(config, name) or name
         run = {'config': str(config.filename), **describe_weights(config, name)}
-        run['settings'] = describe_settings(config, weights, fps=fps, region_margin=MARGIN)
-    job = Job(load=partial(load_model, config, checkpoint), fps=fps, timeout_s=timeout_s)
+        asked: dict[str, Any] = {'fps': fps, 'region_margin': MARGIN}
+        if embeddings:
+            asked['embeddings'] = embeddings
+        run['settings'] = describe_settings(config, weights, **asked)
+    load = partial(load_model, config, checkpoint)
+    job = Job(load=load, fps=fps, timeout_s=timeout_s, embeddings=embeddings)
     start = choose_engine(engine, workers=workers, device=device, gpus_per_worker=gpus_per_worker)
     run_corpus(listed, job, Path(out), run=run, engine=start, retry_failed=retry_failed)
     return open_results(Path(out))

@@ -257,7 +257,7 @@ class EmbeddedClips(Dataset):
         Raises:
             ValueError: If no clip can be used.
         """
-        parts = [model.get_submodule(name) for name in ('backbone', 'data_preprocessor')]
+        parts = find_parts(model)
         # tells changed tensors without reading them
         versions = [(tensor.data_ptr(), tensor._version) for _, tensor in _named_tensors(parts)]
         if self.is_embedded and versions == self._made_by:
@@ -406,6 +406,11 @@ class _ChosenClips(Dataset):
         # `__getitem__` of mmengine's data sets draws another clip for one that is broken
         read = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
         return index, read(index)
+
+
+def find_parts(model: nn.Module) -> list[nn.Module]:
+    """The modules of a detector that an embedding depends on."""
+    return [model.get_submodule(name) for name in ('backbone', 'data_preprocessor')]
 
 
 def hash_model(parts: Sequence[nn.Module]) -> str:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from mmotion.corpus.manifest import Item
 from mmotion.corpus.worker import Job, VideoWorker, flatten
 from mmotion.structures.json_file import Rounded
 from tests.corpus.conftest import load_fake, load_nothing, make_items
+from tests.file_server import serve_file
 
 
 @pytest.fixture
@@ -61,6 +63,25 @@ def test_a_json_file_for_each(work, tmp_path):
     assert content == {
         'count': 3, 'fps': 25.0, 'label': 'abc', 'at': [0.5, None], 'video': 'abc.mp4', 'id': '7'
     }  # fmt: skip
+
+
+def test_a_video_at_an_address(work, job):
+    with serve_file() as server:
+        worker = work(job)
+        names = ('good', 'bad', 'crash', 'fine')
+        rows = [worker(Item(id=name, video=f'{server.url}/{name}.mp4')) for name in names]
+        server.faults = [404]
+        gone = worker(Item(id='gone', video=f'{server.url}/gone.mp4'))
+        scratch = Path(worker._scratch.name)
+        assert scratch.is_dir() and not [*scratch.iterdir()]
+    assert [(row['status'], row['attempts']) for row in rows] == [
+        ('ok', 1), ('failed', 1), ('failed', 2), ('ok', 1)
+    ]  # fmt: skip
+    # not that of the copy
+    assert rows[1]['reason'] == f'a video must be good, got {server.url}/bad.mp4'
+    assert gone['reason'] == f'a video must be there, got nothing at {server.url}/gone.mp4'
+    worker.kill()
+    assert not scratch.exists()
 
 
 def test_a_model_that_is_not_there_is_no_fault_of_a_video(work):
