@@ -1,0 +1,116 @@
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from mmotion.corpus import ray_engine
+from mmotion.corpus.manifest import Item
+from mmotion.corpus.ray_engine import MAX_TRIES, group_by_bytes, run_ray
+from mmotion.corpus.worker import Job
+from tests.corpus.conftest import FakePredictor, load_nothing, make_items
+
+
+class OrphanedPredictor(FakePredictor):
+    """Some names take the worker along, as Ray does when a node has no memory left."""
+
+    def predict(self, video, **options):
+        if video.startswith('takes the worker'):
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        return super().predict(video, **options)
+
+
+def load_orphaned(*, device=None):
+    return OrphanedPredictor()
+
+
+@pytest.fixture(scope='module')
+def ray():
+    """Ray, started once for the tests of this module."""
+    ray = pytest.importorskip('ray')
+    pytest.importorskip('ray.data')
+    ray.init('local', num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+def write_videos(folder, **sizes):
+    for name, size in sizes.items():
+        with open(folder / name, 'wb') as file:
+            file.truncate(size)
+    return [Item(id=name, video=str(folder / name)) for name in sizes]
+
+
+def name_blocks(blocks):
+    return [[item.id for item in block] for block in blocks]
+
+
+def test_a_block_has_so_many_bytes(tmp_path):
+    small = {f's{i}': 10_000 for i in range(7)}
+    items = write_videos(tmp_path, **small, long=900_000, half=25_000)
+    blocks = name_blocks(group_by_bytes(items, workers=1, max_bytes=30_000))
+    # the largest first, and alone; as many of the others as fit
+    assert blocks == [['long'], ['half'], ['s0', 's1', 's2'], ['s3', 's4', 's5'], ['s6']]
+
+
+def test_each_worker_gets_some_blocks(tmp_path):
+    items = write_videos(tmp_path, **{f's{i}': 1000 for i in range(64)})
+    for workers in (1, 2, 4):
+        blocks = group_by_bytes(items, workers=workers)
+        assert len(blocks) == workers * ray_engine.MIN_BLOCKS_PER_WORKER
+        assert sorted(item.id for block in blocks for item in block) == sorted(i.id for i in items)
+
+
+def test_what_is_no_local_file_counts_as_the_average(tmp_path):
+    items = write_videos(tmp_path, large=30_000, small=10_000)
+    items += [Item(id='url', video='s3://bucket/a.mp4'), Item(id='folder', video=str(tmp_path))]
+    blocks = name_blocks(group_by_bytes(items, workers=1))
+    assert blocks == [['large'], ['url'], ['folder'], ['small']]
+    nothing_known = group_by_bytes(make_items('a', 'b', 'c'), workers=1, max_bytes=2)
+    assert sum(map(len, nothing_known)) == 3
+
+
+def test_without_ray_it_is_told_how_to_get_it(monkeypatch, job):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    with pytest.raises(ImportError, match=r'run pip install "mmotion\[ray\]"'):
+        next(run_ray(make_items('a'), job))
+
+
+def test_each_video_has_a_row(ray, tmp_path):
+    names = ['a', 'bad', 'crash', 'takes the worker', *(f'b{i}' for i in range(20))]
+    rows = [*run_ray(make_items(*names), Job(load=load_orphaned), workers=2)]
+    assert sorted(row['id'] for row in rows) == sorted(names)
+    failed = {row['id']: row['reason'] for row in rows if row['status'] == 'failed'}
+    assert failed.keys() == {'bad', 'crash', 'takes the worker'}
+    assert 'SIGSEGV' in failed['crash']
+    assert failed['takes the worker'].startswith(f'{MAX_TRIES} workers of Ray ended')
+    # None has not become NaN
+    (row,) = [row for row in rows if row['id'] == 'a']
+    assert row['end_s'] is None and row['at'] == [0.5, None]
+
+
+def test_a_row_comes_when_it_is_done(ray, job, monkeypatch):
+    # all in one block
+    monkeypatch.setattr(ray_engine, 'MIN_BLOCKS_PER_WORKER', 0.1)
+    rows = run_ray(make_items('a', 'b', 'hang', 'c'), job, workers=1)
+    assert [next(rows)['id'], next(rows)['id']] == ['a', 'b']
+    # and closing ends what is at work
+    rows.close()
+    deadline_s = time.monotonic() + 60
+    while ray.available_resources().get('CPU') != 2:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def test_what_ends_the_run_is_raised_as_it_is(ray):
+    with pytest.raises(FileNotFoundError, match='no weights'):
+        next(run_ray(make_items('a'), Job(load=load_nothing)))
+
+
+def test_what_no_node_has_is_refused(ray, job):
+    with pytest.raises(ValueError, match=r'takes 1 CPU and 0.5 GPU and 1 nodes of at most 2'):
+        next(run_ray(make_items('a'), job, gpus_per_worker=0.5))
+    with pytest.raises(ValueError, match='workers must be at least 1'):
+        next(run_ray(make_items('a'), job, workers=0))
