@@ -1,15 +1,21 @@
 import os
+import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import mmotion
 from mmotion.corpus import ray_engine
-from mmotion.corpus.manifest import Item
+from mmotion.corpus.manifest import Item, read_manifest
 from mmotion.corpus.ray_engine import MAX_TRIES, group_by_bytes, run_ray
-from mmotion.corpus.worker import Job
+from mmotion.corpus.reading import open_results
+from mmotion.corpus.run import run_corpus
+from mmotion.corpus.worker import Job, flatten
 from tests.corpus.conftest import FakePredictor, load_nothing, make_items
+from tests.moving_boxes import write_video
 
 
 class OrphanedPredictor(FakePredictor):
@@ -26,14 +32,39 @@ def load_orphaned(*, device=None):
     return OrphanedPredictor()
 
 
+class FragilePredictor:
+    """Counts repetitions; one name ends the process."""
+
+    def __init__(self):
+        self.predictor = mmotion.load_model('repnet_small')
+
+    def prepare(self, videos):
+        self.predictor.prepare(videos)
+
+    def predict(self, video, **options):
+        if 'crash' in video:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return self.predictor.predict(video, **options)
+
+
+def load_fragile(*, device=None):
+    return FragilePredictor()
+
+
 @pytest.fixture(scope='module')
-def ray():
-    """Ray, started once for the tests of this module."""
+def cluster():
+    """Two nodes of Ray on this machine, of a core each; the second is `cluster.second`."""
     ray = pytest.importorskip('ray')
     pytest.importorskip('ray.data')
-    ray.init('local', num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield ray
+    from ray.cluster_utils import Cluster
+
+    node = {'num_cpus': 1, 'object_store_memory': 100_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, 'include_dashboard': False})
+    cluster.second = cluster.add_node(**node)
+    ray.init(cluster.address, log_to_driver=False)
+    yield cluster
     ray.shutdown()
+    cluster.shutdown()
 
 
 def write_videos(folder, **sizes):
@@ -78,7 +109,7 @@ def test_without_ray_it_is_told_how_to_get_it(monkeypatch, job):
         next(run_ray(make_items('a'), job))
 
 
-def test_each_video_has_a_row(ray, tmp_path):
+def test_each_video_has_a_row(cluster, tmp_path):
     names = ['a', 'bad', 'crash', 'takes the worker', *(f'b{i}' for i in range(20))]
     rows = [*run_ray(make_items(*names), Job(load=load_orphaned), workers=2)]
     assert sorted(row['id'] for row in rows) == sorted(names)
@@ -91,12 +122,14 @@ def test_each_video_has_a_row(ray, tmp_path):
     assert row['end_s'] is None and row['at'] == [0.5, None]
 
 
-def test_a_row_comes_when_it_is_done(ray, job, monkeypatch):
+def test_a_row_comes_when_it_is_done(cluster, job, monkeypatch):
     # all in one block
     monkeypatch.setattr(ray_engine, 'MIN_BLOCKS_PER_WORKER', 0.1)
     rows = run_ray(make_items('a', 'b', 'hang', 'c'), job, workers=1)
     assert [next(rows)['id'], next(rows)['id']] == ['a', 'b']
     # and closing ends what is at work
+    import ray
+
     rows.close()
     deadline_s = time.monotonic() + 60
     while ray.available_resources().get('CPU') != 2:
@@ -104,13 +137,53 @@ def test_a_row_comes_when_it_is_done(ray, job, monkeypatch):
         time.sleep(0.1)
 
 
-def test_what_ends_the_run_is_raised_as_it_is(ray):
+def test_what_ends_the_run_is_raised_as_it_is(cluster):
     with pytest.raises(FileNotFoundError, match='no weights'):
         next(run_ray(make_items('a'), Job(load=load_nothing)))
 
 
-def test_what_no_node_has_is_refused(ray, job):
-    with pytest.raises(ValueError, match=r'takes 1 CPU and 0.5 GPU and 1 nodes of at most 2'):
+def test_what_no_node_has_is_refused(cluster, job):
+    with pytest.raises(
+        ValueError, match=r'takes 1 CPU and 0.5 GPU and 2 nodes of at most 1 CPU and 0 GPU'
+    ):
         next(run_ray(make_items('a'), job, gpus_per_worker=0.5))
     with pytest.raises(ValueError, match='workers must be at least 1'):
         next(run_ray(make_items('a'), job, workers=0))
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_nothing(cluster, tmp_path):
+    """Two nodes, five videos that are none or end their process, and one node killed midway."""
+    import ray
+
+    for number in range(15):
+        write_video(tmp_path / f'box{number}.mp4', 60 + number)
+    (tmp_path / 'text.mp4').write_text('no video')
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'cut.mp4').write_bytes((tmp_path / 'box0.mp4').read_bytes()[:1000])
+    shutil.copy(tmp_path / 'box0.mp4', tmp_path / 'crash.mp4')
+    manifest = read_manifest([*sorted(map(str, tmp_path.iterdir())), 'none.mp4'])
+
+    def lose_a_node(items, job):
+        for number, row in enumerate(run_ray(items, job, workers=2)):
+            yield row
+            if number == 4:
+                # a worker is on each
+                assert not ray.available_resources().get('CPU')
+                cluster.remove_node(cluster.second, allow_graceful=False)
+
+    def never(items, job):
+        raise AssertionError
+
+    job = Job(load=load_fragile)
+    for engine in (lose_a_node, never, never):
+        run_corpus(manifest, job, tmp_path / 'out', run={'settings': {}}, engine=engine)
+    rows = open_results(tmp_path / 'out').to_table().to_pylist()
+    assert sorted(row['id'] for row in rows) == sorted(manifest.ids)
+    failed = {Path(row['video']).stem for row in rows if row['status'] == 'failed'}
+    assert failed == {'text', 'empty', 'cut', 'crash', 'none'}
+    predictor = load_fragile()
+    for row in rows:
+        if row['status'] == 'ok':
+            for name, value in flatten(predictor.predict(row['video'])).items():
+                assert row[name] == value, name
