@@ -1,10 +1,12 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import mmotion
@@ -16,6 +18,17 @@ from mmotion.corpus.run import run_corpus
 from mmotion.corpus.worker import Job, flatten
 from tests.corpus.conftest import FakePredictor, load_nothing, make_items
 from tests.moving_boxes import write_video
+from tests.test_layout import ROOT
+
+# a run in a process of its own, to be interrupted
+SCRIPT = """
+from mmotion.corpus.ray_engine import run_ray
+from mmotion.corpus.worker import Job
+from tests.corpus.conftest import load_fake, make_items
+
+for row in run_ray(make_items('hang1', 'a', 'b', 'hang2'), Job(load=load_fake), workers=2):
+    print(row['id'], flush=True)
+"""
 
 
 class OrphanedPredictor(FakePredictor):
@@ -187,3 +200,25 @@ def test_a_node_that_is_lost_costs_nothing(cluster, tmp_path):
         if row['status'] == 'ok':
             for name, value in flatten(predictor.predict(row['video'])).items():
                 assert row[name] == value, name
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_ends_soon_and_leaves_nothing_behind(tmp_path):
+    pytest.importorskip('ray.data')
+    script = tmp_path / 'run.py'
+    script.write_text(SCRIPT)
+    # Ctrl-C goes to all processes of a terminal, those of Ray too
+    process = subprocess.Popen(
+        [sys.executable, script],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert sorted(process.stdout.readline().strip() for _ in range(2)) == ['a', 'b']
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert any('ray::' in name for name in map(psutil.Process.name, started))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) != 0
+    _, left = psutil.wait_procs(started, timeout=30)
+    assert not left
