@@ -4,7 +4,7 @@ import dataclasses
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ENGINES = ('local', 'ray')
 # seconds between two looks at what waits to be written
 TICK_S = 0.5
-Engine = Callable[[Iterable[Item], Job], Iterator[dict[str, Any]]]
+Engine = Callable[[Iterable[Item], Job], Generator[dict[str, Any], None, None]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,9 @@ def predict_corpus(
     if isinstance(config, Config) or not is_exported(config):
         if not isinstance(config, Config):
             config = read_published(config) if is_published(config) else load_config(config)
-        weights = find_weights(config, checkpoint) or checkpoint
-        run = {'config': str(config.filename), **describe_weights(config, checkpoint)}
+        name = None if checkpoint is None else str(checkpoint)
+        weights = find_weights(config, name) or name
+        run = {'config': str(config.filename), **describe_weights(config, name)}
         run['settings'] = describe_settings(config, weights, fps=fps, region_margin=MARGIN)
     job = Job(load=partial(load_model, config, checkpoint), fps=fps, timeout_s=timeout_s)
     start = choose_engine(engine, workers=workers, device=device, gpus_per_worker=gpus_per_worker)
@@ -133,7 +134,7 @@ def choose_engine(
     cores = count_cores()
     number = workers or (len(devices) if gpus_per_worker else cores)
 
-    def run(items: Iterable[Item], job: Job) -> Iterator[dict[str, Any]]:
+    def run(items: Iterable[Item], job: Job) -> Generator[dict[str, Any], None, None]:
         threads = max(cores // number, 1)
         job = dataclasses.replace(job, num_threads=threads)
         return run_local(items, job, workers=number, devices=devices)

@@ -53,13 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion predict`."""
     add_config_arguments(parser)
     parser.add_argument(
-        'videos',
-        metavar='VIDEO',
-        nargs='*',
-        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
-        'or stream, see below',
-    )
-    parser.add_argument(
         '--fps',
         type=float,
         metavar='F',
@@ -130,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add the options of the predictor of the config that is named, if they are asked for.
+    """Add the videos, and the options of the predictor of the config if they are asked for.
 
     Args:
         parser: Of `mmotion predict`.
@@ -139,6 +132,15 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
     Raises:
         ValueError: If such options come without a config before them.
     """
+    has_manifest = any(word.partition('=')[0] == '--manifest' for word in words)
+    parser.add_argument(
+        'videos',
+        metavar='VIDEO',
+        # argparse takes none, where there may be none, before it comes to those behind options
+        nargs='*' if has_manifest else '+',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
+    )
     prefix = f'--{PART}.'
     options = [word for word in words if word.startswith(prefix)]
     if not options and not {'-h', '--help'} & {*words}:
@@ -170,10 +172,6 @@ def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
     if args.manifest:
         return predict_manifest(args)
-    if not args.videos:
-        raise ValueError(
-            'VIDEO must be given, got none; name a video, a folder, or --manifest FILE'
-        )
     check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
