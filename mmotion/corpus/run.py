@@ -134,7 +134,7 @@ def choose_engine(
     if name == 'ray':
         from mmotion.corpus.ray_engine import run_ray
 
-        return partial(run_ray, workers=workers, gpus_per_worker=gpus_per_worker)
+        return partial(run_ray, workers=workers, gpus_per_worker=gpus_per_worker, device=device)
     devices = [device]
     if gpus_per_worker:
         devices = _share_gpus(gpus_per_worker)
