@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from functools import partial
@@ -36,13 +35,11 @@ class Outcome:
         done: Those that have a row that says 'ok'.
         failed: Those that have one that says 'failed'.
         new: Those that got their row in this run.
-        reasons: The most frequent reasons of this run, each with how often it came.
     """
 
     done: int
     failed: int
     new: int
-    reasons: tuple[tuple[str, int], ...] = ()
 
 
 def predict_corpus(
@@ -95,22 +92,26 @@ def predict_corpus(
     from mmotion.checkpoint.released import describe_weights
     from mmotion.config import load_config
     from mmotion.corpus.reading import open_results
+    from mmotion.inference.exported import Settings
     from mmotion.inference.load import load_model
     from mmotion.inference.published import is_published, read_published
     from mmotion.inference.records import describe_settings
-    from mmotion.inference.runtimes import is_exported
+    from mmotion.inference.runtimes import is_exported, open_network
 
     listed = read_manifest(manifest)
-    run: dict[str, Any] = {'config': str(config), 'settings': {'weights': str(config)}}
-    if isinstance(config, Config) or not is_exported(config):
+    asked: dict[str, Any] = {'fps': fps, 'region_margin': MARGIN}
+    if embeddings:
+        asked['embeddings'] = embeddings
+    if not isinstance(config, Config) and is_exported(config):
+        run: dict[str, Any] = {'config': str(config)}
+        settings = Settings(open_network(config).meta['config'])
+        run['settings'] = describe_settings(settings, config, **asked)
+    else:
         if not isinstance(config, Config):
             config = read_published(config) if is_published(config) else load_config(config)
         name = None if checkpoint is None else str(checkpoint)
         weights = find_weights(config, name) or name
         run = {'config': str(config.filename), **describe_weights(config, name)}
-        asked: dict[str, Any] = {'fps': fps, 'region_margin': MARGIN}
-        if embeddings:
-            asked['embeddings'] = embeddings
         run['settings'] = describe_settings(config, weights, **asked)
     load = partial(load_model, config, checkpoint)
     job = Job(load=load, fps=fps, timeout_s=timeout_s, embeddings=embeddings)
@@ -180,7 +181,6 @@ def run_corpus(
         before = set(store.done)
         ids = manifest.ids
         progress = Progress(sum(name not in before for name in ids))
-        reasons: Counter[str] = Counter()
         if progress.total:
             todo = (item for item in manifest if item.id not in before)
             with closing(engine(todo, job)) as rows, _Clock(store, progress) as clock:
@@ -188,16 +188,9 @@ def run_corpus(
                     clock.check()
                     store.add(row)
                     progress.note(is_right=row['status'] == 'ok')
-                    if row['reason']:
-                        reasons[row['reason']] += 1
             store.commit()
         states = [store.done.get(name, False) for name in ids]
-    return Outcome(
-        done=sum(states),
-        failed=len(states) - sum(states),
-        new=progress.done,
-        reasons=tuple(reasons.most_common(5)),
-    )
+    return Outcome(done=sum(states), failed=len(states) - sum(states), new=progress.done)
 
 
 class _Clock:
