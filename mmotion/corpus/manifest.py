@@ -132,7 +132,7 @@ def _read_file(path: Path) -> tuple[pa.Table, Path]:
     if suffix not in readers or path.is_dir():
         # a pattern has its folders in it
         return pa.table(
-            {'video': [str(v) for v in find_videos([path], with_pictures=True)]}
+            {'video': [str(v) for v in find_videos([str(path)], with_pictures=True)]}
         ), Path()
     if not path.is_file():
         raise FileNotFoundError(f'--manifest must be a file that is there, got {path}')

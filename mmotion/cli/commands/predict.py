@@ -29,15 +29,9 @@ from mmotion.cli.live_arguments import (
     open_live,
     watch_live,
 )
-from mmotion.cli.opened_model import PART, open_model, set_predictor_options
-from mmotion.cli.part_options import add_part_options
-from mmotion.cli.shared_arguments import (
-    add_config_arguments,
-    add_config_options,
-    add_detector_arguments,
-    choice_before,
-    read_config,
-)
+from mmotion.cli.model_arguments import add_model_arguments, add_predictor_options
+from mmotion.cli.opened_model import open_model, set_predictor_options
+from mmotion.cli.shared_arguments import add_config_arguments, choice_before
 
 if TYPE_CHECKING:
     from mmotion.video.live import LiveVideo
@@ -45,31 +39,17 @@ if TYPE_CHECKING:
 # what --draw can be told
 DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
-# of the predictor, what it is told in another way
-SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion predict`."""
     add_config_arguments(parser)
     parser.add_argument(
-        'videos',
-        metavar='VIDEO',
-        nargs='*',
-        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
-        'or stream, see below',
-    )
-    parser.add_argument(
         '--fps',
         type=float,
         metavar='F',
         help='frames per second of folders of pictures and of keypoints in .npy, and of videos '
         'whose own are wrong',
-    )
-    parser.add_argument(
-        '--checkpoint',
-        metavar='CKPT',
-        help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument(
@@ -122,15 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='part of its width and height to see around a region; default: 0.1',
     )
-    add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
+    add_model_arguments(parser)
     add_live_arguments(parser)
     add_corpus_arguments(parser)
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
-    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
 def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add the options of the predictor of the config that is named, if they are asked for.
+    """Add the videos, and the options of the predictor of the config if they are asked for.
 
     Args:
         parser: Of `mmotion predict`.
@@ -139,41 +118,22 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
     Raises:
         ValueError: If such options come without a config before them.
     """
-    prefix = f'--{PART}.'
-    options = [word for word in words if word.startswith(prefix)]
-    if not options and not {'-h', '--help'} & {*words}:
-        return
-    if words[0].startswith('-'):
-        if options:
-            raise ValueError(
-                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
-            )
-        return
-    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
-    add_config_options(reader)
-    from mmotion.inference.exported import Settings, find_predictor
-    from mmotion.inference.runtimes import is_exported, open_network
-
-    if is_exported(words[0]):
-        network = open_network(words[0])
-        kind, config = find_predictor(network), Settings(network.meta['config'])
-    else:
-        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
-        config = read_config(words[0], cfg_options, PART)
-        from mmotion.registry import PREDICTORS
-
-        kind = PREDICTORS.get(config.predictor.type)
-    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
+    has_manifest = any(word.partition('=')[0] == '--manifest' for word in words)
+    parser.add_argument(
+        'videos',
+        metavar='VIDEO',
+        # argparse takes none, where there may be none, before it comes to those behind options
+        nargs='*' if has_manifest else '+',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
+    )
+    add_predictor_options(parser, words)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
     if args.manifest:
         return predict_manifest(args)
-    if not args.videos:
-        raise ValueError(
-            'VIDEO must be given, got none; name a video, a folder, or --manifest FILE'
-        )
     check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
@@ -238,7 +198,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             f'{unknown[0]}; --fps 30 is the most usual'
         )
     set_predictor_options(args, model)
-    alarm = open_alarm(args, kind, live) if live else None
+    alarm = open_alarm(args.on_alarm, kind, live.name) if live else None
     predictor = model.load(device=args.device)
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
