@@ -12,7 +12,7 @@ import logging
 import os
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -38,7 +38,7 @@ def run_ray(
     workers: int | None = None,
     gpus_per_worker: float | None = None,
     device: str | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Predict videos by workers that Ray starts, and places where there is room.
 
     The cluster is that of `RAY_ADDRESS`, or what `ray.init` was called for; else this machine.

@@ -18,7 +18,7 @@ from mmotion.corpus.store import PATTERN, RUN, TYPES, list_parts
 # of the table, in SQL
 NAME = 'results'
 # DuckDB reads what it is given: no files, no network, no packages
-_CLOSED = {
+_CLOSED: dict[str, Any] = {
     'autoinstall_known_extensions': False,
     'autoload_known_extensions': False,
     'enable_external_access': False,

@@ -58,7 +58,7 @@ def _read_records(folder: Path, seconds: dict[Path, float]) -> Iterator[dict[str
         if record is None:
             continue
         video = str(record.source['path'])
-        own = {'id': video, 'video': video, 'status': 'ok'}
+        own: dict[str, Any] = {'id': video, 'video': video, 'status': 'ok'}
         own['version'] = record.settings.get('version')
         for number, row in enumerate(record.rows or ({},)):
             yield {**own, 'seconds': None if number else seconds.get(Path(video)), **row}

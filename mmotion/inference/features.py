@@ -67,7 +67,7 @@ def find_layer(predictor: Predictor, name: str | None) -> tuple[str, Any]:
         )
     modules = dict(model.named_modules())
     for wanted in (name,) if name else (predictor.features_layer, *USUAL):
-        if wanted in modules:
+        if wanted and wanted in modules:
             return wanted, modules[wanted]
     known = ', '.join(child for child, _ in model.named_children())
     raise ValueError(
