@@ -8,7 +8,7 @@ a GPU.
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sized
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import check_writable, hold_folder, write_atomically
+from mmotion.atomic import check_writable, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -34,8 +34,6 @@ from mmotion.checkpoint import (
 from mmotion.checkpoint.carried import built_for
 from mmotion.checkpoint.files import (
     CheckpointError,
-    check_checkpoint_file,
-    find_last_checkpoint,
 )
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
@@ -43,7 +41,8 @@ from mmotion.registry import MODELS, OPTIM_WRAPPERS, RUNNERS, explain_building
 from mmotion.training import divergence, hooks, leaks  # noqa: F401
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
-from mmotion.training.processes import start_processes
+from mmotion.training.processes import report_errors, start_processes
+from mmotion.training.resuming import choose_checkpoint, find_work_dir, hold_work_dir
 from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, list_parts
 from mmotion.training.trackers import check_trackers
 
@@ -67,6 +66,7 @@ class Runner(MMEngineRunner):
       epoch; mmengine gives a worker the same numbers in every epoch.
     """
 
+    @report_errors()
     def train(self) -> nn.Module:
         """Train, while no other process trains in this work dir.
 
@@ -80,6 +80,7 @@ class Runner(MMEngineRunner):
             super().dump_config()
             return super().train()
 
+    @report_errors()
     def test(self) -> dict[str, float]:
         """Test; an error of what is built for it says what it was given."""
         with explain_building():
@@ -272,6 +273,7 @@ def _widen(_head: nn.Module, _inputs: Any, logits: Any) -> Any:
     return logits.float() if isinstance(logits, torch.Tensor) else logits
 
 
+@report_errors()
 def build_runner(
     config: Config | str | Path,
     *,
@@ -339,21 +341,10 @@ def build_runner(
     _check_views(config)
     _share_cores(config)
     _choose_precision(config, amp)
-    _choose_checkpoint(config, load_from, resume)
+    choose_checkpoint(config, load_from, resume)
     start_processes(config)
     with built_for(config.get('load_from')), explain_building():
         return Runner.from_cfg(config)
-
-
-def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:
-    """The folder for logs and checkpoints, see `build_runner`."""
-    name = Path(config.filename).stem if config.filename else 'run'
-    return Path(work_dir or config.get('work_dir') or Path('work_dirs') / name)
-
-
-def hold_work_dir(work_dir: str | Path) -> AbstractContextManager[None]:
-    """Keep a work dir for the training of this process, see `mmotion.atomic.hold_folder`."""
-    return hold_folder(work_dir, remedy='wait for it or end it, or choose another work dir')
 
 
 def _enable_auto_scale_lr(config: Config) -> None:
@@ -456,26 +447,3 @@ def _choose_precision(config: Config, amp: bool) -> None:
             else f'float32 in place of mixed precision, which is slower on this CPU: {capability}',
             logger='current',
         )
-
-
-def _choose_checkpoint(
-    config: Config, load_from: str | Path | None, resume: str | Path | None
-) -> None:
-    """Set `load_from` and `resume` so that mmengine has nothing left to guess."""
-    if load_from is not None:
-        config.update(load_from=str(load_from), resume=False)
-    if resume is not None and resume != 'auto':
-        config.update(load_from=str(resume), resume=True)
-    elif resume == 'auto' or (config.get('resume') and not config.get('load_from')):
-        last = find_last_checkpoint(config.work_dir)
-        if last is None:
-            print_log(
-                f'nothing to resume in {config.work_dir}: training starts from the beginning',
-                logger='current',
-            )
-            config.resume = False
-        else:
-            config.update(load_from=str(last), resume=True)
-    source = config.get('load_from')
-    if source and '://' not in source:
-        config.load_from = str(check_checkpoint_file(source))
