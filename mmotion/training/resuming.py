@@ -1,19 +1,92 @@
-"""Where a training goes on: in which folder, and from which checkpoint."""
+"""Where a training goes on: in which folder, from which checkpoint, and at which of its steps.
+
+A step takes a batch of each process, so with another number of processes, or another batch size, an
+epoch has another number of steps. A training that goes on so keeps its epochs and the order of its
+samples, and its steps are counted anew: where it stands is where a training with the new number
+would be that has seen the same samples.
+"""
 
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmotion.atomic import hold_folder
 from mmotion.checkpoint.files import check_checkpoint_file, find_last_checkpoint
+from mmotion.compat import count_epoch
+from mmotion.registry import LOOPS
 from mmotion.training.processes import is_restarted
+
+# in `meta` of a checkpoint: steps of an epoch, and samples of a step
+EPOCH_LENGTH, STEP_SIZE = 'epoch_length', 'step_size'
 
 # seconds in which the data workers of a process that died end, and let go of its work dir
 _ORPHANS_S = 60
+
+
+@LOOPS.register_module()
+class EpochLoop(EpochBasedTrainLoop):
+    """mmengine's loop over epochs, which goes on in the middle of one; takes the same arguments.
+
+    Differs from mmengine's class: after a checkpoint of `CheckpointHook(by_epoch=False)`, the
+    batches that the epoch has had are passed over. mmengine trains the whole epoch once more, and
+    counts its steps on.
+    """
+
+    def run_epoch(self) -> None:
+        """Train what is left of an epoch, which is nearly always all of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        num_done = self.iter - self.epoch * len(self.dataloader)
+        for index, batch in islice(enumerate(self.dataloader), num_done, None):
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        count_epoch(self)
+
+
+def describe_steps(runner: Runner) -> dict[str, Any]:
+    """What a checkpoint has to say so that its steps can be counted anew, for its `meta`."""
+    loader: Any = runner.train_dataloader
+    # a sampler that makes batches itself says no size
+    step_size = (loader.batch_size or 0) * get_world_size()
+    return {EPOCH_LENGTH: len(loader), STEP_SIZE: step_size}
+
+
+def count_steps_anew(runner: Runner, meta: dict[str, Any]) -> bool:
+    """Say how many steps of this run have seen what a checkpoint has seen.
+
+    Args:
+        runner: It goes on with another number of processes, or another batch size, or neither.
+        meta: That of the checkpoint, of another run perhaps; its `iter` is changed.
+
+    Returns:
+        Whether an epoch has another number of steps now.
+    """
+    if not isinstance(runner.train_loop, EpochLoop):
+        return False
+    now, epoch, step = describe_steps(runner), meta['epoch'], meta['iter']
+    if EPOCH_LENGTH not in meta:
+        # of mmengine, or an earlier version: at the end of an epoch
+        meta['iter'] = epoch * now[EPOCH_LENGTH]
+        return meta['iter'] != step
+    length, step_size = meta[EPOCH_LENGTH], meta[STEP_SIZE]
+    if (length, step_size) == (now[EPOCH_LENGTH], now[STEP_SIZE]):
+        return False
+    num_samples = (step - epoch * length) * step_size
+    meta['iter'] = epoch * now[EPOCH_LENGTH] + num_samples // max(1, now[STEP_SIZE])
+    runner.logger.warning(
+        f'an epoch has {now[EPOCH_LENGTH]} steps of {now[STEP_SIZE]} samples now, and had {length} '
+        f'of {step_size}: step {step} of the checkpoint, in epoch {epoch + 1}, is step '
+        f'{meta["iter"]} now; the learning rate is that of this config, and auto_scale_lr scales it'
+    )
+    return True
 
 
 def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:

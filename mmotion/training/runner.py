@@ -42,7 +42,13 @@ from mmotion.training import divergence, hooks, leaks  # noqa: F401
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
 from mmotion.training.processes import report_errors, start_processes
-from mmotion.training.resuming import choose_checkpoint, find_work_dir, hold_work_dir
+from mmotion.training.resuming import (
+    choose_checkpoint,
+    count_steps_anew,
+    describe_steps,
+    find_work_dir,
+    hold_work_dir,
+)
 from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, list_parts
 from mmotion.training.trackers import check_trackers
 
@@ -64,7 +70,12 @@ class Runner(MMEngineRunner):
       leave out what does not fit, up to half of it.
     - All random numbers are seeded anew for each epoch, and each data worker differently in each
       epoch; mmengine gives a worker the same numbers in every epoch.
+    - It goes on in the middle of an epoch, and with another number of processes, see
+      `mmotion.training.resuming`.
     """
+
+    # whether it goes on with a training whose epochs had another number of steps
+    has_other_steps = False
 
     @report_errors()
     def train(self) -> nn.Module:
@@ -138,6 +149,9 @@ class Runner(MMEngineRunner):
 
     def build_train_loop(self, loop: Any) -> Any:
         """Build the loop of training, if the labels of its data are classes of the model."""
+        if isinstance(loop, dict) and 'type' not in loop and loop.get('by_epoch'):
+            loop = {key: value for key, value in loop.items() if key != 'by_epoch'}
+            loop['type'] = 'EpochLoop'
         return self._check_labels(super().build_train_loop(loop), 'train_dataloader')
 
     def build_val_loop(self, loop: Any) -> Any:
@@ -219,6 +233,8 @@ class Runner(MMEngineRunner):
                 f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, each a dict, '
                 f'got {filename} with {found}; start from its weights by load_from instead'
             )
+        if is_resumed(self):
+            self.has_other_steps = count_steps_anew(self, checkpoint['meta'])
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = unwrap_model(self.model)
         fine_tuning = has_train_loop(self) and not is_resumed(self)
@@ -236,11 +252,13 @@ class Runner(MMEngineRunner):
         """Go on with a run; arguments as in mmengine. Says so if its schedule was another one."""
         schedule = Schedule(self)
         super().resume(filename, *args, **kwargs)
-        follow_schedule(self, schedule, stretch=bool(self.cfg.get('stretch_schedule')))
+        stretch = self.has_other_steps or bool(self.cfg.get('stretch_schedule'))
+        follow_schedule(self, schedule, stretch=stretch)
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """Save a checkpoint; arguments as in mmengine. A file of this name stays until then."""
+        kwargs['meta'] = {**describe_steps(self), **(kwargs.get('meta') or {})}
         if '://' in str(out_dir):
             super().save_checkpoint(out_dir, filename, *args, **kwargs)
             return
