@@ -10,11 +10,14 @@ from mmaction.structures import ActionDataSample
 from mmengine.optim import OptimWrapper
 from torch import distributed
 
-from mmotion.checkpoint import load_state_dict
+from mmotion.checkpoint import load_checkpoint_file, load_state_dict
 from mmotion.config import load_config
+from mmotion.inference import load_model
 from mmotion.registry import MODELS
 from mmotion.training import sharding
 from mmotion.training.sharding import ShardedModel, gather_optimizer
+from tests.moving_boxes import write_video
+from tests.training_runs import run_dist_script
 
 FORK = multiprocessing.get_context('fork')
 BLOCKS = ['backbone.blocks.*']
@@ -173,6 +176,51 @@ def test_each_process_holds_its_share_and_computes_in_bfloat16(tmp_path):
     losses = torch.stack([rank['losses'] for rank in ranks]).mean(0)
     torch.testing.assert_close(losses, alone['losses'], rtol=0, atol=0.02)
     assert not torch.equal(losses, alone['losses'])
+
+
+@pytest.mark.slow
+def test_what_a_shared_training_leaves_is_predicted_with_and_resumed(tmp_path):
+    options = {
+        'train_dataloader.sampler.epoch_size': 32,
+        'train_dataloader.num_workers': 0,
+        'model.backbone.checkpointing': True,
+        'model_wrapper_cfg.type': 'ShardedModel',
+        'model_wrapper_cfg.blocks': '[backbone.blocks.*]',
+        'optim_wrapper.type': 'OptimWrapper',
+        'optim_wrapper.accumulative_counts': 2,
+        'param_scheduler': None,
+        'val_dataloader.dataset.num_videos': 24,
+        'val_dataloader.batch_size': 6,
+        'train_cfg.val_interval': 1,
+    }
+
+    def run(work_dir, num_processes, max_epochs, *arguments, batch_size=8):
+        more = {
+            'train_cfg.max_epochs': max_epochs,
+            'train_dataloader.batch_size': batch_size,
+            'optim_wrapper.optimizer': "{'_delete_': True, 'type': 'SGD', 'lr': 0.1}",
+        }
+        given = [f'{key}={value}' for key, value in {**options, **more}.items()]
+        run_dist_script(
+            *('dist_train.sh', 'timesformer_shapes', num_processes, '--work-dir', work_dir),
+            *(*arguments, '--cfg-options', *given),
+            cwd=tmp_path,
+        )
+        return tmp_path / work_dir / f'epoch_{max_epochs}.pth'
+
+    whole = run('whole', 2, 2)
+    first = run('first', 2, 1)
+    weights = load_checkpoint_file(whole)['state_dict']
+    for num_processes in (2, 1):
+        resumed = run(
+            *(f'rest_{num_processes}', num_processes, 2, '--resume', first),
+            batch_size=16 // num_processes,
+        )
+        for name, values in load_checkpoint_file(resumed)['state_dict'].items():
+            torch.testing.assert_close(values, weights[name], rtol=0, atol=1e-6)
+    video = write_video(tmp_path / 'video.mp4')
+    result = load_model('timesformer_shapes', whole, device='cpu').predict(video)
+    assert result.scores.sum() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(
