@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard requirements/*.txt)
 	@$(PIP) uninstall --yes -qq $(OPENCVS)
 	@$(PIP_INSTALL) --no-warn-conflicts -r requirements/runtime.txt -r requirements/headless.txt \
 	    -r requirements/dev.txt -r requirements/docs.txt -r requirements/clients.txt \
-	    -r requirements/serve.txt -r requirements/web.txt
+	    -r requirements/serve.txt -r requirements/web.txt -r requirements/corpus.txt
 	@$(PIP_INSTALL) --no-deps -r requirements/openmmlab.txt
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@

@@ -12,6 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mmotion.corpus.run import predict_corpus
     from mmotion.inference import DrawsAttention, Exports, Predictor, load_model
     from mmotion.keypoints import Person, PoseVideo, read_poses, write_poses
     from mmotion.regions import Region, RegionResults, read_regions
@@ -52,6 +53,7 @@ __all__ = [
     'iterate_frames',
     'load_model',
     'open_source',
+    'predict_corpus',
     'read_frames',
     'read_poses',
     'read_regions',
@@ -60,6 +62,7 @@ __all__ = [
 
 # where they are while a program runs; the same as above, where only type checkers look
 _PLACES = {
+    'corpus.run': 'predict_corpus',
     'inference': 'DrawsAttention Exports Predictor load_model',
     'keypoints': 'Person PoseVideo read_poses write_poses',
     'regions': 'Region RegionResults read_regions',

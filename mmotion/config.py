@@ -77,7 +77,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     folder = file.resolve().parent
     if not folder.is_relative_to(root / 'configs') and str(folder) not in sys.path:
         sys.path.append(str(folder))
-    _import_modules(config.get('custom_imports'), file)
+    import_modules(config.get('custom_imports'), file)
     return config
 
 
@@ -310,10 +310,19 @@ def _is_type(value: Any) -> bool:
     return isinstance(value, str) or callable(value)
 
 
-def _import_modules(custom_imports: Mapping[str, Any] | None, file: Path) -> None:
-    """Import what `custom_imports` lists, with mmengine's meaning of its two keys."""
+def import_modules(custom_imports: Mapping[str, Any] | None, file: str | Path | None) -> None:
+    """Import what `custom_imports` lists, with mmengine's meaning of its two keys.
+
+    Args:
+        custom_imports: Of a config.
+        file: Of that config, for messages.
+
+    Raises:
+        ValueError: If it is something else, or a module cannot be imported.
+    """
     if custom_imports is None:
         return
+    enable_projects()
     is_dict = isinstance(custom_imports, Mapping)
     names = custom_imports.get('imports') if is_dict else None
     names = [names] if isinstance(names, str) else names

@@ -1,4 +1,4 @@
-"""What `mmotion predict` is told about cameras, streams and pipes; imports nothing heavy."""
+"""What `predict` and `watch` are told about cameras, streams and pipes; imports nothing heavy."""
 
 import argparse
 from pathlib import Path
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 # of predict, what needs a video that can be read again, or that ends
 NOT_LIVE = ('draw', 'attention', 'regions', 'export', 'resume')
-LIVE_HELP = """cameras, one at a time: the number of a camera (0), /dev/video0, rtsp://, rtsps://, http://,
-https://, tcp://, udp:// and srt:// addresses, and - for a video that is piped in. They are answered
-in lines of JSON, to stdout if --json-lines does not name a file. docs/live.md tells more.
+LIVE_HELP = """cameras, one at a time ("mmotion watch" takes several): the number of a camera (0),
+/dev/video0, rtsp://, rtsps://, http://, https://, tcp://, udp:// and srt:// addresses, and - for a
+video that is piped in. They are answered in lines of JSON, to stdout if --json-lines does not name
+a file. docs/live.md tells more.
 """
 # what they are when nobody says: of these, one that is given needs a live source
 _DEFAULTS = {'stall_s': 10.0, 'retries': 10, 'queue': 64, 'stats': False, 'on_alarm': None}
@@ -28,6 +29,11 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='play a video file as a camera would; what the model is too slow for is dropped',
     )
+    add_watch_arguments(group)
+
+
+def add_watch_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the options that one live source has as well as several."""
     group.add_argument(
         '--stats',
         action='store_true',
@@ -82,8 +88,8 @@ def open_live(args: argparse.Namespace) -> 'LiveVideo | None':
         return None
     if len(args.videos) > 1:
         raise ValueError(
-            f'a live source must be the only VIDEO, got {len(args.videos)}; watch each camera in a '
-            'process of its own'
+            f'a live source must be the only VIDEO, got {len(args.videos)}; "mmotion watch" takes '
+            'several'
         )
     for option in NOT_LIVE:
         if getattr(args, option):
@@ -101,19 +107,19 @@ def open_live(args: argparse.Namespace) -> 'LiveVideo | None':
     )
 
 
-def open_alarm(args: argparse.Namespace, kind: Any, video: 'LiveVideo') -> 'AlarmCommand | None':
+def open_alarm(command: str | None, kind: Any, source: str) -> 'AlarmCommand | None':
     """The command for alarms; None if there is to be none.
 
     Args:
-        args: The arguments.
+        command: What was given.
         kind: Class of the predictor.
-        video: What is watched.
+        source: Name of what is watched.
 
     Raises:
         FileNotFoundError: If the program is not there.
         ValueError: If the predictor raises no alarms, or the command is none.
     """
-    if args.on_alarm is None:
+    if command is None:
         return None
     if not kind.has_alarms:
         raise ValueError(
@@ -122,7 +128,7 @@ def open_alarm(args: argparse.Namespace, kind: Any, video: 'LiveVideo') -> 'Alar
         )
     from mmotion.inference.alarms import AlarmCommand
 
-    return AlarmCommand(args.on_alarm, source=video.name)
+    return AlarmCommand(command, source=source)
 
 
 def watch_live(

@@ -58,10 +58,13 @@ def load_model(
         return load_exported(config)
     from mmengine.config import Config
 
-    from mmotion.config import load_config
+    from mmotion.config import import_modules, load_config
     from mmotion.inference.published import is_published, read_published
 
-    if not isinstance(config, Config):
+    if isinstance(config, Config):
+        # it may come from another process
+        import_modules(config.get('custom_imports'), config.filename)
+    else:
         config = read_published(config) if is_published(config) else load_config(config)
     if not config.get('predictor'):
         raise ValueError(

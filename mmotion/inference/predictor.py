@@ -14,7 +14,7 @@ and named by the key `predictor` of its configs.
 import dataclasses
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -62,6 +62,11 @@ class Predictor(ABC, Generic[R]):
     plot_name = 'result'
     # whether what it streams has `is_alarm`, see `mmotion.inference.alarms`
     has_alarms = False
+    # its parts that others like it can share, and their methods that answer for each sample of a
+    # batch by itself, see `mmotion.inference.batching`
+    batched_calls: Mapping[str, Sequence[str]] = {'model': ('__call__',)}
+    # layer whose outputs are its embeddings, see `mmotion.inference.features`
+    features_layer: str | None = None
     # what stands for its model where a file is run that was exported
     exported_type: type[ExportedModel] = ExportedModel
 

@@ -21,6 +21,8 @@ from mmotion import __version__
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from mmotion.inference.exported import Settings
+
 KEY = 'made_from'
 # where it is looked for, from the end: the results before it may be large
 TAIL_BYTES = 1 << 20
@@ -54,7 +56,7 @@ class Record:
             ['fps', 'config.a']
         """
         changes = [] if self.source == wanted.source else ['video']
-        changes += _list_differences(self.settings, wanted.settings)
+        changes += list_differences(self.settings, wanted.settings)
         return changes + [name for name in self.files if not (folder / name).is_file()]
 
 
@@ -76,7 +78,7 @@ def describe_source(video: Path) -> dict[str, Any]:
 
 
 def describe_settings(
-    config: 'Config', weights: str | Path | None, **options: Any
+    config: 'Config | Settings', weights: str | Path | None, **options: Any
 ) -> dict[str, Any]:
     """Describe what a result depends on besides its video.
 
@@ -115,7 +117,7 @@ def read_record(file: Path) -> Record | None:
         return None
 
 
-def _list_differences(before: Any, now: Any) -> list[str]:
+def list_differences(before: Any, now: Any) -> list[str]:
     """Names of the entries that are not the same, those of dictionaries behind a dot."""
     changes = []
     for name in dict.fromkeys([*before, *now]):
@@ -123,7 +125,7 @@ def _list_differences(before: Any, now: Any) -> list[str]:
         if pair[0] == pair[1]:
             continue
         if all(isinstance(value, Mapping) for value in pair):
-            changes += [f'{name}.{inner}' for inner in _list_differences(*pair)]
+            changes += [f'{name}.{inner}' for inner in list_differences(*pair)]
         else:
             changes.append(name)
     return changes

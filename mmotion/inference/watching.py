@@ -68,7 +68,72 @@ class Stats:
         self._reported_s = time.monotonic()
         counts = dataclasses.asdict(self.video.counts) | self.to_dict()
         text = ', '.join(f'{name} {value:.4g}' for name, value in counts.items() if value)
-        print(f'mmotion: {self.video.name}: {text}', file=sys.stderr)
+        say(f'{self.video.name}: {text or "nothing has come in"}')
+
+
+class Log:
+    """Writes lines about one source, and says on stderr what happens to it.
+
+    Args:
+        video: The source, whose `on_event` is set.
+        lines: Where to write, flushed after each line.
+        alarm: What to call when an alarm begins and ends.
+        with_stats: Whether to measure how fast answers come, and to say so on stderr.
+    """
+
+    def __init__(
+        self,
+        video: LiveVideo,
+        lines: TextIO | LineFile,
+        *,
+        alarm: AlarmCommand | None = None,
+        with_stats: bool = False,
+    ) -> None:
+        self.video, self._lines, self._alarm = video, lines, alarm
+        self._with_stats = with_stats
+        self.stats = Stats(video)
+        video.on_event = self.tell
+
+    def tell(self, event: LiveEvent) -> None:
+        """Take what happens to the source."""
+        content = event.to_dict()
+        said = ', '.join(f'{k} {v}' for k, v in content.items() if k != 'event')
+        say(f'{self.video.name}: {event.event}, {said}')
+        self._write(content)
+
+    def note(self, answer: Any) -> None:
+        """Take an answer of the predictor."""
+        content = answer.to_dict()
+        time_s = content.get('end_s', content.get('time_s'))
+        if self._alarm:
+            score = content.get('score')
+            self._alarm.note(is_alarm=content['is_alarm'], time_s=time_s, score=score)
+        self._write(content)
+        self.stats.note(time_s)
+        if self._with_stats:
+            self.stats.report()
+
+    def finish(self) -> None:
+        """Write the last line; alarm commands that were begun are waited for."""
+        if self._alarm:
+            self._alarm.close()
+        counts = dataclasses.asdict(self.video.counts)
+        content = {'event': 'ended', **counts, 'gap_s': round(counts['gap_s'], 3)}
+        if self._with_stats:
+            self.stats.report(now=True)
+            content |= self.stats.to_dict()
+        if self._alarm:
+            content['alarm_command'] = dataclasses.asdict(self._alarm.counts)
+        self._write(content)
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._lines.write(dump_json({'video': self.video.name, **content}) + '\n')
+        self._lines.flush()
+
+
+def say(text: str) -> None:
+    """Say something on stderr, in one piece whoever else does."""
+    sys.stderr.write(f'mmotion: {text}\n')
 
 
 def watch(
@@ -99,51 +164,17 @@ def watch(
         VideoError: If there is no such source.
         BrokenPipeError: If nobody reads the lines any more.
     """
-
-    def write(content: dict[str, Any]) -> None:
-        lines.write(dump_json({'video': video.name, **content}) + '\n')
-        lines.flush()
-
-    def tell(event: LiveEvent) -> None:
-        content = event.to_dict()
-        said = ', '.join(f'{k} {v}' for k, v in content.items() if k != 'event')
-        print(f'mmotion: {video.name}: {event.event}, {said}', file=sys.stderr)
-        write(content)
-
-    video.on_event = tell
     with video, alarm or nullcontext():
         fps = video.fps
-        stats = Stats(video)
+        log = Log(video, lines, alarm=alarm, with_stats=with_stats)
         try:
             for answer in predictor.stream(video, fps=fps, start_s=start_s, end_s=end_s):
-                content = answer.to_dict()
-                time_s = content.get('end_s', content.get('time_s'))
-                if alarm:
-                    score = content.get('score')
-                    alarm.note(is_alarm=content['is_alarm'], time_s=time_s, score=score)
-                write(content)
-                stats.note(time_s)
-                if with_stats:
-                    stats.report()
+                log.note(answer)
         except BrokenPipeError:
             raise
         except BaseException:
             # Ctrl-C is how most watches end
-            _finish(write, stats, alarm, with_stats=with_stats)
+            log.finish()
             raise
-        _finish(write, stats, alarm, with_stats=with_stats)
+        log.finish()
     return video.failure is None
-
-
-def _finish(write: Any, stats: Stats, alarm: AlarmCommand | None, *, with_stats: bool) -> None:
-    """Write the last line."""
-    if alarm:
-        alarm.close()
-    counts = dataclasses.asdict(stats.video.counts)
-    content = {'event': 'ended', **counts, 'gap_s': round(counts['gap_s'], 3)}
-    if with_stats:
-        stats.report(now=True)
-        content |= stats.to_dict()
-    if alarm:
-        content['alarm_command'] = dataclasses.asdict(alarm.counts)
-    write(content)

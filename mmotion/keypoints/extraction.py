@@ -31,11 +31,11 @@ from mmotion.keypoints.extraction_table import ExtractionTable, Job, Outcome, pl
 from mmotion.keypoints.files import write_poses
 from mmotion.keypoints.poses import Person, PoseVideo
 from mmotion.keypoints.tracking import PoseTracker, choose_people
-from mmotion.keypoints.worker_process import WorkerProcess
 from mmotion.structures.times import list_irregular
 from mmotion.video import inspect_video, iterate_frames
 from mmotion.video.files import check_origin
 from mmotion.video.frames import read_ahead, take_chunks
+from mmotion.worker_process import WorkerProcess
 
 EVERY = 5
 BATCH_SIZE = 4

@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -129,6 +129,8 @@ class DetectsPeople:
     device: str
     # what the names of keypoint files end with
     keypoint_suffixes: Sequence[str] = ('.json',)
+    # see `Predictor`
+    batched_calls: Mapping[str, Sequence[str]] = {'model': ('__call__',), 'detector': ('detect',)}
 
     def choose_detector(self, name: str, model_path: str | None) -> None:
         """Note which detector to take, see `mmotion.keypoints.detectors`.

@@ -1,6 +1,6 @@
 """The worker processes of an engine: started when there is work, watched, and ended.
 
-`mmotion.keypoints.worker_process` sends Python objects to a function; here the other side is a
+`mmotion.worker_process` sends Python objects to a function; here the other side is a
 program that is told in JSON, may be canceled in the middle, and is watched for time and memory.
 """
 

@@ -1,8 +1,9 @@
 """What a user may name as a live source: a camera, a stream of the network, a pipe.
 
-Only what stands on a command line, or is given to `LiveVideo`, is looked at here. Names in tables,
-lists and folders are files, whatever they look like, so that no list makes anybody's machine call
-another one. A stream cannot lead to files either: FFmpeg is told which protocols it may follow.
+Only what stands on a command line or in a list of cameras, or is given to `LiveVideo`, is looked at
+here. Names in tables, lists of videos and folders are files, whatever they look like, so that no
+list makes anybody's machine call another one. A stream cannot lead to files either: FFmpeg is told
+which protocols it may follow.
 """
 
 import re

@@ -97,6 +97,7 @@ class LiveVideo:
         retries: Failures to connect, one after the other, after which it is given up.
         queue: Frames that may wait.
         realtime: Play a file as a camera would give it.
+        name: What to call it in outputs; None for the source itself.
         on_event: Called with each `LiveEvent`, by the thread that takes the frames.
 
     Attributes:
@@ -118,6 +119,7 @@ class LiveVideo:
         retries: int = 10,
         queue: int = 64,
         realtime: bool = False,
+        name: str | None = None,
         on_event: Callable[[LiveEvent], None] | None = None,
     ) -> None:
         if fps is not None:
@@ -126,7 +128,7 @@ class LiveVideo:
         check_at_least('retries', retries, 0)
         check_at_least('queue', queue, 1)
         self._address = _find(source, realtime)
-        self.name = self._address.name
+        self.name = name or self._address.name
         self.counts = Counts()
         self.failure: str | None = None
         self._given_fps, self._fps = fps, fps
@@ -152,11 +154,15 @@ class LiveVideo:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Hang up."""
+    def stop(self) -> None:
+        """Give no more frames, and let who waits for one go on; any thread may ask for it."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.stop()
         if self._thread:
             self._thread.join(_JOIN_S)
 
@@ -169,7 +175,7 @@ class LiveVideo:
         """
         self._start()
         with self._changed:
-            while self._fps is None and not self._is_over:
+            while self._fps is None and not self._is_over and not self._stop.is_set():
                 # now and then, so that Ctrl-C is noticed
                 self._changed.wait(0.5)
         self._check_begun()
@@ -200,6 +206,12 @@ class LiveVideo:
             self._arrivals.append((item.time_s, item.arrived_s))
             yield VideoFrame(item.index, item.time_s, image)
         self._check_begun()
+
+    def now_s(self) -> float:
+        """The time at which a frame would be shown that came in now; 0 before the first one."""
+        if not self.counts.received:
+            return 0.0
+        return self._last_s + time.monotonic() - self._last_arrival_s
 
     def measure_delay(self, time_s: float) -> float:
         """How long ago the frame came in that is shown at a time, of those that were given last.
@@ -260,13 +272,13 @@ class LiveVideo:
                 return
             if self.counts.received > num_before:
                 tries = 0
-                self._add(LiveEvent('lost', self._now_s(), reason=reason))
+                self._add(LiveEvent('lost', self.now_s(), reason=reason))
             if tries >= self._retries or not self.counts.received or self._waits:
                 self.failure = reason
                 if self.counts.received:
-                    self._add(LiveEvent('failed', self._now_s(), reason=reason, tries=tries))
+                    self._add(LiveEvent('failed', self.now_s(), reason=reason, tries=tries))
                 return
-            self._stop.wait(min(FIRST_RETRY_S * 2**tries, LONGEST_RETRY_S))
+            self._stop.wait(choose_pause(tries))
             tries += 1
 
     def _receive(self, clock: StreamClock, tries: int) -> str | None:
@@ -296,10 +308,6 @@ class LiveVideo:
     def _waits(self) -> bool:
         """Whether the other side waits for us."""
         return self._address.kind == 'pipe'
-
-    def _now_s(self) -> float:
-        """The time at which a frame would be shown that came in now."""
-        return self._last_s + time.monotonic() - self._last_arrival_s
 
     def _note_return(self, arrival: Arrival, tries: int) -> None:
         gap_s = arrival.time_s - self._last_s
@@ -348,6 +356,16 @@ class LiveVideo:
             self._fps = choose_rate(self._first_times_s, declared_fps)
             self._changed.notify_all()
         self._first_times_s.clear()
+
+
+def choose_pause(tries: int) -> float:
+    """Seconds to wait after so many attempts to connect before the next one.
+
+    Example:
+        >>> [choose_pause(tries) for tries in range(8)]
+        [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    """
+    return min(FIRST_RETRY_S * 2**tries, LONGEST_RETRY_S)
 
 
 def _find(source: str | Path, realtime: bool) -> Address:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .models import RepNet
     from .poses import PoseRepNet
 
+# of a network, exported or not, what answers for each frame or window by itself
+NETWORK_CALLS = ('encode_frames', 'score_windows', 'rate_windows')
 # frames in their full size that are in memory at once
 CHUNK_FRAMES = 4
 # less does not show a repetition
@@ -95,6 +97,7 @@ class CountingPredictor(Predictor[RepetitionCount]):
     """
 
     plot_name = 'counts'
+    batched_calls = {'model': NETWORK_CALLS}
 
     def __init__(
         self, *, config: 'Config', model: Any, device: str = 'cpu', report_every_s: float = 1.0
@@ -307,6 +310,7 @@ class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
     model: 'PoseRepNet'
 
     plot_name = 'regions'
+    batched_calls = {'model': NETWORK_CALLS, 'detector': ('detect',)}
 
     def __init__(
         self,

@@ -11,14 +11,17 @@ Example:
 
 import argparse
 import dataclasses
-import inspect
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mmotion.atomic import check_not_kept, check_writable, keep_files
+from mmotion.cli.corpus_arguments import (
+    add_corpus_arguments,
+    check_no_manifest,
+    predict_manifest,
+)
 from mmotion.cli.live_arguments import (
     LIVE_HELP,
     add_live_arguments,
@@ -26,14 +29,9 @@ from mmotion.cli.live_arguments import (
     open_live,
     watch_live,
 )
-from mmotion.cli.part_options import add_part_options, pop_part_options
-from mmotion.cli.shared_arguments import (
-    add_config_arguments,
-    add_config_options,
-    add_detector_arguments,
-    choice_before,
-    read_config,
-)
+from mmotion.cli.model_arguments import add_model_arguments, add_predictor_options
+from mmotion.cli.opened_model import open_model, set_predictor_options
+from mmotion.cli.shared_arguments import add_config_arguments, choice_before
 
 if TYPE_CHECKING:
     from mmotion.video.live import LiveVideo
@@ -41,32 +39,17 @@ if TYPE_CHECKING:
 # what --draw can be told
 DRAWINGS = ('video', 'gif', 'sheet')
 HOW_TO_GO_ON = '; "--resume" goes on with the videos that are left'
-# key of a config whose class has options of its own, and what it is told in another way
-PART = 'predictor'
-SET_OTHERWISE = ('config', 'model', 'device', 'detector', 'model_path')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `mmotion predict`."""
     add_config_arguments(parser)
     parser.add_argument(
-        'videos',
-        metavar='VIDEO',
-        nargs='+',
-        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
-        'or stream, see below',
-    )
-    parser.add_argument(
         '--fps',
         type=float,
         metavar='F',
         help='frames per second of folders of pictures and of keypoints in .npy, and of videos '
         'whose own are wrong',
-    )
-    parser.add_argument(
-        '--checkpoint',
-        metavar='CKPT',
-        help="trained weights, if none ship with the config; 'random': an untrained model",
     )
     parser.add_argument('--out', metavar='DIR', default='results', help='default: results')
     parser.add_argument(
@@ -119,14 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SHARE',
         help='part of its width and height to see around a region; default: 0.1',
     )
-    add_detector_arguments(parser, 'what finds people, where the model reads keypoints')
+    add_model_arguments(parser)
     add_live_arguments(parser)
+    add_corpus_arguments(parser)
     parser.epilog = f'{parser.epilog}\n{LIVE_HELP}'
-    parser.add_argument('--device', metavar='D', help='cpu, cuda, cuda:1, ...')
 
 
 def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Add the options of the predictor of the config that is named, if they are asked for.
+    """Add the videos, and the options of the predictor of the config if they are asked for.
 
     Args:
         parser: Of `mmotion predict`.
@@ -135,35 +118,23 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
     Raises:
         ValueError: If such options come without a config before them.
     """
-    prefix = f'--{PART}.'
-    options = [word for word in words if word.startswith(prefix)]
-    if not options and not {'-h', '--help'} & {*words}:
-        return
-    if words[0].startswith('-'):
-        if options:
-            raise ValueError(
-                f'CONFIG must come first where {prefix}NAME is set, got {words[0]} before it'
-            )
-        return
-    reader = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
-    add_config_options(reader)
-    from mmotion.inference.exported import Settings, find_predictor
-    from mmotion.inference.runtimes import is_exported, open_network
-
-    if is_exported(words[0]):
-        network = open_network(words[0])
-        kind, config = find_predictor(network), Settings(network.meta['config'])
-    else:
-        cfg_options = reader.parse_known_args(words[1:])[0].cfg_options
-        config = read_config(words[0], cfg_options, PART)
-        from mmotion.registry import PREDICTORS
-
-        kind = PREDICTORS.get(config.predictor.type)
-    add_part_options(parser, PART, kind, config.predictor, without=SET_OTHERWISE)
+    has_manifest = any(word.partition('=')[0] == '--manifest' for word in words)
+    parser.add_argument(
+        'videos',
+        metavar='VIDEO',
+        # argparse takes none, where there may be none, before it comes to those behind options
+        nargs='*' if has_manifest else '+',
+        help='a file, a folder of videos, a folder of pictures, a pattern in quotes; or a camera '
+        'or stream, see below',
+    )
+    add_predictor_options(parser, words)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
+    if args.manifest:
+        return predict_manifest(args)
+    check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
         args.json_lines = '-'
@@ -203,9 +174,8 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
     from mmotion.inference.lines import LineFile
     from mmotion.inference.many_videos import predict_videos, stream_videos
     from mmotion.inference.outputs import Outputs
-    from mmotion.inference.runtimes import is_exported
 
-    model = _open_exported(args) if is_exported(args.config) else _open_config(args)
+    model = open_model(args)
     kind, config = model.kind, model.config
     outputs = Outputs(
         out_dir=Path(args.out),
@@ -227,17 +197,9 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
             '--fps must be given for pictures, and for keypoints that do not tell it, got none for '
             f'{unknown[0]}; --fps 30 is the most usual'
         )
-    config.predictor.update(pop_part_options(args, PART))
-    chosen = {'detector': args.detector, 'model_path': args.model_path}
-    chosen = {name: value for name, value in chosen.items() if value}
-    if chosen and 'detector' not in inspect.signature(kind).parameters:
-        raise ValueError(
-            '--detector and --model-path must be used with a model that reads keypoints, got the '
-            f'predictor {kind.__name__}; leave them out'
-        )
-    config.predictor.update(chosen)
-    alarm = open_alarm(args, kind, live) if live else None
-    predictor = model.load()
+    set_predictor_options(args, model)
+    alarm = open_alarm(args.on_alarm, kind, live.name) if live else None
+    predictor = model.load(device=args.device)
     times = {'fps': args.fps, 'start_s': args.start, 'end_s': args.end}
     if args.json_lines:
         with nullcontext(lines) if lines else LineFile(Path(args.json_lines)) as target:
@@ -247,7 +209,7 @@ def _run_predictor(args: argparse.Namespace, lines: TextIO | None, live: 'LiveVi
         return 1 if failed else 0
     margin = {} if args.region_margin is None else {'region_margin': args.region_margin}
     asked = {**times, **margin, 'regions': [region.to_dict() for region in regions]}
-    settings = _describe_settings(args, config, model.find_weights(), asked)
+    settings = model.describe_settings(args.model_path, asked)
     outputs = dataclasses.replace(outputs, settings=settings)
     asked['regions'] = regions
     failed = predict_videos(
@@ -281,73 +243,3 @@ def _check_options(args: argparse.Namespace) -> None:
             raise ValueError(f'--json-lines must come without --{option}, got both; leave out one')
     if args.regions and args.attention:
         raise ValueError('--attention must come without --regions, got both; leave out one')
-
-
-class _Model(NamedTuple):
-    """What CONFIG names.
-
-    Attributes:
-        kind: Class of its predictor.
-        config: What that reads of the config.
-        find_weights: Gives their file, or what else names them.
-        provenance: What results say of it.
-        load: Gives the predictor, by what `config.predictor` says then.
-    """
-
-    kind: Any
-    config: Any
-    find_weights: Callable[[], str | Path | None]
-    provenance: dict[str, Any]
-    load: Callable[[], Any]
-
-
-def _open_config(args: argparse.Namespace) -> _Model:
-    config = read_config(args.config, args.cfg_options, 'model', 'predictor')
-    from mmotion.checkpoint import find_weights
-    from mmotion.checkpoint.released import describe_weights
-    from mmotion.inference import load_model
-    from mmotion.registry import PREDICTORS
-
-    return _Model(
-        kind=PREDICTORS.get(config.predictor.type),
-        config=config,
-        find_weights=lambda: find_weights(config, args.checkpoint) or args.checkpoint,
-        provenance={'config': str(config.filename), **describe_weights(config, args.checkpoint)},
-        load=lambda: load_model(config, args.checkpoint, device=args.device),
-    )
-
-
-def _open_exported(args: argparse.Namespace) -> _Model:
-    """A file of "mmotion export", which takes no more than NumPy, PyAV and its runtime."""
-    for option in ('checkpoint', 'cfg_options', 'device'):
-        if getattr(args, option) is not None:
-            name = option.replace('_', '-')
-            raise ValueError(
-                f'--{name} must be left out for a model that was exported, got it with '
-                f'{args.config}; export the model with what it asks for'
-            )
-    from mmotion.inference.exported import Settings, find_predictor, load_exported
-    from mmotion.inference.runtimes import open_network
-
-    network = open_network(args.config)
-    names = ('checkpoint', 'licence')
-    return _Model(
-        kind=find_predictor(network),
-        config=(config := Settings(network.meta['config'])),
-        find_weights=lambda: args.config,
-        provenance={
-            'config': args.config,
-            **{name: network.meta[name] for name in names if name in network.meta},
-        },
-        load=lambda: load_exported(network, config),
-    )
-
-
-def _describe_settings(
-    args: argparse.Namespace, config: Any, weights: str | Path | None, asked: dict[str, Any]
-) -> dict[str, Any]:
-    from mmotion.inference.records import describe_settings, describe_source
-
-    if args.model_path and Path(args.model_path).exists():
-        asked = asked | {'model_path': describe_source(Path(args.model_path))}
-    return describe_settings(config, weights, **asked)

@@ -370,7 +370,11 @@ def test_lines_of_before_stay_if_every_video_fails(folder, checkpoint, capsys):
 @pytest.fixture
 def no_model(monkeypatch):
     """Whoever loads a model fails."""
-    monkeypatch.setattr('mmotion.inference.load_model', None)
+
+    def load(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr('mmotion.inference.load_model', load)
 
 
 @pytest.mark.parametrize(
@@ -464,7 +468,7 @@ def test_stopping_a_camera_does_not_speak_of_resume(folder, capsys, monkeypatch,
         raise KeyboardInterrupt
 
     (folder / 'a.mp4').touch()
-    monkeypatch.setattr('mmotion.cli.commands.predict._open_config', stop)
+    monkeypatch.setattr('mmotion.cli.opened_model._open_config', stop)
     code, _, error = run(capsys, 'predict', TOY, source)
     assert code == 130 and error.startswith(f'\nmmotion: stopped{hint}')
     assert ('--resume' in error) == bool(hint)

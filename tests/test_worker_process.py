@@ -1,9 +1,10 @@
 import os
 import signal
+import time
 
 import pytest
 
-from mmotion.keypoints.worker_process import CrashError, WorkerProcess
+from mmotion.worker_process import CrashError, WorkerProcess
 
 
 class Tool:
@@ -19,6 +20,8 @@ def work(item, tool, **options):
         os._exit(3)
     if item == 'segfault':
         os.kill(os.getpid(), signal.SIGSEGV)
+    if item == 'hang':
+        time.sleep(600)
     if item == 'error':
         raise ValueError('broken')
     return item, tool.name, options
@@ -39,6 +42,28 @@ def test_a_crash_is_told_and_the_next_item_is_fine():
         worker.kill()
     with pytest.raises(CrashError, match='was ended'):
         worker('c')
+
+
+def test_the_processes_that_tried_are_counted():
+    worker = WorkerProcess(build=Tool, work=work)
+    try:
+        worker('a')
+        assert worker.num_tries == 1
+        with pytest.raises(CrashError):
+            worker('exit')
+        assert worker.num_tries == 2
+    finally:
+        worker.kill()
+
+
+def test_what_takes_too_long_is_ended_and_the_next_item_is_fine():
+    worker = WorkerProcess(build=Tool, work=work, timeout_s=1.0)
+    try:
+        with pytest.raises(TimeoutError, match=r'not take more than 1 s'):
+            worker('hang')
+        assert worker('a') == ('a', 'tool', {})
+    finally:
+        worker.kill()
 
 
 def test_an_error_of_the_builder_is_raised_here():

@@ -31,6 +31,10 @@ class WorkerProcess:
         build: Makes the tool, which has a `name`; must be picklable, like `work`.
         work: Called as `work(item, tool, **options)`.
         num_threads: Threads of OpenMP, unless the environment says; None for all cores.
+        timeout_s: Seconds that an item may take, or None.
+
+    Attributes:
+        num_tries: Processes that worked on the last item, 1 or 2.
 
     Raises:
         Exception: What `build` raises.
@@ -38,9 +42,16 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, *, build: Callable[[], Any], work: Callable[..., Any], num_threads: int | None = None
+        self,
+        *,
+        build: Callable[[], Any],
+        work: Callable[..., Any],
+        num_threads: int | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         self._arguments = (build, work, num_threads)
+        self._timeout_s = timeout_s
+        self.num_tries = 0
         self._is_killed = False
         self._lock = threading.Lock()
         try:
@@ -55,16 +66,17 @@ class WorkerProcess:
         Raises:
             Exception: What `work` raises.
             CrashError: If both processes ended, or `kill` was called.
+            TimeoutError: If it takes too long, which ends its process.
         """
         crash: Exception | None = None
-        for _ in range(2):
+        for self.num_tries in (1, 2):
             try:
                 if not self._process.is_alive():
                     self._start()
                 # if the process has ended, no answer comes
                 with suppress(OSError):
                     self._connection.send((item, options))
-                return self._receive()
+                return self._receive(self._timeout_s)
             except CrashError as error:
                 crash = error
         raise CrashError(f'{crash}, and so did the one that tried again')
@@ -92,7 +104,13 @@ class WorkerProcess:
         theirs.close()
         return self._receive()
 
-    def _receive(self) -> Any:
+    def _receive(self, timeout_s: float | None = None) -> Any:
+        if not self._connection.poll(timeout_s):
+            self._process.kill()
+            self._process.join()
+            raise TimeoutError(
+                f'a video must not take more than {timeout_s:g} s, got one that does'
+            )
         try:
             is_right, answer = self._connection.recv()
         except (EOFError, OSError):

@@ -1,0 +1,5 @@
+"""Many videos instead of one: a list of them, workers that share nothing, results in Parquet.
+
+A video is done when its row is in a file of results. Whatever ends a run, the same command goes on
+with the videos that are left. `mmotion.predict_corpus` is the way in.
+"""

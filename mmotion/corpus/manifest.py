@@ -1,0 +1,268 @@
+"""The list of the videos of a corpus.
+
+A table in Parquet, CSV, TSV or JSON Lines has a column `video`, a path or an address, and perhaps
+    id: what a video is called, as text; each once
+    start_s, end_s: the part to look at, in seconds
+    regions: parts of the picture, as `mmotion predict --regions` takes them, with spaces between
+        them, or a list of them
+All its other columns pass through to the results. A text file has a path or an address a line. A
+folder, or a pattern, stands for the videos that it holds, see `mmotion.video.files`.
+
+Without `id`, a video is called by a digest of the four columns, so that a list that grew, or was
+sorted anew, finds what is done.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import compute, csv, parquet
+from pyarrow import json as arrow_json
+
+from mmotion.video.files import find_videos
+
+# columns that say what to look at
+OWN = ('id', 'video', 'start_s', 'end_s', 'regions')
+TEXT_SUFFIXES = ('.txt', '.lst')
+# what others call a video
+_ALIKE = ('path', 'file', 'filename', 'uri', 'url', 'filepath', 'video_path')
+_ADDRESS = re.compile(r'[a-z][a-z0-9+.-]+://', re.IGNORECASE)
+_DIGITS = 16
+_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A video that is to be predicted.
+
+    Args:
+        id: What it is called.
+        video: Its path, or its address.
+        start_s: From when on, in seconds.
+        end_s: Up to when; None for its end.
+        regions: Parts of the picture, as text.
+        more: The other columns of its row, by name.
+        fault: What is wrong with its row; '' if nothing is.
+    """
+
+    id: str
+    video: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    regions: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ''
+
+
+class Manifest:
+    """The videos of a corpus, each once, which are read from a table as they are wanted.
+
+    Args:
+        table: With the columns of this module; `id` and `video` are text, and none is empty.
+        root: Folder of relative paths.
+
+    Attributes:
+        columns: Names of the columns that pass through.
+    """
+
+    def __init__(self, table: pa.Table, *, root: Path) -> None:
+        self.table = table
+        self.root = root
+        self.columns = [name for name in table.column_names if name not in OWN]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def ids(self) -> list[str]:
+        """What the videos are called."""
+        return self.table['id'].to_pylist()
+
+    def __iter__(self) -> Iterator[Item]:
+        for batch in self.table.to_batches(max_chunksize=4096):
+            for row in batch.to_pylist():
+                more = {name: row[name] for name in self.columns}
+                yield _make_item(row, more, self.root)
+
+
+def read_manifest(source: Any, *, root: str | Path | None = None) -> Manifest:
+    """Read the list of the videos of a corpus.
+
+    Args:
+        source: A file, folder or pattern, see the head of this module; or a `pyarrow.Table` of the
+            same columns, or paths and addresses.
+        root: Folder of relative paths; by default that of the file, or the current one.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or no video in a folder.
+        ValueError: If it is no table, has no column `video`, or an `id` twice.
+    """
+    name, folder = 'the manifest', Path()
+    if isinstance(source, pa.Table):
+        table = source
+    elif isinstance(source, str | Path):
+        name = str(source)
+        table, folder = _read_file(Path(source).expanduser())
+    else:
+        table = pa.table({'video': [str(video) for video in source]})
+    table = _check_columns(table, name)
+    table = _name_rows(table, name)
+    return Manifest(table, root=folder if root is None else Path(root).expanduser())
+
+
+def _read_file(path: Path) -> tuple[pa.Table, Path]:
+    """Read what is there under a name, and tell from where its relative paths go."""
+    suffix = path.suffix.lower()
+    readers = {
+        '.parquet': parquet.read_table,
+        '.csv': lambda file: _read_csv(file, ','),
+        '.tsv': lambda file: _read_csv(file, '\t'),
+        '.jsonl': arrow_json.read_json,
+        '.ndjson': arrow_json.read_json,
+        **dict.fromkeys(TEXT_SUFFIXES, _read_text),
+    }
+    if suffix not in readers or path.is_dir():
+        # a pattern has its folders in it
+        return pa.table(
+            {'video': [str(v) for v in find_videos([str(path)], with_pictures=True)]}
+        ), Path()
+    if not path.is_file():
+        raise FileNotFoundError(f'--manifest must be a file that is there, got {path}')
+    try:
+        return readers[suffix](path), path.parent
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'a manifest must be a table in {suffix[1:]}, got "{reason}" for {path}; mend it, or '
+            'give it the suffix of what it is'
+        ) from error
+
+
+def _read_csv(path: Path, delimiter: str) -> pa.Table:
+    # an id 007 is no number
+    convert = csv.ConvertOptions(
+        column_types={'id': pa.string(), 'video': pa.string(), 'regions': pa.string()},
+        strings_can_be_null=True,
+    )
+    return csv.read_csv(
+        path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=convert
+    )
+
+
+def _read_text(path: Path) -> pa.Table:
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    videos = [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+    return pa.table({'video': pa.array(videos, pa.string())})
+
+
+def _check_columns(table: pa.Table, name: str) -> pa.Table:
+    """Refuse a table without videos, and leave out rows that name none."""
+    if 'video' not in table.column_names:
+        alike = [column for column in table.column_names if column.lower() in _ALIKE]
+        alike += difflib.get_close_matches('video', table.column_names)
+        hint = f'; rename {alike[0]}' if alike else '; name the paths of the videos so'
+        raise ValueError(
+            f'a manifest must have a column video, got {", ".join(table.column_names) or "none"} '
+            f'in {name}{hint}'
+        )
+    twice = {column for column in table.column_names if table.column_names.count(column) > 1}
+    if twice:
+        raise ValueError(
+            f'columns of a manifest must have different names, got {", ".join(sorted(twice))} more '
+            f'than once in {name}; rename them'
+        )
+    videos = table['video'].cast(pa.string())
+    table = table.set_column(table.column_names.index('video'), 'video', videos)
+    is_there = compute.fill_null(compute.greater(compute.utf8_length(videos), 0), False)
+    kept = table.filter(is_there)
+    if len(kept) < len(table):
+        warnings.warn(
+            f'passed over in {name}: {len(table) - len(kept)} rows without a video', stacklevel=3
+        )
+    if not len(kept):
+        raise ValueError(f'a manifest must name a video at least, got none in {name}')
+    return kept
+
+
+def _name_rows(table: pa.Table, name: str) -> pa.Table:
+    """Give each row its `id`, and leave out what is the same once more."""
+    parts = [table[column].to_pylist() for column in OWN[1:] if column in table.column_names]
+    names = [
+        hashlib.sha256(json.dumps(row, default=str).encode()).hexdigest()[:_DIGITS]
+        for row in zip(*parts, strict=True)
+    ]
+    if 'id' in table.column_names:
+        given = table['id'].cast(pa.string()).to_pylist()
+        names = [own or digest for own, digest in zip(given, names, strict=True)]
+        table = table.drop_columns('id')
+    first = {name: place for place, name in reversed([*enumerate(names)])}
+    table = table.add_column(0, 'id', pa.array(names, pa.string()))
+    if len(first) == len(names):
+        return table
+    again = [place for place, name in enumerate(names) if first[name] != place]
+    differ = [
+        names[place]
+        for place in again
+        if any(part[place] != part[first[names[place]]] for part in parts)
+    ]
+    if differ:
+        raise ValueError(
+            f'each id of a manifest must stand for one video, got {len(differ)} again for another '
+            f'one in {name}: {", ".join(differ[:_NAMED])}; name them anew, or leave the column out'
+        )
+    warnings.warn(
+        f'passed over in {name}: {len(again)} rows that name the same video, start_s, end_s and '
+        'regions as one before',
+        stacklevel=3,
+    )
+    return table.take(sorted(first.values()))
+
+
+def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> Item:
+    """Read a row; what is wrong with it is said where its result would be."""
+    video = row['video']
+    if not _ADDRESS.match(video):
+        video = str(root / Path(video).expanduser())
+    try:
+        start_s = _read_seconds(row, 'start_s')
+        end_s = _read_seconds(row, 'end_s')
+        start_s = start_s or 0.0
+        if start_s < 0 or not (end_s is None or start_s < end_s):
+            raise ValueError(
+                f'start_s must not be negative and end_s must come after it, got {start_s:g} and '
+                f'{end_s}'
+            )
+        regions = _read_regions(row.get('regions'), root)
+    except ValueError as error:
+        return Item(id=row['id'], video=video, more=more, fault=str(error))
+    return Item(id=row['id'], video=video, start_s=start_s, end_s=end_s, regions=regions, more=more)
+
+
+def _read_seconds(row: Mapping[str, Any], name: str) -> float | None:
+    value = row.get(name)
+    if value is None or value == '':
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f'{name} must be a number of seconds, got {value!r}') from None
+    if math.isinf(seconds):
+        raise ValueError(f'{name} must be finite, got {seconds}')
+    return None if math.isnan(seconds) else seconds
+
+
+def _read_regions(value: Any, root: Path) -> tuple[str, ...]:
+    if not value:
+        return ()
+    texts: Sequence[Any] = value.split() if isinstance(value, str) else value
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'regions must be text, or a list of it, got {value!r}')
+    return tuple(str(root / text) if text.endswith('.json') else text for text in texts)
