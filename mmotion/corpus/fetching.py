@@ -57,7 +57,9 @@ def fetched(video: str, scratch: Path) -> Iterator[Path]:
 def _open(video: str) -> tuple[Any, str]:
     """The file system of an address, and what it calls the file."""
     scheme = video.partition('://')[0].lower()
-    options = {'client_kwargs': {'timeout': _wait_for_bytes()}} if scheme.startswith('http') else {}
+    options: dict[str, Any] = {}
+    if scheme in ('http', 'https'):
+        options['client_kwargs'] = {'timeout': _wait_for_bytes()}
     try:
         return fsspec.url_to_fs(scheme + video[len(scheme) :], **options)
     except ImportError as error:

@@ -95,7 +95,7 @@ def _describe(results: dataset.Dataset, run: Mapping[str, Any]) -> Iterator[str]
     made_by = ', '.join(f'mmotion {version}' for version in versions or ())
     if len(versions or ()) > 1:
         made_by += ', which may not give the same'
-    told = [f'{name} {show(run[name])}' for name in ('config', 'weights') if name in run]
+    told = [f'{name} {show(run[name])}' for name in ('config', 'checkpoint') if run.get(name)]
     if made_by or told:
         yield f'made by: {", ".join([made_by, *told] if made_by else told)}'
     yield from _list_failed(results) if failed else ()

@@ -103,6 +103,8 @@ class VideoWorker:
             'version': __version__,
             **item.more,
         }
+        if item.regions:
+            row['regions'] = ' '.join(item.regions)
         for name, value in found.get('entries', {}).items():
             row[f'result_{name}' if name in row else name] = value
         return row
@@ -172,7 +174,7 @@ def flatten(result: Result) -> dict[str, Any]:
     """The entries of a result as columns of a table.
 
     Numbers and text are as they are, arrays and lists of them are lists, and what has names inside
-    is text in JSON.
+    is text in JSON. An empty list is None, as nothing tells what it would hold.
 
     Example:
         >>> class Count:
@@ -187,10 +189,13 @@ def flatten(result: Result) -> dict[str, Any]:
 
 def _flatten(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | Rounded):
-        return make_plain(value.tolist())
+        value = value.tolist()
     if isinstance(value, Iterator):
         value = [*value]
-    return ''.join(iterate_json(value)) if _has_names(value) else make_plain(value)
+    if _has_names(value):
+        return ''.join(iterate_json(value))
+    plain = make_plain(value)
+    return None if plain == [] else plain
 
 
 def _has_names(value: Any) -> bool:

@@ -105,7 +105,7 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         end_s: float | None = None,
     ) -> dict[str, str | None]:
         """Name the clip that `AnomalyClipDataset` makes of a file, if it is the first window."""
-        from .cache import find_parts, hash_model
+        from .corpus import find_parts, hash_model
         from .data import name_clip
 
         if not self._model_hash:

@@ -82,9 +82,10 @@ def test_the_slowest_come_first(tmp_path):
 
 def test_several_versions_are_told(tmp_path):
     write_part(tmp_path, 0, make_row('a', version='0.3.0'), make_row('b', version='0.2.0'))
-    write_run(tmp_path, config='toy.py', weights='abc')
+    write_run(tmp_path, config='toy.py', checkpoint='toy.pth')
     text = describe_results(open_results(tmp_path), read_run(tmp_path))
     assert 'mmotion 0.2.0, mmotion 0.3.0, which may not give the same, config toy.py' in text
+    assert 'checkpoint toy.pth' in text
 
 
 def test_a_terminal_obeys_no_name(tmp_path):

@@ -38,6 +38,13 @@ def test_a_video_becomes_a_row(work, job):
     }  # fmt: skip
 
 
+def test_a_row_says_which_regions(work):
+    item = Item(id='a', video='a.mp4', regions=('left=0,0,9,9', '9,0,18,9'))
+    # this predictor knows no regions
+    row = work(Job(load=load_fake))(item)
+    assert (row['status'], row['regions']) == ('failed', 'left=0,0,9,9 9,0,18,9')
+
+
 def test_what_a_video_does_is_in_its_row(work, tmp_path):
     worker = work(Job(load=load_fake, timeout_s=2.0))
     rows = [worker(item) for item in make_items('bad', 'crash', 'good', 'hang', 'lost', 'fine')]
@@ -95,7 +102,7 @@ class Result:
             'count': np.float32(2), 'num_frames': 3, 'start_s': 0.0, 'nothing': None,
             'speed': np.array([1.0, np.nan]), 'rounded': Rounded(np.array([0.123]), 1),
             'path': iter([[1, 2], [3, 4]]), 'windows': ({'at_s': i} for i in range(2)),
-            'scores': {'walk': 0.5},
+            'scores': {'walk': 0.5}, 'segments': [], 'peaks': np.array([]),
         }  # fmt: skip
 
 
@@ -103,5 +110,5 @@ def test_entries_are_numbers_lists_and_text():
     assert flatten(Result()) == {
         'count': 2.0, 'nothing': None, 'speed': [1.0, None], 'rounded': [0.1],
         'path': [[1, 2], [3, 4]], 'windows': '[{"at_s": 0}, {"at_s": 1}]',
-        'scores': '{"walk": 0.5}',
+        'scores': '{"walk": 0.5}', 'segments': None, 'peaks': None,
     }  # fmt: skip
