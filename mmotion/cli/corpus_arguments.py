@@ -11,6 +11,8 @@ ENGINES = ('local', 'ray')
 # what is there for one video at a time, or is told by the columns of a manifest
 NOT_FOR_MANY = ('videos', 'draw', 'attention', 'export', 'json_lines', 'start', 'end', 'regions')
 NOT_FOR_MANY += ('resume',)
+# reasons that are told at the end
+SHOWN = 5
 # of the options below, those that say nothing without a manifest
 _DEFAULTS = {
     'engine': 'local',
@@ -20,6 +22,7 @@ _DEFAULTS = {
     'timeout_s': None,
     'json': False,
     'retry_failed': False,
+    'embeddings': False,
 }
 
 
@@ -64,6 +67,15 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--json', action='store_true', help='write OUT/json/ID.json for each video too')
     add('--retry-failed', action='store_true', help='try videos again that failed before')
+    add(
+        '--embeddings',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='LAYER',
+        help='write what a layer of the model gives too, averaged over place and time, such as '
+        'backbone.blocks.3; default: backbone or encoder',
+    )
 
 
 def check_no_manifest(args: argparse.Namespace) -> None:
@@ -86,10 +98,10 @@ def predict_manifest(args: argparse.Namespace) -> int:
         ValueError: If an option is for one video at a time, or a value is out of range.
     """
     _check_options(args)
-    missing = [name for name in ('pyarrow', 'fsspec') if not find_spec(name)]
+    missing = [name for name in ('pyarrow', 'fsspec', 'duckdb') if not find_spec(name)]
     if missing:
         raise ImportError(
-            'a corpus must have the packages pyarrow and fsspec, got no '
+            'a corpus must have the packages pyarrow, fsspec and duckdb, got no '
             f'{" and no ".join(missing)}; '
             'pip install "mmotion[corpus]"'
         )
@@ -111,6 +123,7 @@ def predict_manifest(args: argparse.Namespace) -> int:
         region_margin=margin,
         json_dir=out / 'json' if args.json else None,
         timeout_s=args.timeout_s,
+        embeddings=args.embeddings,
     )
     engine = choose_engine(
         args.engine,
@@ -119,17 +132,27 @@ def predict_manifest(args: argparse.Namespace) -> int:
         gpus_per_worker=args.gpus_per_worker,
     )
     asked = {'fps': args.fps, 'region_margin': margin}
+    if args.embeddings:
+        asked['embeddings'] = args.embeddings
     settings = model.describe_settings(args.model_path, asked)
     run = {**model.provenance, 'settings': settings}
     outcome = run_corpus(manifest, job, out, run=run, engine=engine, retry_failed=args.retry_failed)
     before = outcome.done + outcome.failed - outcome.new
     text = f'mmotion: {outcome.done:,} of {len(manifest):,} videos done, {outcome.failed:,} failed'
     print(text + (f', {before:,} of them before' if before else ''), file=sys.stderr)
-    for reason, number in outcome.reasons:
-        print(f'mmotion: {number:,} failed: {reason}', file=sys.stderr)
     if outcome.failed:
-        print(f'mmotion: "mmotion results {out}" tells more', file=sys.stderr)
+        _tell_reasons(out)
     return 1 if outcome.failed else 0
+
+
+def _tell_reasons(out: Path) -> None:
+    """Say why videos failed, this time and before."""
+    from mmotion.corpus.overview import group_reasons
+    from mmotion.corpus.reading import open_results
+
+    for number, reason, video in group_reasons(open_results(out))[:SHOWN]:
+        print(f'mmotion: {number:,} failed, such as {video}: {reason}', file=sys.stderr)
+    print(f'mmotion: "mmotion results {out}" tells more', file=sys.stderr)
 
 
 def _check_options(args: argparse.Namespace) -> None:

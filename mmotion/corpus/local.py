@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from mmotion.checks import check_at_least
@@ -12,7 +12,7 @@ from mmotion.corpus.worker import Job, VideoWorker
 
 def run_local(
     items: Iterable[Item], job: Job, *, workers: int, devices: Sequence[str | None] = (None,)
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Predict videos, and give the row of each when it is done.
 
     To close the iterator ends the processes, whatever they do.

@@ -5,7 +5,8 @@ A table in Parquet, CSV, TSV or JSON Lines has a column `video`, a path or an ad
     start_s, end_s: the part to look at, in seconds
     regions: parts of the picture, as `mmotion predict --regions` takes them, with spaces between
         them, or a list of them
-All its other columns pass through to the results. A text file has a path or an address a line. A
+All its other columns pass through to the results, but for those that a run fills in, such as
+`reason`. A text file has a path or an address a line. A
 folder, or a pattern, stands for the videos that it holds, see `mmotion.video.files`.
 
 Without `id`, a video is called by a digest of the four columns, so that a list that grew, or was
@@ -27,6 +28,7 @@ import pyarrow as pa
 from pyarrow import compute, csv, parquet
 from pyarrow import json as arrow_json
 
+from mmotion.corpus.store import TYPES
 from mmotion.video.files import find_videos
 
 # columns that say what to look at
@@ -76,7 +78,7 @@ class Manifest:
     def __init__(self, table: pa.Table, *, root: Path) -> None:
         self.table = table
         self.root = root
-        self.columns = [name for name in table.column_names if name not in OWN]
+        self.columns = [name for name in table.column_names if name not in (*OWN, *TYPES)]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -132,7 +134,7 @@ def _read_file(path: Path) -> tuple[pa.Table, Path]:
     if suffix not in readers or path.is_dir():
         # a pattern has its folders in it
         return pa.table(
-            {'video': [str(v) for v in find_videos([path], with_pictures=True)]}
+            {'video': [str(v) for v in find_videos([str(path)], with_pictures=True)]}
         ), Path()
     if not path.is_file():
         raise FileNotFoundError(f'--manifest must be a file that is there, got {path}')

@@ -3,8 +3,7 @@
 import dataclasses
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 ENGINES = ('local', 'ray')
 # seconds between two looks at what waits to be written
 TICK_S = 0.5
-Engine = Callable[[Iterable[Item], Job], Iterator[dict[str, Any]]]
+Engine = Callable[[Iterable[Item], Job], Generator[dict[str, Any], None, None]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,13 +35,11 @@ class Outcome:
         done: Those that have a row that says 'ok'.
         failed: Those that have one that says 'failed'.
         new: Those that got their row in this run.
-        reasons: The most frequent reasons of this run, each with how often it came.
     """
 
     done: int
     failed: int
     new: int
-    reasons: tuple[tuple[str, int], ...] = ()
 
 
 def predict_corpus(
@@ -58,6 +55,7 @@ def predict_corpus(
     fps: float | None = None,
     timeout_s: float | None = None,
     retry_failed: bool = False,
+    embeddings: bool | str = False,
 ) -> 'Dataset':
     """Predict many videos, and give their results; a video that fails stops nothing.
 
@@ -76,6 +74,8 @@ def predict_corpus(
         fps: Frames per second of pictures, and of videos whose own are wrong.
         timeout_s: Seconds that a video may take, or None.
         retry_failed: Whether videos that failed before are tried again.
+        embeddings: Whether what the usual layer of the model gives is written too, or the name of
+            another layer, see `mmotion.corpus.embedding`.
 
     Returns:
         A row for each video, see `mmotion.corpus.store`.
@@ -92,20 +92,29 @@ def predict_corpus(
     from mmotion.checkpoint.released import describe_weights
     from mmotion.config import load_config
     from mmotion.corpus.reading import open_results
+    from mmotion.inference.exported import Settings
     from mmotion.inference.load import load_model
     from mmotion.inference.published import is_published, read_published
     from mmotion.inference.records import describe_settings
-    from mmotion.inference.runtimes import is_exported
+    from mmotion.inference.runtimes import is_exported, open_network
 
     listed = read_manifest(manifest)
-    run: dict[str, Any] = {'config': str(config), 'settings': {'weights': str(config)}}
-    if isinstance(config, Config) or not is_exported(config):
+    asked: dict[str, Any] = {'fps': fps, 'region_margin': MARGIN}
+    if embeddings:
+        asked['embeddings'] = embeddings
+    if not isinstance(config, Config) and is_exported(config):
+        run: dict[str, Any] = {'config': str(config)}
+        settings = Settings(open_network(config).meta['config'])
+        run['settings'] = describe_settings(settings, config, **asked)
+    else:
         if not isinstance(config, Config):
             config = read_published(config) if is_published(config) else load_config(config)
-        weights = find_weights(config, checkpoint) or checkpoint
-        run = {'config': str(config.filename), **describe_weights(config, checkpoint)}
-        run['settings'] = describe_settings(config, weights, fps=fps, region_margin=MARGIN)
-    job = Job(load=partial(load_model, config, checkpoint), fps=fps, timeout_s=timeout_s)
+        name = None if checkpoint is None else str(checkpoint)
+        weights = find_weights(config, name) or name
+        run = {'config': str(config.filename), **describe_weights(config, name)}
+        run['settings'] = describe_settings(config, weights, **asked)
+    load = partial(load_model, config, checkpoint)
+    job = Job(load=load, fps=fps, timeout_s=timeout_s, embeddings=embeddings)
     start = choose_engine(engine, workers=workers, device=device, gpus_per_worker=gpus_per_worker)
     run_corpus(listed, job, Path(out), run=run, engine=start, retry_failed=retry_failed)
     return open_results(Path(out))
@@ -126,14 +135,14 @@ def choose_engine(
     if name == 'ray':
         from mmotion.corpus.ray_engine import run_ray
 
-        return partial(run_ray, workers=workers, gpus_per_worker=gpus_per_worker)
+        return partial(run_ray, workers=workers, gpus_per_worker=gpus_per_worker, device=device)
     devices = [device]
     if gpus_per_worker:
         devices = _share_gpus(gpus_per_worker)
     cores = count_cores()
     number = workers or (len(devices) if gpus_per_worker else cores)
 
-    def run(items: Iterable[Item], job: Job) -> Iterator[dict[str, Any]]:
+    def run(items: Iterable[Item], job: Job) -> Generator[dict[str, Any], None, None]:
         threads = max(cores // number, 1)
         job = dataclasses.replace(job, num_threads=threads)
         return run_local(items, job, workers=number, devices=devices)
@@ -172,7 +181,6 @@ def run_corpus(
         before = set(store.done)
         ids = manifest.ids
         progress = Progress(sum(name not in before for name in ids))
-        reasons: Counter[str] = Counter()
         if progress.total:
             todo = (item for item in manifest if item.id not in before)
             with closing(engine(todo, job)) as rows, _Clock(store, progress) as clock:
@@ -180,16 +188,9 @@ def run_corpus(
                     clock.check()
                     store.add(row)
                     progress.note(is_right=row['status'] == 'ok')
-                    if row['reason']:
-                        reasons[row['reason']] += 1
             store.commit()
         states = [store.done.get(name, False) for name in ids]
-    return Outcome(
-        done=sum(states),
-        failed=len(states) - sum(states),
-        new=progress.done,
-        reasons=tuple(reasons.most_common(5)),
-    )
+    return Outcome(done=sum(states), failed=len(states) - sum(states), new=progress.done)
 
 
 class _Clock:

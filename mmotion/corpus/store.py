@@ -162,7 +162,7 @@ def list_parts(folder: Path) -> list[Path]:
 def make_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Turn rows into columns; a value that is missing is null.
 
-    A column of values of several kinds is one of JSON text.
+    A column of values of several kinds is one of text: what is none becomes JSON.
     """
     names = dict.fromkeys([*TYPES, *(name for row in rows for name in row)])
     columns = {name: _make_column([row.get(name) for row in rows], name) for name in names}
@@ -184,8 +184,12 @@ def _make_column(values: list[Any], name: str) -> pa.Array:
     try:
         return pa.array(values, TYPES.get(name))
     except (pa.ArrowException, OverflowError):
+        # a list of things with names is text already, unless it is empty
         return pa.array(
-            [None if value is None else json.dumps(value, default=str) for value in values]
+            [
+                value if value is None or isinstance(value, str) else json.dumps(value, default=str)
+                for value in values
+            ]
         )
 
 

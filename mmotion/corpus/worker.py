@@ -4,6 +4,8 @@ Engines differ in who has a `VideoWorker`: a thread of this process, or an actor
 """
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ import numpy as np
 from mmotion import __version__
 from mmotion.atomic import write_atomically
 from mmotion.checks import make_plain
+from mmotion.corpus.embedding import Embedder
+from mmotion.corpus.fetching import fetched
 from mmotion.corpus.manifest import Item
 from mmotion.inference.predictor import Predictor
 from mmotion.regions import MARGIN, read_regions
@@ -40,6 +44,7 @@ class Job:
         json_dir: Folder of a JSON file for each video, or None.
         num_threads: Threads of each process, unless OMP_NUM_THREADS says.
         timeout_s: Seconds that a video may take, or None.
+        embeddings: See `mmotion.corpus.embedding`; False writes none.
     """
 
     load: Callable[..., Predictor]
@@ -48,6 +53,7 @@ class Job:
     json_dir: Path | None = None
     num_threads: int = 1
     timeout_s: float | None = None
+    embeddings: bool | str = False
 
 
 class VideoWorker:
@@ -64,8 +70,9 @@ class VideoWorker:
     """
 
     def __init__(self, job: Job, *, device: str | None = None) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix='mmotion-', ignore_cleanup_errors=True)
         self._process = WorkerProcess(
-            build=partial(_Tool, job, device),
+            build=partial(_Tool, job, device, Path(self._scratch.name)),
             work=_predict,
             num_threads=job.num_threads,
             timeout_s=job.timeout_s,
@@ -96,6 +103,8 @@ class VideoWorker:
             'version': __version__,
             **item.more,
         }
+        if item.regions:
+            row['regions'] = ' '.join(item.regions)
         for name, value in found.get('entries', {}).items():
             row[f'result_{name}' if name in row else name] = value
         return row
@@ -103,6 +112,7 @@ class VideoWorker:
     def kill(self) -> None:
         """End the process, whatever it does."""
         self._process.kill()
+        self._scratch.cleanup()
 
 
 class _Tool:
@@ -110,41 +120,61 @@ class _Tool:
 
     name = 'corpus'
 
-    def __init__(self, job: Job, device: str | None) -> None:
-        self.job = job
+    def __init__(self, job: Job, device: str | None, scratch: Path) -> None:
+        self.job, self.scratch = job, scratch
+        # what a process before this one has left
+        for path in scratch.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
         self.predictor = job.load(device=device)
+        self.embedder = Embedder(self.predictor, job.embeddings) if job.embeddings else None
 
 
 def _predict(item: Item, tool: _Tool) -> dict[str, Any]:
     """Predict a video: `frames` and `entries` of its result, or the `reason` why there is none."""
-    predictor, job = tool.predictor, tool.job
     # what is missing for all videos ends the run
-    predictor.prepare([Path(item.video)])
-    times = {'fps': job.fps, 'start_s': item.start_s, 'end_s': item.end_s}
+    tool.predictor.prepare([Path(item.video)])
+    place = item.video
     try:
-        if item.regions:
-            regions, margin = read_regions(item.regions), job.region_margin
-            result: Result = predictor.predict_regions(item.video, regions, margin=margin, **times)
-        else:
-            result = predictor.predict(item.video, **times)
-        if job.json_dir:
-            content = list_entries(result) | {'video': item.video, 'id': item.id}
-            with write_atomically(job.json_dir / f'{item.id}.json') as temporary:
-                write_json(temporary, content)
-        return {'frames': result.num_frames, 'entries': flatten(result)}
+        with fetched(item.video, tool.scratch) as path:
+            place = str(path)
+            return _predict_file(item, path, tool)
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        # a copy has a name that says nothing
+        reason = (str(error) or type(error).__name__).replace(place, item.video)
         if any(words in reason for words in LOST_DEVICE):
             # the next video would fail as well
             os._exit(1)
         return {'reason': reason}
 
 
+def _predict_file(item: Item, path: Path, tool: _Tool) -> dict[str, Any]:
+    job, predictor = tool.job, tool.predictor
+    times = {'fps': job.fps, 'start_s': item.start_s, 'end_s': item.end_s}
+    columns: dict[str, Any] = {}
+    if item.regions and tool.embedder:
+        raise ValueError(
+            f'embeddings must be of the whole picture, got regions {" ".join(item.regions)}; run '
+            'such videos without them'
+        )
+    if item.regions:
+        regions, margin = read_regions(item.regions), job.region_margin
+        result: Result = predictor.predict_regions(path, regions, margin=margin, **times)
+    elif tool.embedder:
+        result, columns = tool.embedder.predict(path, **times)
+    else:
+        result = predictor.predict(path, **times)
+    if job.json_dir:
+        content = list_entries(result) | {'video': item.video, 'id': item.id}
+        with write_atomically(job.json_dir / f'{item.id}.json') as temporary:
+            write_json(temporary, content)
+    return {'frames': result.num_frames, 'entries': flatten(result) | columns}
+
+
 def flatten(result: Result) -> dict[str, Any]:
     """The entries of a result as columns of a table.
 
     Numbers and text are as they are, arrays and lists of them are lists, and what has names inside
-    is text in JSON.
+    is text in JSON. An empty list is None, as nothing tells what it would hold.
 
     Example:
         >>> class Count:
@@ -159,10 +189,13 @@ def flatten(result: Result) -> dict[str, Any]:
 
 def _flatten(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | Rounded):
-        return make_plain(value.tolist())
+        value = value.tolist()
     if isinstance(value, Iterator):
         value = [*value]
-    return ''.join(iterate_json(value)) if _has_names(value) else make_plain(value)
+    if _has_names(value):
+        return ''.join(iterate_json(value))
+    plain = make_plain(value)
+    return None if plain == [] else plain
 
 
 def _has_names(value: Any) -> bool:

@@ -65,6 +65,35 @@ class Exports(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesClips(Protocol):
+    """A predictor whose embeddings training can take, where it would compute the same."""
+
+    def name_clip(
+        self,
+        video: Path,
+        result: Any,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> dict[str, str | None]:
+        """Name the clip of a data set whose embedding the first row of the video's features is.
+
+        Args:
+            video: The file that was predicted.
+            result: What `predict` returned.
+            fps: What `predict` was told, like the next two.
+            start_s: From when on.
+            end_s: Up to when.
+
+        Returns:
+            `features_clip`, which says what the clip is, or None if training sees other frames; and
+            `features_model`, which says what it was embedded by.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortableNetwork:
     """The network of a predictor, so that it can be run by another program.

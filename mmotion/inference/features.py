@@ -6,7 +6,7 @@ that can be compared, clustered or fed to another classifier.
 Shape letters in this file: B clips of a call, D channels, R rows of a video, W windows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.atomic import write_atomically
+from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import to_array
 from mmotion.inference.predictor import Predictor
 from mmotion.structures.results import Result, time_at
@@ -50,19 +51,27 @@ class Features:
                 np.savez(file, features=self.values, start_s=self.start_s, end_s=self.end_s)
 
 
-def find_layer(model: Any, name: str | None) -> tuple[str, Any]:
-    """Find a layer by its name, such as `backbone.blocks.3`; by default what is before the head.
+def find_layer(predictor: Predictor, name: str | None) -> tuple[str, Any]:
+    """Find a layer of a predictor's model by its name, such as `backbone.blocks.3`.
+
+    By default it is what the predictor names, or what is usually before the head.
 
     Raises:
         ValueError: If there is none of that name, or no usual one.
     """
+    model = predictor.model
+    if isinstance(model, ExportedModel):
+        raise ValueError(
+            'embeddings must be of a model in torch, got one that was exported; give the config '
+            'and the checkpoint that it was made of'
+        )
     modules = dict(model.named_modules())
-    for wanted in (name,) if name else USUAL:
-        if wanted in modules:
+    for wanted in (name,) if name else (predictor.features_layer, *USUAL):
+        if wanted and wanted in modules:
             return wanted, modules[wanted]
     known = ', '.join(child for child, _ in model.named_children())
     raise ValueError(
-        f'--layer must be a layer of the model, got {name or "none"}; it has {known}, and parts of '
+        f'a layer must be one of the model, got {name or "none"}; it has {known}, and parts of '
         'them behind a dot'
     )
 
@@ -84,8 +93,28 @@ def extract_features(
         ValueError: If the layer is not run, or gives no tensors.
         VideoError: If the video cannot be read.
     """
-    with _record(layer) as rows:
+    with record(layer) as rows:
         result: Result = predictor.predict(video, fps=fps)
+    return gather(rows, result)
+
+
+@contextmanager
+def record(layer: Any) -> Iterator[list[NDArray[np.float32]]]:
+    """Collect what a module gives while the block runs, averaged, see `average`."""
+    rows: list[NDArray[np.float32]] = []
+    handle = layer.register_forward_hook(lambda _, __, output: rows.append(average(output)))
+    try:
+        yield rows
+    finally:
+        handle.remove()
+
+
+def gather(rows: Sequence[NDArray[np.float32]], result: Result) -> Features:
+    """Tell which windows or frames of a result the rows of `record` are of.
+
+    Raises:
+        ValueError: If there is none.
+    """
     if not rows:
         raise ValueError(
             'a layer must be run in predicting to give features, got one that is not; choose one '
@@ -100,17 +129,6 @@ def extract_features(
         edges = time_at(result, np.arange(result.num_frames + 1))
         return Features(values, edges[:-1], edges[1:])
     return Features(values)
-
-
-@contextmanager
-def _record(layer: Any) -> Iterator[list[NDArray[np.float32]]]:
-    """Collect the averaged outputs of a module."""
-    rows: list[NDArray[np.float32]] = []
-    handle = layer.register_forward_hook(lambda _, __, output: rows.append(average(output)))
-    try:
-        yield rows
-    finally:
-        handle.remove()
 
 
 def average(output: Any) -> NDArray[np.float32]:

@@ -65,6 +65,8 @@ class Predictor(ABC, Generic[R]):
     # its parts that others like it can share, and their methods that answer for each sample of a
     # batch by itself, see `mmotion.inference.batching`
     batched_calls: Mapping[str, Sequence[str]] = {'model': ('__call__',)}
+    # layer whose outputs are its embeddings, see `mmotion.inference.features`
+    features_layer: str | None = None
     # what stands for its model where a file is run that was exported
     exported_type: type[ExportedModel] = ExportedModel
 

@@ -21,6 +21,8 @@ from mmotion import __version__
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from mmotion.inference.exported import Settings
+
 KEY = 'made_from'
 # where it is looked for, from the end: the results before it may be large
 TAIL_BYTES = 1 << 20
@@ -76,7 +78,7 @@ def describe_source(video: Path) -> dict[str, Any]:
 
 
 def describe_settings(
-    config: 'Config', weights: str | Path | None, **options: Any
+    config: 'Config | Settings', weights: str | Path | None, **options: Any
 ) -> dict[str, Any]:
     """Describe what a result depends on besides its video.
 

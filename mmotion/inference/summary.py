@@ -79,7 +79,7 @@ class Summary:
         columns = [name for name in list_columns(rows) if any(has_value(r, name) for r in rows)]
         lines = [[as_words(name) for name in columns]]
         lines += [[show(row.get(name)) for name in columns] for row in rows[:SHOWN]]
-        lines = [[first, *(_cut(cell) for cell in cells)] for first, *cells in lines]
+        lines = [[first, *(cut(cell) for cell in cells)] for first, *cells in lines]
         is_text = [any(isinstance(row.get(name), str) for row in rows) for name in columns]
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         # what is right of the names tells them apart where there is no room for all
@@ -87,7 +87,7 @@ class Summary:
         widths[0] = min(widths[0], max(room, MIN_LETTERS))
         text = [
             '  '.join(
-                _cut(cell, -width).ljust(width) if left else cell.rjust(width)
+                cut(cell, -width).ljust(width) if left else cell.rjust(width)
                 for cell, width, left in zip(cells, widths, is_text, strict=True)
             ).rstrip()
             for cells in lines
@@ -176,11 +176,11 @@ def show(value: Any) -> str:
     return ''.join(letter if letter.isprintable() else '?' for letter in text)
 
 
-def _cut(text: str, length: int = MAX_LETTERS) -> str:
+def cut(text: str, length: int = MAX_LETTERS) -> str:
     """The begin of a text, or of `-length` letters the end, with dots where there was more.
 
     Example:
-        >>> _cut('abcdefgh', 6), _cut('abcdefgh', -6), _cut('abcdef', 6)
+        >>> cut('abcdefgh', 6), cut('abcdefgh', -6), cut('abcdef', 6)
         ('abc...', '...fgh', 'abcdef')
     """
     if len(text) <= abs(length):

@@ -172,9 +172,13 @@ class ViewMaker:
             window: The frames, which may come faster or slower than others of the video.
             fps: Frames per second of the video, on average.
         """
-        rate = measure_rate([frame['time_s'] for frame in window], fps)
-        chosen = self.choose(len(window), rate, speed=rate / fps)
+        chosen = self.choose_within([frame['time_s'] for frame in window], fps)
         return self.finish(chosen, [window[i] for i in chosen['frame_inds']])
+
+    def choose_within(self, times_s: Sequence[float], fps: float) -> Results:
+        """Choose from the frames of a window by their times, see `choose` and `view`."""
+        rate = measure_rate(times_s, fps)
+        return self.choose(len(times_s), rate, speed=rate / fps)
 
     def _finish(self, results: Results) -> Results:
         for step in self._finishers[:-1]:

@@ -5,6 +5,7 @@ import mmotion.registry  # noqa: F401  (makes MMAction2's models importable for 
 from . import (
     backbones,
     cache,
+    corpus,
     data,
     hooks,
     inference,
@@ -18,6 +19,7 @@ from . import (
 __all__ = [
     'backbones',
     'cache',
+    'corpus',
     'data',
     'hooks',
     'inference',

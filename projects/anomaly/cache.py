@@ -33,10 +33,11 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-import mmotion
 from mmotion.atomic import write_atomically
 from mmotion.checks import check_at_least
 from mmotion.registry import DATASETS
+
+from .corpus import CorpusEmbeddings, find_parts, hash_model, list_tensors
 
 # bytes of the hash at the end of a file
 HASH_SIZE = 16
@@ -44,8 +45,6 @@ HASH_SIZE = 16
 # the folder is looked at again, as other processes write too
 LEFT_SHARE = 0.9
 UNSEEN_SHARE = 0.05
-# attributes of modules that say nothing of what they compute
-_IGNORED = ('training', '_is_init')
 _NAMED_PROBLEMS = 10
 
 
@@ -159,13 +158,15 @@ class _Clip:
         sample: Ground truth and metainfo.
         embedding: (D,); None if there is none.
         problem: Why the clip cannot be used; '' if it can.
-        is_stored: Whether the embedding comes from the cache.
+        source: The folder that the embedding comes from; None if it is new.
+        is_other: Whether the corpus has one by another backbone alone.
     """
 
     sample: BaseDataElement
     embedding: NDArray[np.float32] | None
     problem: str = ''
-    is_stored: bool = False
+    source: Path | None = None
+    is_other: bool = False
 
 
 @DATASETS.register_module()
@@ -175,10 +176,11 @@ class EmbeddedClips(Dataset):
     It gives clips until `embed` is called, and again after `use_clips`. An item has the embedding
     (D,) float32 as `inputs`, and the `data_samples` of the clip.
 
-    An embedding goes to disk if the data set has a method `embedding_key(index)` that names all
-    that it depends on, except for the model; such a data set is a `BaseDataset` of mmengine whose
-    pipeline ends with the transform that packs. Other embeddings are kept in memory alone. The clip
-    with an index must be the same in every epoch: nothing in the pipeline may be drawn at random.
+    An embedding is taken from a corpus, or goes to disk, if the data set has a method
+    `embedding_key(index)` that names all that it depends on, except for the model; such a data set
+    is a `BaseDataset` of mmengine whose pipeline ends with the transform that packs. Other
+    embeddings are kept in memory alone. The clip with an index must be the same in every epoch:
+    nothing in the pipeline may be drawn at random.
 
     A clip that cannot be read, or whose embedding is not finite, is named in a warning. In training
     the next usable clip takes its place; in testing its sample is `excluded`.
@@ -186,12 +188,14 @@ class EmbeddedClips(Dataset):
     Args:
         dataset: Config of the data set of clips.
         cache_dir: Folder of the `EmbeddingCache`; None stores nothing.
+        corpus: Folder of results whose embeddings are taken, see `CorpusEmbeddings`.
         max_gb: Largest size of the cache.
         batch_size: Clips that pass through the backbone together.
         num_workers: Processes that read clips meanwhile.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, or the corpus has no embeddings.
+        FileNotFoundError: If there is no such corpus.
     """
 
     def __init__(
@@ -199,6 +203,7 @@ class EmbeddedClips(Dataset):
         *,
         dataset: dict[str, Any],
         cache_dir: str | None = None,
+        corpus: str | None = None,
         max_gb: float = 10.0,
         batch_size: int = 16,
         num_workers: int = 0,
@@ -207,6 +212,7 @@ class EmbeddedClips(Dataset):
         check_at_least('num_workers', num_workers, 0)
         self.dataset: Any = DATASETS.build(dataset)
         self.cache = None if cache_dir is None else EmbeddingCache(cache_dir, max_gb=max_gb)
+        self.corpus = None if corpus is None else CorpusEmbeddings(corpus)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.use_clips()
@@ -257,9 +263,9 @@ class EmbeddedClips(Dataset):
         Raises:
             ValueError: If no clip can be used.
         """
-        parts = [model.get_submodule(name) for name in ('backbone', 'data_preprocessor')]
+        parts = find_parts(model)
         # tells changed tensors without reading them
-        versions = [(tensor.data_ptr(), tensor._version) for _, tensor in _named_tensors(parts)]
+        versions = [(tensor.data_ptr(), tensor._version) for _, tensor in list_tensors(parts)]
         if self.is_embedded and versions == self._made_by:
             return
         rank, world_size = get_dist_info()
@@ -277,13 +283,19 @@ class EmbeddedClips(Dataset):
     def _find_clips(
         self, model: nn.Module, indices: Iterable[int], model_hash: str
     ) -> dict[int, _Clip]:
-        """Look clips up in the cache, and embed those that are not there."""
+        """Look clips up in the corpus and the cache, and embed those that are not there."""
         found: dict[int, _Clip] = {}
-        keys = {index: self._find_key(index, model_hash) for index in indices}
+        names = {index: self._find_name(index) for index in indices}
+        keys = {index: name and _join(model_hash, name) for index, name in names.items()}
+        taken, others = {}, set()
+        if self.corpus:
+            taken, others = self.corpus.find({*filter(None, names.values())}, model_hash)
         for index, key in keys.items():
-            embedding = self.cache.load(key) if self.cache and key else None
-            if embedding is not None:
-                found[index] = _Clip(self._read_sample(index), embedding, is_stored=True)
+            source, embedding = self.corpus, taken.get(names[index] or '')
+            if embedding is None:
+                source, embedding = self.cache, self.cache.load(key) if self.cache and key else None
+            if embedding is not None and source:
+                found[index] = _Clip(self._read_sample(index), embedding, source=source.folder)
         missing = [index for index in keys if index not in found]
         progress = Progress(
             console=Console(stderr=True), disable=not missing or not is_main_process()
@@ -296,19 +308,19 @@ class EmbeddedClips(Dataset):
                     key, clip = keys[index], found[index]
                     if self.cache and key and clip.embedding is not None and not clip.problem:
                         self.cache.store(key, clip.embedding)
+                    clip.is_other = names[index] in others
                 progress.advance(task, len(batch))
         return found
 
-    def _find_key(self, index: int, model_hash: str) -> str | None:
-        """The name of an embedding in the cache; None if it is not stored."""
-        if self.cache is None or not hasattr(self.dataset, 'embedding_key'):
+    def _find_name(self, index: int) -> str | None:
+        """What a clip is called where embeddings are stored; None if its is not."""
+        if not (self.cache or self.corpus) or not hasattr(self.dataset, 'embedding_key'):
             return None
         try:
-            key = self.dataset.embedding_key(index)
+            return self.dataset.embedding_key(index)
         except OSError:
             # reading the clip will tell
             return None
-        return key and hashlib.sha256(f'{model_hash} {key}'.encode()).hexdigest()
 
     def _read_sample(self, index: int) -> BaseDataElement:
         """Pack the data sample of a clip without reading the clip."""
@@ -364,11 +376,7 @@ class EmbeddedClips(Dataset):
         named = '; '.join(problems[:_NAMED_PROBLEMS])
         if not usable:
             raise ValueError(f'a clip at least must be usable, got {what}: {named}')
-        counts = f'{len(clips):,} embeddings'
-        if self.cache is not None:
-            num_stored = sum(clip.is_stored for clip in clips)
-            counts += f': {num_stored:,} from {self.cache.folder}, {len(clips) - num_stored:,} new'
-        print_log(counts, logger='current')
+        print_log(self._count(clips), logger='current')
         if problems:
             fate = 'others take their places' if training else 'they are excluded from the scores'
             more = len(problems) - _NAMED_PROBLEMS
@@ -390,6 +398,23 @@ class EmbeddedClips(Dataset):
             elif clip.problem:
                 clip.sample.set_metainfo({'excluded': True})
 
+    def _count(self, clips: list[_Clip]) -> str:
+        """Where the embeddings come from."""
+        folders = [place.folder for place in (self.corpus, self.cache) if place]
+        numbers = [sum(clip.source == folder for clip in clips) for folder in folders]
+        counts = [f'{n:,} from {folder}' for n, folder in zip(numbers, folders, strict=True)]
+        text = f'{len(clips):,} embeddings'
+        if counts:
+            text += f': {", ".join(counts)}, {len(clips) - sum(numbers):,} new'
+        if self.corpus and (num_missing := len(clips) - numbers[0]):
+            num_others = sum(clip.is_other for clip in clips)
+            text += (
+                f'. {self.corpus.folder} lacks {num_missing:,}, of which it has {num_others:,} by '
+                f'another backbone, preprocessor or version; and it has '
+                f'{self.corpus.count_unnamed():,} videos that begin with other frames than a clip'
+            )
+        return text
+
 
 class _ChosenClips(Dataset):
     """Some clips of a data set, each with its index; None for one that cannot be read."""
@@ -408,44 +433,9 @@ class _ChosenClips(Dataset):
         return index, read(index)
 
 
-def hash_model(parts: Sequence[nn.Module]) -> str:
-    """Hash all that the output of modules depends on.
-
-    That is each parameter and buffer, and the class and the plain attributes of each module, which
-    hold its options; and the version of mmotion.
-
-    Args:
-        parts: Modules.
-
-    Returns:
-        SHA-256 in hexadecimal digits.
-    """
-    digest = hashlib.sha256(mmotion.__version__.encode())
-    for part in parts:
-        for name, module in part.named_modules():
-            options = {
-                key: value
-                for key, value in sorted(vars(module).items())
-                if key not in _IGNORED and _is_plain(value)
-            }
-            kind = f'{type(module).__module__}.{type(module).__qualname__}'
-            digest.update(f'{name} {kind} {options};'.encode())
-    for name, tensor in _named_tensors(parts):
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)};'.encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _named_tensors(parts: Iterable[nn.Module]) -> Iterator[tuple[str, Tensor]]:
-    for part in parts:
-        yield from part.named_parameters()
-        yield from part.named_buffers()
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
+def _join(model_hash: str, name: str) -> str:
+    """The key of an embedding in the cache."""
+    return hashlib.sha256(f'{model_hash} {name}'.encode()).hexdigest()
 
 
 def _hash(content: bytes) -> bytes:

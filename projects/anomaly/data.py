@@ -104,7 +104,7 @@ class AnomalyClipDataset(BaseDataset):
         ]
         self.broken = BrokenVideos(len({entry['filename'] for entry in self._entries}))
         self._short: set[str] = set()
-        self._recipe = json.dumps([*pipeline], default=repr, sort_keys=True)
+        self._pipeline_config = [*pipeline]
         super().__init__(pipeline=[*pipeline], metainfo={'classes': classes}, test_mode=test_mode)
         # mmengine holds them in one array, which the data workers share
         self._entries = []
@@ -131,10 +131,7 @@ class AnomalyClipDataset(BaseDataset):
         path = Path(row['filename'])
         if row['excluded'] or path in self.broken.paths or not path.is_file():
             return None
-        status = path.stat()
-        content = _hash_file(path, status.st_size, status.st_mtime_ns)
-        parts = json.dumps([content, row['augment'], self._recipe])
-        return hashlib.sha256(parts.encode()).hexdigest()
+        return name_clip(path, self._pipeline_config, augment=row['augment'])
 
     def prepare_data(self, idx: int) -> dict[str, Any] | None:
         """Pass a clip through the pipeline.
@@ -250,6 +247,19 @@ class SubsetDataset(Dataset):
         place = bisect_right(self._ends, index)
         first = self._ends[place - 1] if place else 0
         return self._subsets[place], self._datasets[place], index - first
+
+
+def name_clip(path: Path, pipeline: Sequence[Any], *, augment: str = '') -> str:
+    """Name a clip by the content of its video, the augmentation and the steps of the pipeline.
+
+    Raises:
+        OSError: If the video cannot be read.
+    """
+    status = path.stat()
+    content = _hash_file(path, status.st_size, status.st_mtime_ns)
+    recipe = json.dumps([*pipeline], default=repr, sort_keys=True)
+    parts = json.dumps([content, augment, recipe])
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def read_rows(path: Path, subset: str) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ windows would give.
 import logging
 from array import array
 from collections.abc import Iterator
+from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,7 +28,7 @@ from mmotion.inference.views import ViewMaker, check_window, find_span
 from mmotion.structures.times import list_irregular
 from mmotion.structures.windows import cut_ends
 from mmotion.video import VideoFrame
-from mmotion.video.frames import note_times
+from mmotion.video.frames import note_times, slide
 
 from .results import AnomalyScores, RunningAnomaly, count_needed
 
@@ -64,6 +66,7 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
 
     plot_name = 'anomaly'
     has_alarms = True
+    features_layer = 'embedding'
     model: 'AnomalyDetector'
     exported_type = ExportedDetector
 
@@ -80,6 +83,7 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
         check_window(window_s, hop_s)
         self.window_s = window_s
         self.hop_s = hop_s
+        self._model_hash = ''
         self._views = ViewMaker(self._pipeline.transforms, config.model.backbone.get('num_frames'))
         number, needed = model.num_recordings, count_needed(model.false_alarm_rate)
         if number < needed:
@@ -90,6 +94,47 @@ class AnomalyPredictor(Predictor[AnomalyScores]):
                 'model.false_alarm_rate in the config',
                 level=logging.WARNING,
             )
+
+    def name_clip(
+        self,
+        video: Path,
+        result: AnomalyScores,
+        *,
+        fps: float | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> dict[str, str | None]:
+        """Name the clip that `AnomalyClipDataset` makes of a file, if it is the first window."""
+        from .corpus import find_parts, hash_model
+        from .data import name_clip
+
+        if not self._model_hash:
+            self._model_hash = hash_model(find_parts(self.model))
+        clip = None
+        times = {'fps': fps, 'start_s': start_s, 'end_s': end_s}
+        if video.is_file() and not result.num_lost and self._begins_with_clip(video, **times):
+            clip = name_clip(video, self.config.test_pipeline)
+        return {'features_clip': clip, 'features_model': self._model_hash}
+
+    def _begins_with_clip(
+        self, video: Path, *, fps: float | None, start_s: float, end_s: float | None
+    ) -> bool:
+        """Whether the first window is made of the frames that a data set chooses of the file."""
+        if not self._views.chooses:
+            return False
+        whole, source = self._open(video), self._open(video, fps)
+        times = source.times
+        size_s, hop_s = self._views.window_seconds(
+            times.fps, window_s=self.window_s, hop_s=self.hop_s
+        )
+        numbers = source.numbers[slice(*times.span(start_s, end_s))].tolist()
+        frames = ((number, times.time_at(number)) for number in numbers)
+        window = next(slide(frames, itemgetter(1), size_s=size_s, hop_s=hop_s, fps=times.fps), [])
+        if not window or whole.num_frames is None:
+            return False
+        chosen = self._views.choose_within([time_s for _, time_s in window], times.fps)
+        clip = self._views.choose(whole.num_frames, whole.times.fps)
+        return [window[i][0] for i in chosen['frame_inds']] == clip['frame_inds'].tolist()
 
     def make_portable(self) -> PortableNetwork:
         """The network from the grey levels of the views of clips to errors and alarms."""

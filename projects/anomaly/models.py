@@ -25,7 +25,7 @@ from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.structures import ActionDataSample
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import Self
 
 from mmotion.checks import check_range
@@ -106,6 +106,8 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
             check_range('false_alarm_rate', false_alarm_rate, 0, 1, ends='()')
         self.backbone = MODELS.build(backbone)
         self.scorer = MODELS.build(scorer)
+        # where embeddings of clips can be listened to
+        self.embedding = nn.Identity()
         self.false_alarm_rate = false_alarm_rate
         self.stop_gradient = stop_gradient
         self.register_buffer('calibration_errors', torch.zeros(0))
@@ -213,7 +215,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
                     f'that, got {_describe(found)} from {type(self.backbone).__name__}; cut it '
                     'before its classifier and average over time and space'
                 )
-            return embeddings.unflatten(0, inputs.shape[:2]).mean(1)
+            return self.embedding(embeddings.unflatten(0, inputs.shape[:2]).mean(1))
 
     def loss(
         self, inputs: Tensor, data_samples: list[ActionDataSample] | None = None

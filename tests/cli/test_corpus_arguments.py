@@ -48,7 +48,7 @@ def test_a_list_is_predicted_once(folder, capsys):
     code, out, error = run(capsys, *command, '--json')
     assert (code, out) == (1, '')
     assert 'mmotion: 2 of 3 videos done, 1 failed\n' in error
-    assert 'mmotion: 1 failed: a video must be a file that FFmpeg can read' in error
+    assert 'mmotion: 1 failed, such as c.mp4: a video must be a file that FFmpeg can read' in error
     assert len([*Path('results', 'json').iterdir()]) == 2
     parts = [path.read_bytes() for path in list_parts(Path('results'))]
     code, _, error = run(capsys, *command)
@@ -61,7 +61,7 @@ def test_a_list_is_predicted_once(folder, capsys):
 
 def test_a_run_without_its_packages_is_told(folder, capsys, monkeypatch):
     monkeypatch.setattr('mmotion.cli.corpus_arguments.find_spec', lambda name: None)
-    message = 'got no pyarrow and no fsspec; pip install "mmotion[corpus]"'
+    message = 'got no pyarrow and no fsspec and no duckdb; pip install "mmotion[corpus]"'
     check_wrong_use(capsys, ['predict', TOY, '--manifest', 'l.txt'], message)
 
 

@@ -20,6 +20,7 @@ class FakeResult:
     num_lost: int = 0
     fps: float = 25.0
     start_s: float = 0.0
+    frame_times_s: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         return {'count': len(self.name), 'fps': self.fps, 'label': self.name, 'at': [0.5, None]}

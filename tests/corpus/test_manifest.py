@@ -138,3 +138,10 @@ def test_what_is_no_manifest_is_told(tmp_path):
         read_manifest(tmp_path / 'y.csv')
     with pytest.raises(FileNotFoundError, match='a folder without any'):
         read_manifest(tmp_path)
+
+
+def test_columns_that_a_run_fills_in_do_not_pass_through(tmp_path):
+    # as those of `mmotion results --failed --out`
+    (tmp_path / 'a.csv').write_text('video,reason,attempts,camera\na.mp4,too short,2,7\n')
+    (item,) = read_manifest(tmp_path / 'a.csv')
+    assert item.more == {'camera': 7}

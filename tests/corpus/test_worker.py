@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from mmotion.corpus.manifest import Item
 from mmotion.corpus.worker import Job, VideoWorker, flatten
 from mmotion.structures.json_file import Rounded
 from tests.corpus.conftest import load_fake, load_nothing, make_items
+from tests.file_server import serve_file
 
 
 @pytest.fixture
@@ -36,6 +38,13 @@ def test_a_video_becomes_a_row(work, job):
     }  # fmt: skip
 
 
+def test_a_row_says_which_regions(work):
+    item = Item(id='a', video='a.mp4', regions=('left=0,0,9,9', '9,0,18,9'))
+    # this predictor knows no regions
+    row = work(Job(load=load_fake))(item)
+    assert (row['status'], row['regions']) == ('failed', 'left=0,0,9,9 9,0,18,9')
+
+
 def test_what_a_video_does_is_in_its_row(work, tmp_path):
     worker = work(Job(load=load_fake, timeout_s=2.0))
     rows = [worker(item) for item in make_items('bad', 'crash', 'good', 'hang', 'lost', 'fine')]
@@ -63,6 +72,25 @@ def test_a_json_file_for_each(work, tmp_path):
     }  # fmt: skip
 
 
+def test_a_video_at_an_address(work, job):
+    with serve_file() as server:
+        worker = work(job)
+        names = ('good', 'bad', 'crash', 'fine')
+        rows = [worker(Item(id=name, video=f'{server.url}/{name}.mp4')) for name in names]
+        server.faults = [404]
+        gone = worker(Item(id='gone', video=f'{server.url}/gone.mp4'))
+        scratch = Path(worker._scratch.name)
+        assert scratch.is_dir() and not [*scratch.iterdir()]
+    assert [(row['status'], row['attempts']) for row in rows] == [
+        ('ok', 1), ('failed', 1), ('failed', 2), ('ok', 1)
+    ]  # fmt: skip
+    # not that of the copy
+    assert rows[1]['reason'] == f'a video must be good, got {server.url}/bad.mp4'
+    assert gone['reason'] == f'a video must be there, got nothing at {server.url}/gone.mp4'
+    worker.kill()
+    assert not scratch.exists()
+
+
 def test_a_model_that_is_not_there_is_no_fault_of_a_video(work):
     with pytest.raises(FileNotFoundError, match='no weights'):
         work(Job(load=load_nothing))
@@ -74,7 +102,7 @@ class Result:
             'count': np.float32(2), 'num_frames': 3, 'start_s': 0.0, 'nothing': None,
             'speed': np.array([1.0, np.nan]), 'rounded': Rounded(np.array([0.123]), 1),
             'path': iter([[1, 2], [3, 4]]), 'windows': ({'at_s': i} for i in range(2)),
-            'scores': {'walk': 0.5},
+            'scores': {'walk': 0.5}, 'segments': [], 'peaks': np.array([]),
         }  # fmt: skip
 
 
@@ -82,5 +110,5 @@ def test_entries_are_numbers_lists_and_text():
     assert flatten(Result()) == {
         'count': 2.0, 'nothing': None, 'speed': [1.0, None], 'rounded': [0.1],
         'path': [[1, 2], [3, 4]], 'windows': '[{"at_s": 0}, {"at_s": 1}]',
-        'scores': '{"walk": 0.5}',
+        'scores': '{"walk": 0.5}', 'segments': None, 'peaks': None,
     }  # fmt: skip

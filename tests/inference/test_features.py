@@ -5,11 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from mmotion.inference.exported import ExportedModel
 from mmotion.inference.features import Features, average, extract_features, find_layer
 
 
 class Looker:
     """A predictor whose model sees three windows in two views each, or each frame once."""
+
+    features_layer = None
 
     def __init__(self, calls=(6,), **result):
         self.model = nn.Module()
@@ -37,12 +40,18 @@ def test_averages():
 
 
 def test_a_layer_is_found_by_its_name():
-    model = Looker().model
-    assert find_layer(model, None) == ('backbone', model.backbone)
-    assert find_layer(model, 'head') == ('head', model.head)
-    message = '--layer must be a layer of the model, got neck; it has backbone, head, and parts'
+    looker = Looker()
+    model = looker.model
+    assert find_layer(looker, None) == ('backbone', model.backbone)
+    assert find_layer(looker, 'head') == ('head', model.head)
+    looker.features_layer = 'head'
+    assert find_layer(looker, None) == ('head', model.head)
+    message = 'a layer must be one of the model, got neck; it has backbone, head, and parts'
     with pytest.raises(ValueError, match=message):
-        find_layer(model, 'neck')
+        find_layer(looker, 'neck')
+    looker.model = ExportedModel.__new__(ExportedModel)
+    with pytest.raises(ValueError, match='must be of a model in torch, got one that was exported'):
+        find_layer(looker, None)
 
 
 def test_views_of_a_window_are_averaged():

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from mmotion.inference.many_videos import do_each, show_progress
 
     predictor = load_model(config, args.checkpoint, device=args.device)
-    name, layer = find_layer(predictor.model, args.layer)
+    name, layer = find_layer(predictor, args.layer)
     predictor.prepare(videos)
 
     def extract(video: str, stem: str) -> str:

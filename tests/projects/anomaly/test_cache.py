@@ -10,7 +10,8 @@ import torch
 
 from mmotion.registry import DATASETS
 from projects.anomaly import cache as cache_module
-from projects.anomaly.cache import EmbeddedClips, EmbeddingCache, hash_model
+from projects.anomaly.cache import EmbeddedClips, EmbeddingCache
+from projects.anomaly.corpus import hash_model
 from tests.embedded_clips import make_detector
 
 KEY = 'ab' * 32
