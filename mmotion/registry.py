@@ -274,11 +274,15 @@ MODELS = Registry(
     parent=mmaction.MODELS,
     locations=['mmotion.checkpoint.sources', 'mmotion.transforms.preprocessing'],
 )
-MODEL_WRAPPERS = Registry('MODEL_WRAPPERS', parent=mmaction.MODEL_WRAPPERS)
+MODEL_WRAPPERS = Registry(
+    'MODEL_WRAPPERS', parent=mmaction.MODEL_WRAPPERS, locations=['mmotion.training.sharding']
+)
 WEIGHT_INITIALIZERS = Registry('WEIGHT_INITIALIZERS', parent=mmaction.WEIGHT_INITIALIZERS)
 OPTIMIZERS = Registry('OPTIMIZERS', parent=mmaction.OPTIMIZERS)
 OPTIM_WRAPPERS = Registry(
-    'OPTIM_WRAPPERS', parent=mmaction.OPTIM_WRAPPERS, locations=['mmotion.training.runner']
+    'OPTIM_WRAPPERS',
+    parent=mmaction.OPTIM_WRAPPERS,
+    locations=['mmotion.training.precision'],
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'OPTIM_WRAPPER_CONSTRUCTORS',

@@ -1,5 +1,6 @@
 """Training runs that are stopped, gone on with, spread over processes, and compared."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -7,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -72,21 +74,38 @@ def kill_after(step, process, work_dir):
     assert process.exitcode == -signal.SIGKILL, step
 
 
-def run_dist_script(name, *arguments, cwd):
-    """Run one of tools/dist_*.sh with two processes on the CPU."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if key != 'PYTHONPATH'},
-        'CUDA_VISIBLE_DEVICES': '',
-        'PORT': str(random.SystemRandom().randint(20000, 40000)),
-        'PYTHON': sys.executable,
-    }
-    done = subprocess.run(
-        ['bash', TOOLS / name, *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
+def start_dist_script(name, *arguments, cwd, **environment):
+    """Start one of tools/dist_*.sh with processes on the CPU; gives it and the file it prints to.
+
+    It leads a group of processes.
+    """
+    kept = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    descriptor, log = tempfile.mkstemp('.log', dir=cwd)
+    with open(descriptor, 'w') as output:
+        process = subprocess.Popen(
+            ['bash', TOOLS / name, *map(str, arguments)],
+            cwd=cwd,
+            env={**kept, 'CUDA_VISIBLE_DEVICES': '', 'PYTHON': sys.executable, **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return process, Path(log)
+
+
+def finish_dist_script(process, log, limit_s=300):
+    """Wait for such a script, and give its exit code and what it has printed."""
+    try:
+        process.wait(limit_s)
+    finally:
+        # nobody is left behind
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, log.read_text()
+
+
+def run_dist_script(name, *arguments, cwd, **environment):
+    """Run such a script to its end, and give what it has printed."""
+    code, output = finish_dist_script(*start_dist_script(name, *arguments, cwd=cwd, **environment))
+    assert code == 0, output[-6000:]
+    return output

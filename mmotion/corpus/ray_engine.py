@@ -169,7 +169,8 @@ class _Actor:
 
         if self._worker is None:
             self._worker = VideoWorker(self._job, device=self._device)
-        if ray.get(self._tries.begin.remote(item.id)) > MAX_TRIES:
+        num_tries: Any = ray.get(self._tries.begin.remote(item.id))
+        if num_tries > MAX_TRIES:
             lost = f'{MAX_TRIES} workers of Ray ended while they read it (out of memory?)'
             item = replace(item, fault=lost)
         row = self._worker(item)

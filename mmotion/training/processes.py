@@ -2,11 +2,15 @@
 
 import os
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
 import torch.distributed
 from mmengine.config import Config
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from mmotion.checks import check_choice
 
@@ -22,6 +26,41 @@ _STARTED_BY = {
         ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
     ),
 }
+# set by torchrun: where a process leaves its error, and how often it starts the processes again
+_ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
+_MAX_RESTARTS = 'TORCHELASTIC_MAX_RESTARTS'
+# where restarted processes meet: in a store that knows those before, or in a new one
+_OLD_STORE, _NEW_STORE = 'TORCHELASTIC_USE_AGENT_STORE', 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE'
+# seconds in which a launcher notices that a process is dead, and ends the others
+_PATIENCE_S = 10
+
+
+def is_restarted() -> bool:
+    """Whether torchrun starts this process again when one of the run dies (`--max-restarts`)."""
+    return int(os.environ.get(_MAX_RESTARTS, 0)) > 0
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Let torchrun's report, its last lines, have the error of the process that fails.
+
+    When a process dies, those that wait for it fail too, and its launcher would name whichever has
+    ended first. They wait to be ended, so that the report is about the one that died.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _has_lost_others(error):
+            time.sleep(_PATIENCE_S)
+        if _ERROR_FILE in os.environ:
+            get_error_handler().record_exception(error)
+        raise
+
+
+def _has_lost_others(error: Exception) -> bool:
+    """Whether an error says that another process is gone: a torch error, or one of gloo."""
+    is_told = isinstance(error, torch.distributed.DistError)
+    return torch.distributed.is_initialized() and (is_told or 'gloo/transport' in str(error))
 
 
 def start_processes(config: Config) -> None:
@@ -31,7 +70,8 @@ def start_processes(config: Config) -> None:
         config: Its `launcher` says what started this process, one of `LAUNCHERS`.
 
     Raises:
-        ValueError: If the launcher is unknown, or did not start this process.
+        ValueError: If the launcher is unknown, or did not start this process; or if torchrun shall
+            start processes again and would let them wait for those before.
     """
     check_choice('launcher', config.launcher, LAUNCHERS)
     if config.launcher == 'none':
@@ -42,6 +82,12 @@ def start_processes(config: Config) -> None:
         raise ValueError(
             f'launcher={config.launcher!r} must be started by {starter.split()[0]}, got no '
             f'environment variable {", ".join(missing)}; type {starter} in place of mmotion'
+        )
+    if is_restarted() and os.environ.get(_OLD_STORE) == 'True':
+        raise ValueError(
+            f'torchrun --max-restarts must start with {_NEW_STORE}=1 and --standalone or '
+            f'--rdzv-backend=c10d, got {_OLD_STORE}=True: restarted processes would wait for the '
+            'dead ones; set these, or use MAX_RESTARTS=N tools/dist_train.sh'
         )
     if torch.cuda.is_available() or torch.distributed.is_initialized():
         return

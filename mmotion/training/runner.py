@@ -7,8 +7,7 @@ a GPU.
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sized
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,15 @@ from mmaction.models.heads.base import BaseHead
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
-from mmengine.dist import get_rank, master_only
-from mmengine.logging import print_log
+from mmengine.dist import get_rank
 from mmengine.optim import OptimWrapper
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmotion.atomic import check_writable, hold_folder, write_atomically
+from mmotion.atomic import check_writable, write_atomically
 from mmotion.checkpoint import (
     find_state_dict,
     load_state_dict,
@@ -34,17 +33,29 @@ from mmotion.checkpoint import (
 from mmotion.checkpoint.carried import built_for
 from mmotion.checkpoint.files import (
     CheckpointError,
-    check_checkpoint_file,
-    find_last_checkpoint,
 )
 from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
 from mmotion.config import load_config
-from mmotion.registry import MODELS, OPTIM_WRAPPERS, RUNNERS, explain_building
+from mmotion.registry import (
+    MODEL_WRAPPERS,
+    MODELS,
+    RUNNERS,
+    explain_building,
+)
 from mmotion.training import divergence, hooks, leaks  # noqa: F401
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
-from mmotion.training.processes import start_processes
+from mmotion.training.precision import choose_precision
+from mmotion.training.processes import report_errors, start_processes
+from mmotion.training.resuming import (
+    choose_checkpoint,
+    count_steps_anew,
+    describe_steps,
+    find_work_dir,
+    hold_work_dir,
+)
 from mmotion.training.schedule import Schedule, fit_schedule, follow_schedule, list_parts
+from mmotion.training.sharding import gather_optimizer, is_sharded
 from mmotion.training.trackers import check_trackers
 
 # of the runners of this process
@@ -65,8 +76,14 @@ class Runner(MMEngineRunner):
       leave out what does not fit, up to half of it.
     - All random numbers are seeded anew for each epoch, and each data worker differently in each
       epoch; mmengine gives a worker the same numbers in every epoch.
+    - It goes on in the middle of an epoch, and with another number of processes, see
+      `mmotion.training.resuming`.
     """
 
+    # whether it goes on with a training whose epochs had another number of steps
+    has_other_steps = False
+
+    @report_errors()
     def train(self) -> nn.Module:
         """Train, while no other process trains in this work dir.
 
@@ -80,6 +97,7 @@ class Runner(MMEngineRunner):
             super().dump_config()
             return super().train()
 
+    @report_errors()
     def test(self) -> dict[str, float]:
         """Test; an error of what is built for it says what it was given."""
         with explain_building():
@@ -137,6 +155,9 @@ class Runner(MMEngineRunner):
 
     def build_train_loop(self, loop: Any) -> Any:
         """Build the loop of training, if the labels of its data are classes of the model."""
+        if isinstance(loop, dict) and 'type' not in loop and loop.get('by_epoch'):
+            loop = {key: value for key, value in loop.items() if key != 'by_epoch'}
+            loop['type'] = 'EpochLoop'
         return self._check_labels(super().build_train_loop(loop), 'train_dataloader')
 
     def build_val_loop(self, loop: Any) -> Any:
@@ -180,7 +201,13 @@ class Runner(MMEngineRunner):
             ) from error
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Move the model to its device and wrap it for DDP, which on CPUs must name no device."""
+        """Move the model to its device and wrap it; DDP, the default, names no device on CPUs."""
+        kind = (model_wrapper_cfg or {}).get('type', 'MMDistributedDataParallel')
+        wrapper: Any = MODEL_WRAPPERS.get(kind)
+        if self.distributed and not issubclass(wrapper, DistributedDataParallel):
+            # mmengine finds those of its own package alone
+            arguments = {'module': model.to(get_device())}
+            return MODEL_WRAPPERS.build(model_wrapper_cfg, default_args=arguments)
         if self.distributed and not torch.cuda.is_available():
             model_wrapper_cfg = {
                 'broadcast_buffers': False,
@@ -218,6 +245,8 @@ class Runner(MMEngineRunner):
                 f'checkpoint must hold {", ".join(_RESUMED)} to be resumed, each a dict, '
                 f'got {filename} with {found}; start from its weights by load_from instead'
             )
+        if is_resumed(self):
+            self.has_other_steps = count_steps_anew(self, checkpoint['meta'])
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = unwrap_model(self.model)
         fine_tuning = has_train_loop(self) and not is_resumed(self)
@@ -235,11 +264,31 @@ class Runner(MMEngineRunner):
         """Go on with a run; arguments as in mmengine. Says so if its schedule was another one."""
         schedule = Schedule(self)
         super().resume(filename, *args, **kwargs)
-        follow_schedule(self, schedule, stretch=bool(self.cfg.get('stretch_schedule')))
+        stretch = self.has_other_steps or bool(self.cfg.get('stretch_schedule'))
+        follow_schedule(self, schedule, stretch=stretch)
 
-    @master_only
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Build the optimizer; that of a shared model gives and takes its whole state."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        # on resuming, mmengine gives the built one
+        if is_sharded(self.model) and built is not optim_wrapper:
+            if not isinstance(built, OptimWrapper):
+                raise ValueError(
+                    'optim_wrapper must have one optimizer for ShardedModel, got '
+                    f'{type(built).__name__}; leave out model_wrapper_cfg'
+                )
+            gather_optimizer(built.optimizer)
+        return built
+
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """Save a checkpoint; arguments as in mmengine. A file of this name stays until then."""
+        if get_rank():
+            if is_sharded(self.model):
+                # as the first process does, which cannot gather them alone
+                self.model.state_dict()
+                self.optim_wrapper.state_dict()
+            return
+        kwargs['meta'] = {**describe_steps(self), **(kwargs.get('meta') or {})}
         if '://' in str(out_dir):
             super().save_checkpoint(out_dir, filename, *args, **kwargs)
             return
@@ -247,31 +296,7 @@ class Runner(MMEngineRunner):
             super().save_checkpoint(out_dir, temporary.name, *args, **kwargs)
 
 
-@OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(OptimWrapper):
-    """Mixed precision where there is no GPU: the forward pass under autocast to bfloat16.
-
-    bfloat16 has the range of float32, so the loss needs no scaling. A head of MMAction2 gives its
-    logits in float32: it makes an array of NumPy of them, which knows no bfloat16.
-    """
-
-    @contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run the forward pass of a step in bfloat16 where that is safe."""
-        device = torch.device(get_device()).type
-        with ExitStack() as stack:
-            for module in model.modules():
-                if isinstance(module, BaseHead):
-                    stack.callback(module.register_forward_hook(_widen).remove)
-            stack.enter_context(super().optim_context(model))
-            stack.enter_context(torch.autocast(device, dtype=torch.bfloat16))
-            yield
-
-
-def _widen(_head: nn.Module, _inputs: Any, logits: Any) -> Any:
-    return logits.float() if isinstance(logits, torch.Tensor) else logits
-
-
+@report_errors()
 def build_runner(
     config: Config | str | Path,
     *,
@@ -338,22 +363,11 @@ def build_runner(
     check_trackers(config)
     _check_views(config)
     _share_cores(config)
-    _choose_precision(config, amp)
-    _choose_checkpoint(config, load_from, resume)
+    choose_precision(config, amp)
+    choose_checkpoint(config, load_from, resume)
     start_processes(config)
     with built_for(config.get('load_from')), explain_building():
         return Runner.from_cfg(config)
-
-
-def find_work_dir(config: Config, work_dir: str | Path | None) -> Path:
-    """The folder for logs and checkpoints, see `build_runner`."""
-    name = Path(config.filename).stem if config.filename else 'run'
-    return Path(work_dir or config.get('work_dir') or Path('work_dirs') / name)
-
-
-def hold_work_dir(work_dir: str | Path) -> AbstractContextManager[None]:
-    """Keep a work dir for the training of this process, see `mmotion.atomic.hold_folder`."""
-    return hold_folder(work_dir, remedy='wait for it or end it, or choose another work dir')
 
 
 def _enable_auto_scale_lr(config: Config) -> None:
@@ -419,63 +433,3 @@ def _share_cores(config: Config) -> None:
     num_workers = (config.get('train_dataloader') or {}).get('num_workers', 0)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     torch.set_num_threads(max(1, (cores or 1) - num_workers))
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether this CPU computes in bfloat16 faster than in float32.
-
-    Without AVX-512 each number is converted: on an AMD EPYC, one thread, a step of `repnet_small`
-    takes 0.65 s in bfloat16 and 1.02 s in float32; told to do without AVX-512, 10.6 s and 1.2 s.
-    `mmotion tool time_precision` measures it.
-    """
-    return torch.backends.cpu.get_cpu_capability().startswith('AVX512')
-
-
-def _choose_precision(config: Config, amp: bool) -> None:
-    """Name the optimizer wrapper for mixed precision if it is asked for."""
-    wrapper = config.get('optim_wrapper') or {}
-    given = wrapper.get('type', 'OptimWrapper')
-    if amp and given not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
-        raise ValueError(
-            'optim_wrapper must be an OptimWrapper for mixed precision, got '
-            f'optim_wrapper.type={given!r}; leave out amp'
-        )
-    if torch.cuda.is_available():
-        if amp and given == 'OptimWrapper':
-            wrapper.update(type='AmpOptimWrapper')
-            wrapper.setdefault('loss_scale', 'dynamic')
-    elif amp or given in ('AmpOptimWrapper', 'BFloat16OptimWrapper'):
-        fast = has_fast_bfloat16()
-        wrapper.update(type='BFloat16OptimWrapper' if fast else 'OptimWrapper')
-        for key in ('loss_scale', 'dtype', 'use_fsdp'):
-            wrapper.pop(key, None)
-        capability = torch.backends.cpu.get_cpu_capability()
-        print_log(
-            f'mixed precision without a GPU: bfloat16, as this CPU has {capability}'
-            if fast
-            else f'float32 in place of mixed precision, which is slower on this CPU: {capability}',
-            logger='current',
-        )
-
-
-def _choose_checkpoint(
-    config: Config, load_from: str | Path | None, resume: str | Path | None
-) -> None:
-    """Set `load_from` and `resume` so that mmengine has nothing left to guess."""
-    if load_from is not None:
-        config.update(load_from=str(load_from), resume=False)
-    if resume is not None and resume != 'auto':
-        config.update(load_from=str(resume), resume=True)
-    elif resume == 'auto' or (config.get('resume') and not config.get('load_from')):
-        last = find_last_checkpoint(config.work_dir)
-        if last is None:
-            print_log(
-                f'nothing to resume in {config.work_dir}: training starts from the beginning',
-                logger='current',
-            )
-            config.resume = False
-        else:
-            config.update(load_from=str(last), resume=True)
-    source = config.get('load_from')
-    if source and '://' not in source:
-        config.load_from = str(check_checkpoint_file(source))

@@ -113,7 +113,7 @@ class Schedule:
         runner = self.runner
         runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
         schedulers = _list_schedulers(runner)
-        epoch_length = max(1, runner.iter // max(1, runner.epoch))
+        epoch_length = len(runner.train_dataloader)
         with warnings.catch_warnings():
             # that no step was taken yet
             warnings.simplefilter('ignore', UserWarning)

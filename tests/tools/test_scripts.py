@@ -50,7 +50,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path):
         torch.testing.assert_close(two['state_dict'][name], weight, rtol=1e-5, atol=1e-6)
         assert torch.equal(two['state_dict'][name], rank_0[name])
 
-    done = run_dist_script(
+    output = run_dist_script(
         'dist_test.sh',
         *(TOY, tmp_path / 'two' / 'epoch_2.pth', 2, '--dump', 'results.json'),
         *('--work-dir', 'test', '--cfg-options', *given[:2]),
@@ -58,7 +58,7 @@ def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path):
     )
     results = json.loads((tmp_path / 'results.json').read_text())
     assert [sample['name'] for sample in results['samples']] == [f'clip {i}' for i in range(20)]
-    assert 'mae_loss' in done.stdout + done.stderr
+    assert 'mae_loss' in output
 
 
 @pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
@@ -76,27 +76,52 @@ def test_too_few_arguments(name):
             ['my config.py', '4', '--seed', '1'],
             {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host', 'PORT': '1234'},
             'python -m torch.distributed.run --nnodes=2 --node_rank=1 --master_addr=host '
-            '--master_port=1234 --nproc_per_node=4 {tools}/train.py <my config.py> '
-            '--launcher pytorch --seed 1',
+            '--master_port=1234 --max_restarts=0 --nproc_per_node=4 {tools}/train.py '
+            '<my config.py> --launcher pytorch --seed 1',
             id='dist_train',
+        ),
+        pytest.param(
+            'dist_train.sh',
+            ['c.py', '4'],
+            {'NNODES': '1:2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host', 'MAX_RESTARTS': '3'},
+            'python -m torch.distributed.run --nnodes=1:2 --rdzv_backend=c10d '
+            '--rdzv_endpoint=host:29500 --rdzv_conf=is_host=0 --max_restarts=3 '
+            '--nproc_per_node=4 {tools}/train.py c.py --launcher pytorch',
+            id='restarts',
         ),
         pytest.param(
             'dist_test.sh',
             ['c.py', 'w.pth', '2', '--dump', 'a.json'],
             {},
-            'python -m torch.distributed.run --nnodes=1 --node_rank=0 --master_addr=127.0.0.1 '
-            '--master_port=29500 --nproc_per_node=2 {tools}/test.py c.py w.pth '
-            '--launcher pytorch --dump a.json',
+            'python -m torch.distributed.run --standalone --local_addr=127.0.0.1 '
+            '--nproc_per_node=2 {tools}/test.py c.py w.pth --launcher pytorch --dump a.json',
             id='dist_test',
+        ),
+        pytest.param(
+            'dist_test.sh',
+            ['c.py', 'w.pth', '2'],
+            {'PORT': '1234'},
+            'python -m torch.distributed.run --nnodes=1 --node_rank=0 --master_addr=127.0.0.1 '
+            '--master_port=1234 --nproc_per_node=2 {tools}/test.py c.py w.pth --launcher pytorch',
+            id='port',
         ),
         pytest.param(
             'slurm_train.sh',
             ['part', 'job', 'c.py', '--amp'],
-            {'GPUS': '4', 'GPUS_PER_NODE': '2', 'SRUN_ARGS': '--time 10 --qos x'},
-            'srun -p part --job-name=job --gres=gpu:2 --ntasks=4 --ntasks-per-node=2 '
+            {'GPUS': '16', 'SRUN_ARGS': '--time 10 --qos x'},
+            'srun -p part --job-name=job --gres=gpu:8 --ntasks=16 --ntasks-per-node=8 '
             '--cpus-per-task=5 --kill-on-bad-exit=1 --time 10 --qos x '
             'python -u {tools}/train.py c.py --launcher slurm --amp',
             id='slurm_train',
+        ),
+        pytest.param(
+            'slurm_train.sh',
+            ['part', 'job', 'c.py'],
+            {'GPUS': '2', 'CPUS_PER_TASK': '3'},
+            'srun -p part --job-name=job --gres=gpu:2 --ntasks=2 --ntasks-per-node=2 '
+            '--cpus-per-task=3 --kill-on-bad-exit=1 '
+            'python -u {tools}/train.py c.py --launcher slurm',
+            id='few_gpus',
         ),
     ],
 )

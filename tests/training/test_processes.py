@@ -1,10 +1,18 @@
+import json
 import socket
+import time
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmotion.training.processes import LAUNCHERS, start_processes, stop_processes
+from mmotion.training import processes
+from mmotion.training.processes import (
+    LAUNCHERS,
+    report_errors,
+    start_processes,
+    stop_processes,
+)
 
 NAMES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')
 
@@ -59,3 +67,39 @@ def test_without_a_gpu_processes_meet_by_gloo(port, monkeypatch, launcher):
         stop_processes()
     assert not torch.distributed.is_initialized()
     stop_processes()
+
+
+def test_restarts_that_would_wait_for_the_dead_are_refused(port, monkeypatch):
+    for name in NAMES:
+        monkeypatch.setenv(name, '0')
+    monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '1')
+    monkeypatch.setenv('TORCHELASTIC_USE_AGENT_STORE', 'True')
+    with pytest.raises(ValueError, match='must start with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1'):
+        start_processes(Config({'launcher': 'pytorch'}))
+
+
+def test_torchrun_is_told_the_error(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_ERROR_FILE', str(tmp_path / 'error.json'))
+    with pytest.raises(RuntimeError, match='no kernel'), report_errors():
+        raise RuntimeError('no kernel')
+    told = json.loads((tmp_path / 'error.json').read_text())['message']
+    assert told['message'] == 'RuntimeError: no kernel'
+    assert 'test_processes.py' in told['extraInfo']['py_callstack']
+
+
+@pytest.mark.parametrize(
+    ('error', 'in_group', 'waits'),
+    [
+        pytest.param(RuntimeError('[gloo/transport/tcp/pair.cc:1] closed'), True, True, id='gloo'),
+        pytest.param(torch.distributed.DistBackendError('NCCL'), True, True, id='nccl'),
+        pytest.param(RuntimeError('no kernel'), True, False, id='its own'),
+        pytest.param(torch.distributed.DistNetworkError('no host'), False, False, id='not met'),
+    ],
+)
+def test_who_has_lost_the_others_waits_to_be_ended(monkeypatch, error, in_group, waits):
+    slept = []
+    monkeypatch.setattr(time, 'sleep', slept.append)
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: in_group)
+    with pytest.raises(type(error)), report_errors():
+        raise error
+    assert slept == [processes._PATIENCE_S] * waits

@@ -16,7 +16,8 @@ from typing import Any, cast
 import torch
 
 from mmotion.config import load_config
-from mmotion.training.runner import Runner, build_runner, has_fast_bfloat16
+from mmotion.training.precision import has_fast_bfloat16
+from mmotion.training.runner import Runner, build_runner
 
 
 def build_steps(name: str, work_dir: str) -> Runner:

@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from mmotion.training.farewell import describe_end
     from mmotion.training.memory import keep_freed_memory
     from mmotion.training.processes import stop_processes
-    from mmotion.training.runner import build_runner, find_work_dir, hold_work_dir
+    from mmotion.training.resuming import find_work_dir, hold_work_dir
+    from mmotion.training.runner import build_runner
     from mmotion.training.trackers import add_loggers
 
     add_loggers(config, args.logger)
