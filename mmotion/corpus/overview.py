@@ -16,10 +16,10 @@ SHOWN = 10
 # what a run says of a video by itself
 _OF_RUNS = ('status', 'seconds', 'frames', 'attempts', 'version')
 # what differs from video to video in a reason, in this order: its path, its name, what is between
-# quotes, other paths, numbers
+# quotes and looks like a path, other paths, numbers
 _VARIABLE = r"""regexp_replace(regexp_replace(regexp_replace(regexp_replace(
     replace(replace(reason, video, '…'), parse_filename(video), '…'),
-    '(^|[\s=(\[])(''[^'']*''|"[^"]*")', '\1…', 'g'),
+    '(^|[\s=(\[])(''[^'']*[/\\.][^'']*''|"[^"]*[/\\.][^"]*")', '\1…', 'g'),
     '([A-Za-z][A-Za-z0-9+.-]*:)?[^\s,;:()]*[/\\][^\s,;:()]*', '…', 'g'),
     '\b(0x[0-9a-f]+|[0-9a-f]{8,})\b', '…', 'g'),
     '(^|[^A-Za-z0-9])-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?', '\1…', 'g')"""
