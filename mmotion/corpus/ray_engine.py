@@ -78,9 +78,8 @@ def run_ray(
     if is_ours:
         _start(workers and workers * job.num_threads)
     try:
-        _check_room(needs)
-        workers = workers or _count_room(needs, ray.cluster_resources())
-        yield from _predict(items, (job, device), workers, needs)
+        room = _count_room(needs)
+        yield from _predict(items, (job, device), workers or room, needs)
     finally:
         if is_ours:
             ray.shutdown()
@@ -164,6 +163,11 @@ class _Actor:
             # one pickle, so that nobody guesses a schema, nor makes None a NaN
             yield pa.table({'answer': pa.array([pickle.dumps(answer)], pa.large_binary())})
 
+    def __del__(self) -> None:
+        # what Ray Data calls when an actor is wanted no more, if it is not in the middle of a video
+        if self._worker is not None:
+            self._worker.kill()
+
     def _predict(self, item: Item) -> dict[str, Any]:
         import ray
 
@@ -225,7 +229,6 @@ def _set_options(context: Any) -> None:
     """Set how Ray Data runs this one data set."""
     # each row is a block as soon as it is done, and goes out at once
     context.target_max_block_size = 1
-    context.execution_options.preserve_order = False
     # 30 minutes by default, and an hour of video at work is no progress to it
     context.execution_no_progress_timeout_s = -1
     # progress is shown by who reads the rows
@@ -248,22 +251,21 @@ def _start(cpus: int | None) -> None:
     ray.init(**options)
 
 
-def _check_room(needs: Mapping[str, float]) -> None:
-    """Refuse what no node can run, for which Ray would wait without a word."""
+def _count_room(needs: Mapping[str, float]) -> int:
+    """The workers that the nodes have room for, or an error, as Ray would wait without a word."""
     import ray
 
     nodes = [node['Resources'] for node in ray.nodes() if node['Alive']]
-    if not any(_count_room(needs, node) for node in nodes):
-        wanted = ' and '.join(f'{value:g} {name}' for name, value in needs.items() if value)
+    kinds = {name: value for name, value in needs.items() if value}
+    room = sum(min(int(has.get(name, 0) / kinds[name]) for name in kinds) for has in nodes)
+    if not room:
+        wanted = ' and '.join(f'{value:g} {name}' for name, value in kinds.items())
+        most = ' and '.join(f'{max(has.get(name, 0) for has in nodes):g} {name}' for name in kinds)
         raise ValueError(
             f'a worker must fit on a node, got one that takes {wanted} and {len(nodes)} nodes of '
-            f'at most {max(node.get("CPU", 0) for node in nodes):g} CPU and '
-            f'{max(node.get("GPU", 0) for node in nodes):g} GPU; take another --gpus-per-worker'
+            f'at most {most}; take another --gpus-per-worker'
         )
-
-
-def _count_room(needs: Mapping[str, float], has: Mapping[str, float]) -> int:
-    return min(int(has.get(name, 0) / value) for name, value in needs.items() if value)
+    return room
 
 
 def _read_size(item: Item) -> int | None:

@@ -35,7 +35,7 @@ class OrphanedPredictor(FakePredictor):
     """Some names take the worker along, as Ray does when a node has no memory left."""
 
     def predict(self, video, **options):
-        if video.startswith('takes the worker'):
+        if Path(video).stem == 'takes the worker':
             os.kill(os.getppid(), signal.SIGKILL)
             time.sleep(600)
         return super().predict(video, **options)
@@ -55,7 +55,7 @@ class FragilePredictor:
         self.predictor.prepare(videos)
 
     def predict(self, video, **options):
-        if 'crash' in video:
+        if Path(video).stem == 'crash':
             os.kill(os.getpid(), signal.SIGSEGV)
         return self.predictor.predict(video, **options)
 
