@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pyarrow import dataset, parquet
+from pyarrow import compute, dataset, parquet
 
 from mmotion.corpus.store import PATTERN, RUN, TYPES, list_parts
 
@@ -49,10 +49,17 @@ def open_results(folder: str | Path) -> dataset.Dataset:
             f'a folder of results must have files {PATTERN}, got none in {folder}; "mmotion '
             'predict --manifest" writes them'
         )
-    schema = merge_schemas(map(_read_schema, parts))
-    if not parts:
-        return dataset.dataset(schema.empty_table())
-    return dataset.dataset([str(part) for part in parts], schema=schema, format='parquet')
+    schemas = [_read_schema(part) for part in parts]
+    merged = merge_schemas(schemas)
+    rest, filled = [], []
+    for part, own in zip(parts, schemas, strict=True):
+        names = [field.name for field in own if _has_empty_lists(field.type)]
+        names = [name for name in names if merged.field(name).type == pa.string()]
+        (filled.append(_fill(part, names, merged)) if names else rest.append(str(part)))
+    files = dataset.dataset(rest, schema=merged, format='parquet') if rest else None
+    if not filled:
+        return files or dataset.dataset(merged.empty_table())
+    return dataset.dataset([*([files] if files else ()), *filled])
 
 
 def merge_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
@@ -113,7 +120,23 @@ def _read_schema(part: Path) -> pa.Schema:
         ) from error
 
 
+def _fill(part: Path, names: list[str], schema: pa.Schema) -> dataset.Dataset:
+    """Read a file in which some columns are empty lists, which are JSON in other files."""
+    table = parquet.ParquetFile(part).read()
+    for name in names:
+        texts = compute.if_else(table[name].is_valid(), '[]', None)
+        table = table.set_column(table.column_names.index(name), name, texts.cast(pa.string()))
+    return dataset.dataset(table).replace_schema(schema)
+
+
+def _has_empty_lists(kind: pa.DataType) -> bool:
+    """Whether no row says of what the lists are."""
+    return pa.types.is_list(kind) and pa.types.is_null(kind.value_type)
+
+
 def _merge_types(first: pa.DataType, second: pa.DataType, name: str) -> pa.DataType:
+    if pa.string() in (first, second) and any(map(_has_empty_lists, (first, second))):
+        return pa.string()
     schemas = [pa.schema({name: kind}) for kind in (first, second)]
     try:
         return pa.unify_schemas(schemas, promote_options='permissive').field(0).type

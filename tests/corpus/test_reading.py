@@ -135,3 +135,17 @@ def test_an_error_is_told_in_a_line():
 
     error = duckdb.Error('Binder Error: no\n  such: "a"\n\nLINE 1: select\n        ^')
     assert str(explain(error)).endswith('got Binder Error: no such: "a"')
+
+
+def test_lists_without_anything_are_of_things_with_names_too(tmp_path):
+    """A first run of videos in which nothing happens has no segments, a later one has."""
+    write_part(tmp_path, 0, make_row('a', segments=[], count=1))
+    write_part(tmp_path, 1, make_row('b', segments='[{"start_s": 0.0}]', label='x'))
+    write_part(tmp_path, 2, make_row('c', 'failed', reason='broken'))
+    write_part(tmp_path, 3, make_row('d', segments=[]))
+    results = open_results(tmp_path)
+    texts = results.to_table(columns=['id', 'segments']).to_pydict()
+    segments = dict(zip(texts['id'], texts['segments'], strict=True))
+    assert segments == {'a': '[]', 'b': '[{"start_s": 0.0}]', 'c': None, 'd': '[]'}
+    found = query(results, 'select id, count, label from results order by id').fetchall()
+    assert found == [('a', 1, None), ('b', None, 'x'), ('c', None, None), ('d', None, None)]
