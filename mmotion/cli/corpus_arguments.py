@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmotion.atomic import check_writable
 from mmotion.cli.opened_model import open_model, set_predictor_options
 
 ENGINES = ('local', 'ray')
@@ -109,6 +110,7 @@ def predict_manifest(args: argparse.Namespace) -> int:
 
     # a manifest that is wrong is answered before torch is imported
     manifest = read_manifest(args.manifest, root=args.video_root)
+    check_writable(args.out)
     from mmotion.corpus.run import choose_engine, run_corpus
     from mmotion.corpus.worker import Job
     from mmotion.regions import MARGIN

@@ -5,12 +5,12 @@ A table in Parquet, CSV, TSV or JSON Lines has a column `video`, a path or an ad
     start_s, end_s: the part to look at, in seconds
     regions: parts of the picture, as `mmotion predict --regions` takes them, with spaces between
         them, or a list of them
-All its other columns pass through to the results, but for those that a run fills in, such as
-`reason`. A text file has a path or an address a line. A
+All its other columns pass through to the results, but for those that results have of their own, as
+`status`. A text file has a path or an address a line. A
 folder, or a pattern, stands for the videos that it holds, see `mmotion.video.files`.
 
-Without `id`, a video is called by a digest of the four columns, so that a list that grew, or was
-sorted anew, finds what is done.
+Without `id`, a video is called by a digest of what the four columns say, so that a list that grew,
+was sorted anew or is in another format finds what is done.
 """
 
 import difflib
@@ -19,8 +19,9 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ TEXT_SUFFIXES = ('.txt', '.lst')
 # what others call a video
 _ALIKE = ('path', 'file', 'filename', 'uri', 'url', 'filepath', 'video_path')
 _ADDRESS = re.compile(r'[a-z][a-z0-9+.-]+://', re.IGNORECASE)
+# of columns that results have for themselves
+RESERVED = frozenset(TYPES) - {*OWN}
 _DIGITS = 16
 _NAMED = 5
 
@@ -99,25 +102,51 @@ def read_manifest(source: Any, *, root: str | Path | None = None) -> Manifest:
     """Read the list of the videos of a corpus.
 
     Args:
-        source: A file, folder or pattern, see the head of this module; or a `pyarrow.Table` of the
-            same columns, or paths and addresses.
+        source: A file, folder or pattern, see the head of this module; or a table of the same
+            columns, of pyarrow, pandas or whatever else speaks Arrow; or paths and addresses.
         root: Folder of relative paths; by default that of the file, or the current one.
 
     Raises:
         FileNotFoundError: If there is no such file, or no video in a folder.
-        ValueError: If it is no table, has no column `video`, or an `id` twice.
+        TypeError: If it is no table, and no paths.
+        ValueError: If a file is no table, has no column `video`, or an `id` twice.
     """
     name, folder = 'the manifest', Path()
-    if isinstance(source, pa.Table):
-        table = source
-    elif isinstance(source, str | Path):
+    if isinstance(source, str | Path):
         name = str(source)
         table, folder = _read_file(Path(source).expanduser())
+    elif hasattr(source, '__arrow_c_stream__'):
+        table = pa.table(source)
     else:
-        table = pa.table({'video': [str(video) for video in source]})
+        table = _list_videos(source)
     table = _check_columns(table, name)
     table = _name_rows(table, name)
-    return Manifest(table, root=folder if root is None else Path(root).expanduser())
+    return Manifest(table, root=folder if root is None else Path(root).expanduser().absolute())
+
+
+def _list_videos(source: Any) -> pa.Table:
+    videos = [*source] if isinstance(source, Iterable) and not isinstance(source, Mapping) else None
+    if videos is None or not all(isinstance(video, str | Path) for video in videos):
+        raise TypeError(
+            'a manifest must be a file, a table or paths, got '
+            f'{type(source).__name__ if videos is None else "things that are none"}; give a table '
+            'with a column video'
+        )
+    return pa.table({'video': pa.array(_drop_unspeakable(map(str, videos)), pa.string())})
+
+
+def _drop_unspeakable(names: Iterable[str]) -> list[str]:
+    """Leave out names of files that are no text, as old archives have them: no table holds them."""
+    kept, other = [], []
+    for name in names:
+        (kept if name.encode(errors='ignore').decode() == name else other).append(name)
+    if other:
+        warnings.warn(
+            f'passed over: {len(other)} videos whose names are no UTF-8, such as {other[0]!a}; '
+            'rename them',
+            stacklevel=4,
+        )
+    return kept
 
 
 def _read_file(path: Path) -> tuple[pa.Table, Path]:
@@ -133,13 +162,11 @@ def _read_file(path: Path) -> tuple[pa.Table, Path]:
     }
     if suffix not in readers or path.is_dir():
         # a pattern has its folders in it
-        return pa.table(
-            {'video': [str(v) for v in find_videos([str(path)], with_pictures=True)]}
-        ), Path()
+        return _list_videos(find_videos([str(path)], with_pictures=True)), Path().absolute()
     if not path.is_file():
         raise FileNotFoundError(f'--manifest must be a file that is there, got {path}')
     try:
-        return readers[suffix](path), path.parent
+        return readers[suffix](path), path.parent.absolute()
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
@@ -167,10 +194,19 @@ def _read_text(path: Path) -> pa.Table:
 
 def _check_columns(table: pa.Table, name: str) -> pa.Table:
     """Refuse a table without videos, and leave out rows that name none."""
+    odd = [column for column in table.column_names if column.strip().lower() in OWN]
+    odd = [column for column in odd if column not in OWN]
+    if odd:
+        raise ValueError(
+            f'columns of a manifest must be called {", ".join(OWN)}, got {odd[0]!r} in {name}; '
+            'rename it'
+        )
     if 'video' not in table.column_names:
         alike = [column for column in table.column_names if column.lower() in _ALIKE]
         alike += difflib.get_close_matches('video', table.column_names)
         hint = f'; rename {alike[0]}' if alike else '; name the paths of the videos so'
+        if len(table.column_names) == 1 and re.search('[;\t|]', table.column_names[0]):
+            hint = '; put commas between the columns, or name a file with tabs .tsv'
         raise ValueError(
             f'a manifest must have a column video, got {", ".join(table.column_names) or "none"} '
             f'in {name}{hint}'
@@ -181,8 +217,17 @@ def _check_columns(table: pa.Table, name: str) -> pa.Table:
             f'columns of a manifest must have different names, got {", ".join(sorted(twice))} more '
             f'than once in {name}; rename them'
         )
-    videos = table['video'].cast(pa.string())
-    table = table.set_column(table.column_names.index('video'), 'video', videos)
+    taken = [column for column in table.column_names if column.lower() in RESERVED]
+    if taken:
+        warnings.warn(
+            f'passed over in {name}: {", ".join(taken)}, as results have such columns of their own',
+            stacklevel=3,
+        )
+        table = table.drop_columns(taken)
+    for column in ('id', 'video'):
+        if column in table.column_names:
+            table = _make_text(table, column, name)
+    videos = table['video']
     is_there = compute.fill_null(compute.greater(compute.utf8_length(videos), 0), False)
     kept = table.filter(is_there)
     if len(kept) < len(table):
@@ -194,15 +239,29 @@ def _check_columns(table: pa.Table, name: str) -> pa.Table:
     return kept
 
 
+def _make_text(table: pa.Table, column: str, name: str) -> pa.Table:
+    try:
+        texts = table[column].cast(pa.string())
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'the column {column} of a manifest must be text, got {table[column].type} in {name}'
+        ) from error
+    return table.set_column(table.column_names.index(column), column, texts)
+
+
 def _name_rows(table: pa.Table, name: str) -> pa.Table:
     """Give each row its `id`, and leave out what is the same once more."""
-    parts = [table[column].to_pylist() for column in OWN[1:] if column in table.column_names]
+    nothing = [None] * len(table)
+    parts = [
+        table[column].to_pylist() if column in table.column_names else nothing for column in OWN[1:]
+    ]
+    parts[1:] = ([*map(_settle, part)] for part in parts[1:])
     names = [
         hashlib.sha256(json.dumps(row, default=str).encode()).hexdigest()[:_DIGITS]
         for row in zip(*parts, strict=True)
     ]
     if 'id' in table.column_names:
-        given = table['id'].cast(pa.string()).to_pylist()
+        given = table['id'].to_pylist()
         names = [own or digest for own, digest in zip(given, names, strict=True)]
         table = table.drop_columns('id')
     first = {name: place for place, name in reversed([*enumerate(names)])}
@@ -226,6 +285,19 @@ def _name_rows(table: pa.Table, name: str) -> pa.Table:
         stacklevel=3,
     )
     return table.take(sorted(first.values()))
+
+
+def _settle(value: Any) -> Any:
+    """What a time or regions say, however written: 0, '0.0' and nothing are the same."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value.split() or None
+    if isinstance(value, int | float | Decimal):
+        # what is no number says nothing
+        return float(value) if value and value == value else None
+    return value or None
 
 
 def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> Item:
@@ -264,7 +336,7 @@ def _read_seconds(row: Mapping[str, Any], name: str) -> float | None:
 def _read_regions(value: Any, root: Path) -> tuple[str, ...]:
     if not value:
         return ()
-    texts: Sequence[Any] = value.split() if isinstance(value, str) else value
-    if not all(isinstance(text, str) for text in texts):
+    texts: Any = value.split() if isinstance(value, str) else value
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f'regions must be text, or a list of it, got {value!r}')
     return tuple(str(root / text) if text.endswith('.json') else text for text in texts)

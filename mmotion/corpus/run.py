@@ -198,7 +198,7 @@ class _Clock:
 
     def __init__(self, store: ResultStore, progress: Progress) -> None:
         self._store, self._progress = store, progress
-        self._error: OSError | None = None
+        self._error: Exception | None = None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -220,7 +220,8 @@ class _Clock:
         while not self._is_over.wait(TICK_S):
             try:
                 self._store.commit(every_s=COMMIT_S)
-            except OSError as error:
+            except Exception as error:
+                # also a row that cannot be written: the run must not go on for days without files
                 self._error = error
                 return
             self._progress.show()

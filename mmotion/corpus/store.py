@@ -6,7 +6,8 @@ when its row is in one of them, whatever ends the process that writes, and no vi
 `<folder>/_run.json` says what made the rows; readers of Parquet pass over names with a `_`.
 
 Columns, of which those of the manifest and of the result may be missing in some files:
-    id, video, start_s, end_s: as the manifest says
+    id, start_s, end_s: as the manifest says
+    video: the whole path, or the address
     status: 'ok' or 'failed'
     reason: why it failed
     seconds: how long it took
@@ -126,8 +127,14 @@ class ResultStore:
         """
         path = self.folder / RUN
         if self.done and path.is_file():
-            before = json.loads(path.read_text(encoding='utf-8'))
-            changes = list_differences(before['settings'], run['settings'])
+            try:
+                before = json.loads(path.read_text(encoding='utf-8'))['settings']
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(
+                    f'{path} must say what made the results beside it, got a damaged file; name '
+                    'another --out, or remove it if you know'
+                ) from error
+            changes = list_differences(before, run['settings'])
             if changes:
                 raise ValueError(
                     f'results in {self.folder} must be made by the same model and options, got '
@@ -183,14 +190,15 @@ def join_tables(tables: Sequence[pa.Table]) -> pa.Table:
 def _make_column(values: list[Any], name: str) -> pa.Array:
     try:
         return pa.array(values, TYPES.get(name))
-    except (pa.ArrowException, OverflowError):
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
         # a list of things with names is text already, unless it is empty
-        return pa.array(
-            [
-                value if value is None or isinstance(value, str) else json.dumps(value, default=str)
-                for value in values
-            ]
-        )
+        return pa.array([value if value is None else _as_text(value) for value in values])
+
+
+def _as_text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    # parts of a name of a file that are none
+    return text.encode(errors='backslashreplace').decode()
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -3,7 +3,9 @@
 Engines differ in who has a `VideoWorker`: a thread of this process, or an actor somewhere else.
 """
 
+import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -103,12 +105,17 @@ class VideoWorker:
             'frames': found.get('frames'),
             'attempts': 1 if item.fault else self._process.num_tries,
             'version': __version__,
-            **item.more,
         }
         if item.regions:
             row['regions'] = ' '.join(item.regions)
+        for name, value in item.more.items():
+            value = json.dumps(value, default=str) if _has_names(value) else value
+            # see `flatten`
+            row[name] = None if value == [] else value
         for name, value in found.get('entries', {}).items():
-            row[f'result_{name}' if name in row else name] = value
+            while name in row:
+                name = f'result_{name}'
+            row[name] = value
         return row
 
     def kill(self) -> None:
@@ -166,9 +173,19 @@ def _predict_file(item: Item, path: Path, tool: _Tool) -> dict[str, Any]:
         result = predictor.predict(path, **times)
     if job.json_dir:
         content = list_entries(result) | {'video': item.video, 'id': item.id}
-        with write_atomically(job.json_dir / f'{item.id}.json') as temporary:
+        with write_atomically(job.json_dir / f'{_as_name(item.id)}.json') as temporary:
             write_json(temporary, content)
     return {'frames': result.num_frames, 'entries': flatten(result) | columns}
+
+
+def _as_name(name: str) -> str:
+    """A name for a file in a folder, whatever is in it.
+
+    Example:
+        >>> _as_name('run 1'), _as_name('../a')
+        ('run 1', '..%2Fa')
+    """
+    return re.sub(r'[%/\\\0]', lambda match: f'%{ord(match[0]):02X}', name)
 
 
 def flatten(result: Result) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def test_a_list_is_predicted_once(folder, capsys):
     code, out, error = run(capsys, *command, '--json')
     assert (code, out) == (1, '')
     assert 'mmotion: 2 of 3 videos done, 1 failed\n' in error
-    assert 'mmotion: 1 failed, such as c.mp4: a video must be a file that FFmpeg can read' in error
+    message = 'a video must be a file that FFmpeg can read'
+    assert f'mmotion: 1 failed, such as {folder / "c.mp4"}: {message}' in error
     assert len([*Path('results', 'json').iterdir()]) == 2
     parts = [path.read_bytes() for path in list_parts(Path('results'))]
     code, _, error = run(capsys, *command)

@@ -1,4 +1,5 @@
 import json
+import os
 import warnings
 
 import pyarrow as pa
@@ -140,8 +141,74 @@ def test_what_is_no_manifest_is_told(tmp_path):
         read_manifest(tmp_path)
 
 
-def test_columns_that_a_run_fills_in_do_not_pass_through(tmp_path):
-    # as those of `mmotion results --failed --out`
-    (tmp_path / 'a.csv').write_text('video,reason,attempts,camera\na.mp4,too short,2,7\n')
-    (item,) = read_manifest(tmp_path / 'a.csv')
-    assert item.more == {'camera': 7}
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        ({'start_s': [0]}, {'start_s': [0.0]}),
+        ({'start_s': [2], 'end_s': [3]}, {'start_s': ['2.0'], 'end_s': [3.0]}),
+        ({}, {'start_s': [None], 'end_s': [''], 'regions': [[]]}),
+        ({'regions': ['1,2,3,4 5,6,7,8']}, {'regions': [['1,2,3,4', '5,6,7,8']]}),
+    ],
+)
+def test_a_video_is_called_the_same_however_its_row_is_written(one, other):
+    """A whole number becomes another one when a later row has a fraction."""
+    names = [read_manifest(pa.table({'video': ['7'], **more})).ids for more in (one, other)]
+    assert names[0] == names[1]
+
+
+def test_columns_that_results_have_do_not_pass_through(tmp_path):
+    table = pa.table({'video': ['a'], 'status': ['todo'], 'Reason': ['x'], 'label': ['y']})
+    with pytest.warns(UserWarning, match='passed over .*: status, Reason, as results have'):
+        manifest = read_manifest(table)
+    assert manifest.columns == ['label']
+
+
+def test_a_column_of_another_spelling_is_not_overlooked():
+    with pytest.raises(ValueError, match=r"must be called id, video, .*, got ' ID'"):
+        read_manifest(pa.table({'video': ['a'], ' ID': ['x']}))
+
+
+def test_relative_paths_stay_what_they_are_elsewhere(tmp_path, monkeypatch):
+    write(tmp_path / 'videos.csv')
+    monkeypatch.chdir(tmp_path)
+    assert next(iter(read_manifest('videos.csv'))).video == str(tmp_path / 'a.mp4')
+
+
+@pytest.mark.parametrize(
+    'values', [{'id': [[1]]}, {'video': [{'path': 'a'}]}, {'video': [b'\xff']}]
+)
+def test_a_name_that_is_no_text_is_told(values):
+    with pytest.raises(ValueError, match=f'the column {next(iter(values))} .* must be text, got'):
+        read_manifest(pa.table({'video': ['a'], **values}))
+
+
+def test_regions_of_a_wrong_kind_are_a_fault_of_their_row():
+    (item,) = read_manifest(pa.table({'video': ['a'], 'regions': [5]}))
+    assert 'regions must be text' in item.fault
+
+
+@pytest.mark.parametrize('source', [5, [{'video': 'a'}], {'video': ['a']}, [b'a'], [None]])
+def test_what_is_no_list_of_paths_is_told(source):
+    with pytest.raises(TypeError, match='must be a file, a table or paths, got'):
+        read_manifest(source)
+
+
+def test_a_table_of_another_library_is_one():
+    class Frame:
+        def __arrow_c_stream__(self, requested_schema=None):
+            return pa.table({'video': ['a'], 'label': [1]}).__arrow_c_stream__()
+
+    assert read_manifest(Frame()).columns == ['label']
+
+
+def test_a_name_that_is_no_text_stops_no_folder(tmp_path):
+    for name in (b'a.mp4', b'b\xff.mp4'):
+        (tmp_path / os.fsdecode(name)).touch()
+    with pytest.warns(UserWarning, match=r'1 videos whose names are no UTF-8, such as .*b.udcff'):
+        assert len(read_manifest(tmp_path)) == 1
+
+
+def test_semicolons_between_columns_are_told(tmp_path):
+    (tmp_path / 'excel.csv').write_text('video;id\na.mp4;1\n')
+    with pytest.raises(ValueError, match='put commas between the columns'):
+        read_manifest(tmp_path / 'excel.csv')

@@ -150,3 +150,21 @@ def test_text_stays_as_it_is_however_often_it_is_joined():
     for name in 'bc':
         table = join_tables([table, make_table([row(name, segments=[])])])
     assert table['segments'].to_pylist() == [segments, '[]', '[]']
+
+
+def test_text_that_is_none_costs_no_row(tmp_path):
+    """A reason may have a name of a file that is no UTF-8."""
+    with open_store(tmp_path) as store:
+        store.add(row('a', reason='no b\udcff.mp4'))
+    assert parquet.read_table(tmp_path / 'part-00000.parquet')['reason'].to_pylist() == [
+        'no b\\udcff.mp4'
+    ]
+
+
+@pytest.mark.parametrize('content', ['{', '[]', '{}'])
+def test_a_damaged_note_of_the_run_is_named(tmp_path, content):
+    with open_store(tmp_path) as store:
+        store.add(row('a'))
+        (tmp_path / '_run.json').write_text(content)
+        with pytest.raises(ValueError, match=r'_run\.json must say what made .*damaged'):
+            store.check_run(RUN)

@@ -1,4 +1,5 @@
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -108,3 +109,26 @@ def test_entries_are_numbers_lists_and_text():
         'path': [[1, 2], [3, 4]], 'windows': '[{"at_s": 0}, {"at_s": 1}]',
         'scores': '{"walk": 0.5}', 'segments': None, 'peaks': None,
     }  # fmt: skip
+
+
+def test_a_name_does_not_leave_the_folder_of_json(work, tmp_path):
+    worker = work(Job(load=load_fake, json_dir=tmp_path / 'out' / 'json'))
+    rows = [worker(Item(id=name, video='abc.mp4')) for name in ('../../a', 'b/c', 'b%2Fc')]
+    assert [row['status'] for row in rows] == ['ok'] * 3
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*.json')) == [
+        'out/json/..%2F..%2Fa.json', 'out/json/b%252Fc.json', 'out/json/b%2Fc.json'
+    ]  # fmt: skip
+
+
+def test_what_a_manifest_says_is_kept_whatever_it_is(work, job):
+    """A column of things without names is none that Parquet has."""
+    more = {'meta': {}, 'more': [{'day': date(2026, 1, 2)}], 'label': 'x', 'result_label': 'y'}
+    row = work(job)(Item(id='a', video='abc.mp4', more=more))
+    assert row['meta'] == '{}' and row['more'] == '[{"day": "2026-01-02"}]'
+    assert [row['label'], row['result_label'], row['result_result_label']] == ['x', 'y', 'abc']
+
+
+def test_regions_of_a_video_that_failed_are_told(work, job):
+    """So that a list of what failed is predicted as before."""
+    item = Item(id='a', video='abc.mp4', regions=('l=1,2,3,4', '5,6,7,8'), fault='no')
+    assert work(job)(item)['regions'] == 'l=1,2,3,4 5,6,7,8'
