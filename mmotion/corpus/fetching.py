@@ -5,7 +5,7 @@ Access, endpoints and options are fsspec's own: the environment, `~/.aws`, `~/.c
 """
 
 import re
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -33,7 +33,7 @@ def fetched(video: str, scratch: Path) -> Iterator[Path]:
 
     Args:
         video: A path, which is given as it is, or an address.
-        scratch: Folder of the copy; a video may have any size.
+        scratch: Folder of the copy alone, which is removed too; a video may have any size.
 
     Raises:
         FileNotFoundError: If there is nothing at the address.
@@ -48,10 +48,13 @@ def fetched(video: str, scratch: Path) -> Iterator[Path]:
     if _is_local(files):
         yield Path(place)
         return
-    with tempfile.TemporaryDirectory(dir=scratch, prefix='video-') as folder:
-        target = Path(folder) / _name(place)
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        target = scratch / _name(place)
         _copy(files, place, target, video)
         yield target
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _open(video: str) -> tuple[Any, str]:

@@ -16,13 +16,15 @@ SHOWN = 10
 # what a run says of a video by itself
 _OF_RUNS = ('status', 'seconds', 'frames', 'attempts', 'version')
 # what differs from video to video in a reason, in this order: its path, its name, what is between
-# quotes, other paths, numbers
+# quotes and looks like a path, other paths, numbers
 _VARIABLE = r"""regexp_replace(regexp_replace(regexp_replace(regexp_replace(
     replace(replace(reason, video, '…'), parse_filename(video), '…'),
-    '(^|[\s=(\[])(''[^'']*''|"[^"]*")', '\1…', 'g'),
+    '(^|[\s=(\[])(''[^'']*[/\\.][^'']*''|"[^"]*[/\\.][^"]*")', '\1…', 'g'),
     '([A-Za-z][A-Za-z0-9+.-]*:)?[^\s,;:()]*[/\\][^\s,;:()]*', '…', 'g'),
     '\b(0x[0-9a-f]+|[0-9a-f]{8,})\b', '…', 'g'),
     '(^|[^A-Za-z0-9])-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?', '\1…', 'g')"""
+
+_VERSIONS = 'select distinct version from results where version is not null order by version'
 
 
 def describe_results(results: dataset.Dataset, run: Mapping[str, Any] | None = None) -> str:
@@ -76,15 +78,16 @@ def _quote(name: str) -> str:
 
 
 def _describe(results: dataset.Dataset, run: Mapping[str, Any]) -> Iterator[str]:
-    counts = query(
+    # a video in parts of the picture may have several rows
+    ((number, failed, again, lost, seconds, frames, timed),) = query(
         results,
-        """select count(distinct id), count(distinct id) filter (status = 'failed'),
-        count(distinct id) filter (attempts > 1),
-        count(distinct id) filter (attempts > 1 and status = 'failed'),
-        sum(seconds), sum(frames), count(seconds), list(distinct version order by version)
-        from results""",
-    ).fetchall()[0]
-    number, failed, again, lost, seconds, frames, timed, versions = counts
+        """select count(*), count(*) filter (failed), count(*) filter (attempts > 1),
+        count(*) filter (attempts > 1 and failed), sum(seconds), sum(frames), sum(timed)
+        from (select bool_or(status = 'failed') as failed, max(attempts) as attempts,
+        sum(seconds) as seconds, sum(frames) as frames, count(seconds) as timed
+        from results group by id)""",
+    ).fetchall()
+    versions = [version for (version,) in query(results, _VERSIONS).fetchall()]
     twice = f'; {again:,} were tried twice, {lost:,} of them failed' if again else ''
     yield f'videos: {number:,}, ok: {number - failed:,}, failed: {failed:,}{twice}'
     if seconds:
@@ -92,8 +95,8 @@ def _describe(results: dataset.Dataset, run: Mapping[str, Any]) -> Iterator[str]
         each = f'{3600 * timed / seconds:,.0f} videos/h'
         watched = f', {frames:,} frames' if frames else ''
         yield f'{_as_time(seconds)} of work{watched}: a worker does {each}{rate}'
-    made_by = ', '.join(f'mmotion {version}' for version in versions or ())
-    if len(versions or ()) > 1:
+    made_by = ', '.join(f'mmotion {version}' for version in versions)
+    if len(versions) > 1:
         made_by += ', which may not give the same'
     told = [f'{name} {show(run[name])}' for name in ('config', 'checkpoint') if run.get(name)]
     if made_by or told:

@@ -1,8 +1,8 @@
 """What a corpus run wrote, as one table: in Python by pyarrow, in SQL by DuckDB.
 
 The files are described in `mmotion.corpus.store`. While a run goes on, a longer file takes the
-place of a shorter one: a table that was opened before and is read again may then fail, and is to be
-opened anew.
+place of a shorter one: a dataset of pyarrow that was read before, and is read again, may then fail,
+and is to be opened anew, as `query` does.
 """
 
 from collections.abc import Iterable
@@ -89,6 +89,9 @@ def query(results: dataset.Dataset, sql: str) -> Any:
     Raises:
         ValueError: If it is wrong, with DuckDB's hint in a line.
     """
+    if isinstance(results, dataset.FileSystemDataset):
+        # what it has kept of its files does not fit those that took their places
+        results = dataset.dataset(results.files, schema=results.schema, format='parquet')
     connection = duckdb.connect(config=_CLOSED)
     connection.register(NAME, results)
     try:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -70,9 +71,10 @@ class VideoWorker:
     """
 
     def __init__(self, job: Job, *, device: str | None = None) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix='mmotion-', ignore_cleanup_errors=True)
+        # of copies, and there as long as there is one: whoever is killed leaves no empty folder
+        self._scratch = Path(tempfile.gettempdir(), f'mmotion-{uuid.uuid4().hex}')
         self._process = WorkerProcess(
-            build=partial(_Tool, job, device, Path(self._scratch.name)),
+            build=partial(_Tool, job, device, self._scratch),
             work=_predict,
             num_threads=job.num_threads,
             timeout_s=job.timeout_s,
@@ -112,7 +114,7 @@ class VideoWorker:
     def kill(self) -> None:
         """End the process, whatever it does."""
         self._process.kill()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 class _Tool:
@@ -123,8 +125,7 @@ class _Tool:
     def __init__(self, job: Job, device: str | None, scratch: Path) -> None:
         self.job, self.scratch = job, scratch
         # what a process before this one has left
-        for path in scratch.iterdir():
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         self.predictor = job.load(device=device)
         self.embedder = Embedder(self.predictor, job.embeddings) if job.embeddings else None
 

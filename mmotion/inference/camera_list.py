@@ -91,6 +91,12 @@ def read_cameras(path: str | Path, **defaults: Any) -> list[Camera]:
     path = Path(path)
     try:
         content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    except yaml.MarkedYAMLError as error:
+        # the whole message would show the line, which may have a password
+        line = error.problem_mark.line + 1 if error.problem_mark else '?'
+        raise ValueError(
+            f'a list of cameras must be YAML or JSON, got {path}, line {line}: {error.problem}'
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'a list of cameras must be YAML or JSON, got {path}: {error}') from None
     if isinstance(content, Mapping):

@@ -7,6 +7,7 @@ predicted from a later second on, at another rate, or with uneven times, has no 
 would see other frames.
 """
 
+import functools
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -54,7 +55,8 @@ class CorpusEmbeddings:
                 f'{", ".join(missing)}; write it by "mmotion predict CONFIG --manifest VIDEOS '
                 '--embeddings" with a detector of anomalies'
             )
-        self._results = results
+        # anew each time, as the run may go on
+        self._open = functools.partial(open_results, self.folder)
 
     def find(
         self, clips: Collection[str], model: str
@@ -74,16 +76,16 @@ class CorpusEmbeddings:
         wanted = compute.field(CLIP).cast(string()).isin(array([*clips], string()))
         is_right = compute.field(MODEL) == model
         found: dict[str, NDArray[np.float32]] = {}
-        batches = self._results.to_batches(
+        batches = self._open().to_batches(
             columns=[CLIP, FEATURES], filter=wanted & is_right, batch_size=_ROWS
         )
         for batch in batches:
             for clip, rows in zip(batch[CLIP].to_pylist(), batch[FEATURES], strict=True):
-                embedding = np.array(rows[0].as_py(), np.float32)
+                embedding = rows[0].values.to_numpy().astype(np.float32)
                 # one that is not finite is computed again, and told of
                 if np.isfinite(embedding).all():
                     found[clip] = embedding
-        others = self._results.to_table(columns=[CLIP], filter=wanted & ~is_right)
+        others = self._open().to_table(columns=[CLIP], filter=wanted & ~is_right)
         return found, {*others[CLIP].to_pylist()} - found.keys()
 
     def count_unnamed(self) -> int:
@@ -91,7 +93,7 @@ class CorpusEmbeddings:
         from pyarrow import compute
 
         is_unnamed = compute.field(CLIP).is_null() & compute.field(MODEL).is_valid()
-        return self._results.count_rows(filter=is_unnamed)
+        return self._open().count_rows(filter=is_unnamed)
 
 
 def find_parts(model: nn.Module) -> list[nn.Module]:

@@ -6,7 +6,7 @@
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -310,7 +310,7 @@ class PoseRepetitionPredictor(DetectsPeople, Predictor[RegionResults]):
     model: 'PoseRepNet'
 
     plot_name = 'regions'
-    batched_calls = {'model': NETWORK_CALLS, 'detector': ('detect',)}
+    batched_calls: Mapping[str, Sequence[str]] = {'model': NETWORK_CALLS, 'detector': ('detect',)}
 
     def __init__(
         self,

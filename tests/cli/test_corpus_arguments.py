@@ -21,6 +21,7 @@ WRONG_USE = {
         'gpus_per_worker must',
     ),
     'no manifest': (['a.mp4', '--workers', '2'], '--workers must come with --manifest'),
+    'no list': (['a.mp4', '--embeddings'], '--embeddings must come with --manifest'),
     'missing': (['--manifest', 'no.csv'], '--manifest must be a file that is there, got no.csv'),
     'another engine': (['--manifest', 'l.txt', '--engine', 'spark'], "invalid choice: 'spark'"),
 }
@@ -68,3 +69,12 @@ def test_a_run_without_its_packages_is_told(folder, capsys, monkeypatch):
 def test_pyarrow_is_read_for_a_corpus_alone(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     assert run(capsys, 'predict', TOY, 'a.mp4', '--checkpoint', 'random')[0] == 0
+
+
+def test_a_layer_that_is_not_there_ends_the_run(folder, capsys):
+    command = ['predict', TOY, '--checkpoint', 'random', '--manifest', 'l.txt', '--workers', '1']
+    check_wrong_use(
+        capsys, [*command, '--embeddings', 'neck'], 'a layer must be one of the model, got neck'
+    )
+    # the usual layers are not there either
+    check_wrong_use(capsys, [*command, '--embeddings', '--out', 'b'], 'got none; it has')

@@ -17,9 +17,9 @@ def shop():
 
 
 def test_a_path_is_given_as_it_is(tmp_path):
-    with fetched('clips/a b.mp4', tmp_path) as path:
+    with fetched('clips/a b.mp4', tmp_path / 'scratch') as path:
         assert str(path) == 'clips/a b.mp4'
-    with fetched(f'file://{tmp_path}/a b.mp4', tmp_path) as path:
+    with fetched(f'file://{tmp_path}/a b.mp4', tmp_path / 'scratch') as path:
         assert path == tmp_path / 'a b.mp4'
     assert not [*tmp_path.iterdir()]
 
@@ -27,14 +27,14 @@ def test_a_path_is_given_as_it_is(tmp_path):
 def test_a_copy_is_there_as_long_as_the_block(tmp_path):
     with fsspec.open('memory://archive/day 1.mp4', 'wb') as file:
         file.write(CONTENT)
-    with fetched('memory://archive/day 1.mp4', tmp_path) as path:
+    with fetched('memory://archive/day 1.mp4', tmp_path / 'scratch') as path:
         assert path.name == 'day 1.mp4'
         assert path.read_bytes() == CONTENT
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_block_that_fails_leaves_no_copy(tmp_path, shop):
-    with pytest.raises(RuntimeError), fetched(f'{shop.url}/a.mp4', tmp_path):
+    with pytest.raises(RuntimeError), fetched(f'{shop.url}/a.mp4', tmp_path / 'scratch'):
         raise RuntimeError
     assert not [*tmp_path.iterdir()]
 
@@ -51,7 +51,7 @@ def test_a_block_that_fails_leaves_no_copy(tmp_path, shop):
 def test_what_breaks_off_is_begun_once_more(tmp_path, shop, faults):
     number = 1 + len(faults)
     shop.faults = faults
-    with fetched(f'{shop.url}/a/run%201.mp4?token=x/y', tmp_path) as path:
+    with fetched(f'{shop.url}/a/run%201.mp4?token=x/y', tmp_path / 'scratch') as path:
         assert path.name == 'run 1.mp4'
         assert path.read_bytes() == CONTENT
     assert shop.requests == {'/a/run%201.mp4?token=x/y': number}
@@ -68,7 +68,7 @@ def test_what_breaks_off_is_begun_once_more(tmp_path, shop, faults):
 )
 def test_what_cannot_be_had_is_a_reason(tmp_path, shop, faults, tries, error, message):
     shop.faults = faults
-    with pytest.raises(error, match=message), fetched(f'{shop.url}/a.mp4', tmp_path):
+    with pytest.raises(error, match=message), fetched(f'{shop.url}/a.mp4', tmp_path / 'scratch'):
         pass
     assert shop.requests == {'/a.mp4': tries}
     assert not [*tmp_path.iterdir()]
@@ -77,7 +77,10 @@ def test_what_cannot_be_had_is_a_reason(tmp_path, shop, faults, tries, error, me
 def test_a_server_that_falls_silent_is_given_up(tmp_path, shop, monkeypatch):
     monkeypatch.setattr(fetching, 'SILENT_S', 0.2)
     shop.faults = ['silent', 'silent']
-    with pytest.raises(OSError, match='read to its end'), fetched(f'{shop.url}/a.mp4', tmp_path):
+    with (
+        pytest.raises(OSError, match='read to its end'),
+        fetched(f'{shop.url}/a.mp4', tmp_path / 'scratch'),
+    ):
         pass
     assert shop.requests == {'/a.mp4': 2}
 
@@ -92,12 +95,12 @@ def test_nobody_there(tmp_path, shop):
     shop.shutdown()
     shop.server_close()
     with pytest.raises(OSError, match=r'read to its end, got .*onnect'):
-        fetched(f'{url}/a', tmp_path).__enter__()
+        fetched(f'{url}/a', tmp_path / 'scratch').__enter__()
 
 
 def test_nothing_in_memory(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing at memory://none'):
-        fetched('memory://none', tmp_path).__enter__()
+        fetched('memory://none', tmp_path / 'scratch').__enter__()
 
 
 @pytest.mark.parametrize(
@@ -114,9 +117,9 @@ def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch, address, modu
     monkeypatch.delitem(sys.modules, 'fsspec.implementations.http', raising=False)
     monkeypatch.setattr(sys.modules['fsspec.registry'], '_registry', {})
     with pytest.raises(ImportError, match=f'pip install "{package}"'):
-        fetched(address, tmp_path).__enter__()
+        fetched(address, tmp_path / 'scratch').__enter__()
 
 
 def test_other_addresses_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r'fsspec knows, .* got rtsp://camera'):
-        fetched('rtsp://camera/1', tmp_path).__enter__()
+        fetched('rtsp://camera/1', tmp_path / 'scratch').__enter__()

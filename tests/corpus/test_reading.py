@@ -82,6 +82,14 @@ def test_what_is_no_result_is_refused(tmp_path, make, error, message):
         open_results(make(tmp_path))
 
 
+def test_a_question_after_a_file_has_grown(tmp_path):
+    write_part(tmp_path, 0, make_row('a'))
+    results = open_results(tmp_path)
+    for number in (1, 200):
+        write_part(tmp_path, 0, *(make_row(str(i)) for i in range(number)))
+        assert query(results, 'select count(id) from results').fetchall() == [(number,)]
+
+
 def replace_often(folder, stop):
     """Let a file grow and shrink, as one that is written does, until it is enough."""
     tables = [pa.table({'id': [f'{i}' for i in range(size)]}) for size in (10, 5000)]

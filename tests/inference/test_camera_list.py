@@ -78,7 +78,8 @@ def test_files_lie_beside_the_list(read, tmp_path, monkeypatch):
         ('', 'must have a name and a url for each, got .*cameras.yaml with nothing'),
         ('[]', 'with nothing'),
         ('a', 'with str; "door: rtsp'),
-        ('a: [', 'must be YAML or JSON, got .*cameras.yaml: '),
+        ('a: [', r'must be YAML or JSON, got .*cameras.yaml, line 1: expected the node'),
+        ('a: \x07', r'must be YAML or JSON, got .*cameras.yaml: '),
         ('[a]', "camera 1 must have a name and a url, got 'a'"),
         ('a: {queue: 1}', "camera 'a': url must be given, got none"),
         ('- {url: "udp://:1"}', "camera 'number 1': name must be given, got none"),
@@ -97,6 +98,12 @@ def test_files_lie_beside_the_list(read, tmp_path, monkeypatch):
 def test_wrong_lists(read, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         read(text)
+
+
+def test_a_message_shows_no_password(read):
+    with pytest.raises(ValueError, match='line 2: ') as error:
+        read('a: udp://:1\na: "rtsp://me:secret@b/1" "')
+    assert 'secret' not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Processes of a distributed training that die: who is named, and how the others go on."""
 
+import os
 import re
+import signal
 import socket
 import time
 from pathlib import Path
@@ -79,24 +81,50 @@ def test_restarted_processes_go_on_from_the_last_checkpoint(tmp_path, rank):
     assert read_losses(tmp_path / 'restarted') == read_losses(tmp_path / 'whole')
 
 
-@pytest.mark.slow
-def test_two_machines_restart_together(tmp_path):
-    config = write_config(tmp_path, rank=1)
+def start_machines(config, tmp_path, *arguments, **environment):
+    """Start two launchers, as if each were a machine with one process."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    machines = [
+        port = str(free.getsockname()[1])
+    return [
         start_dist_script(
-            *('dist_train.sh', config, 1, '--work-dir', 'run'),
+            *('dist_train.sh', config, 1, '--work-dir', 'run', *arguments),
             cwd=tmp_path,
-            NNODES='2',
             NODE_RANK=str(rank),
-            PORT=str(port),
+            PORT=port,
             MAX_RESTARTS='1',
+            **environment,
         )
         for rank in range(2)
     ]
+
+
+@pytest.mark.slow
+def test_two_machines_restart_together(tmp_path):
+    config = write_config(tmp_path, rank=1)
+    machines = start_machines(config, tmp_path, NNODES='2')
     ends = [finish_dist_script(*machine) for machine in machines]
     assert [code for code, _ in ends] == [0, 0], ends
     assert (tmp_path / 'died').exists()
     assert sorted(read_losses(tmp_path / 'run')) == [*range(1, 9)]
+
+
+@pytest.mark.slow
+def test_one_machine_goes_on_when_the_other_is_gone(tmp_path):
+    options = ('--no-validate', '--cfg-options', 'train_cfg.max_epochs=200')
+    machines = start_machines(TOY, tmp_path, *options, NNODES='1:2')
+    (first, log), (second, _) = machines
+    # until an epoch of both is done
+    while max(read_losses(tmp_path / 'run'), default=0) < 8 and first.poll() is None:
+        time.sleep(0.05)
+    # what torchrun has started lives on without it
+    children = Path(f'/proc/{second.pid}/task/{second.pid}/children').read_text().split()
+    for process in (second.pid, *map(int, children)):
+        os.kill(process, signal.SIGKILL)
+    second.wait()
+    code, output = finish_dist_script(first, log)
+    assert code == 0, output[-6000:]
+    # 64 samples by 8, and before by 16
+    assert 'an epoch has 8 steps of 8 samples now, and had 4 of 16' in output
+    last = load_checkpoint_file(tmp_path / 'run' / 'epoch_200.pth')['meta']
+    assert (last['iter'], last['epoch_length']) == (1600, 8)
