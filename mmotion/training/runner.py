@@ -204,7 +204,8 @@ class Runner(MMEngineRunner):
         """Move the model to its device and wrap it; DDP, the default, names no device on CPUs."""
         kind = (model_wrapper_cfg or {}).get('type', 'MMDistributedDataParallel')
         wrapper: Any = MODEL_WRAPPERS.get(kind)
-        if self.distributed and not issubclass(wrapper, DistributedDataParallel):
+        is_ddp = issubclass(wrapper, DistributedDataParallel)
+        if model_wrapper_cfg and self.distributed and not is_ddp:
             # mmengine finds those of its own package alone
             arguments = {'module': model.to(get_device())}
             return MODEL_WRAPPERS.build(model_wrapper_cfg, default_args=arguments)
@@ -285,8 +286,9 @@ class Runner(MMEngineRunner):
         if get_rank():
             if is_sharded(self.model):
                 # as the first process does, which cannot gather them alone
-                self.model.state_dict()
-                self.optim_wrapper.state_dict()
+                optimizer: Any = self.optim_wrapper
+                self.model.module.state_dict()
+                optimizer.state_dict()
             return
         kwargs['meta'] = {**describe_steps(self), **(kwargs.get('meta') or {})}
         if '://' in str(out_dir):

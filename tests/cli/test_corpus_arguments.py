@@ -67,6 +67,17 @@ def test_a_run_without_its_packages_is_told(folder, capsys, monkeypatch):
     check_wrong_use(capsys, ['predict', TOY, '--manifest', 'l.txt'], message)
 
 
+def test_a_run_that_is_stopped_is_gone_on_with_by_the_same_command(folder, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmotion.cli.corpus_arguments.open_model', stop)
+    code, _, error = run(capsys, 'predict', TOY, '--manifest', 'l.txt')
+    assert code == 130 and error.endswith(
+        'stopped; the same command goes on with the videos that are left\n'
+    )
+
+
 def test_pyarrow_is_read_for_a_corpus_alone(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     assert run(capsys, 'predict', TOY, 'a.mp4', '--checkpoint', 'random')[0] == 0
