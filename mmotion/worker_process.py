@@ -102,7 +102,16 @@ class WorkerProcess:
                 self._process.start()
         # it is theirs alone, so that it closes when they end
         theirs.close()
-        return self._receive()
+        try:
+            return self._receive()
+        except CrashError as error:
+            # so ends a script that starts processes while they import it
+            if self._process.exitcode != 1:
+                raise
+            raise CrashError(
+                f'{error} before it could begin; a script must be a file, and call this below '
+                '"if __name__ == \'__main__\':"'
+            ) from None
 
     def _receive(self, timeout_s: float | None = None) -> Any:
         if not self._connection.poll(timeout_s):

@@ -86,6 +86,19 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.table)
 
+    def find_others(self, known: pa.Table) -> list[tuple[str, str, str]]:
+        """Find ids that stand for another video elsewhere: each, the one here and the one there.
+
+        Args:
+            known: With the columns `id` and `video`.
+        """
+        there = known['video'].take(compute.index_in(self.table['id'], known['id']))
+        table = self.table.select(['id', 'video']).append_column('there', there)
+        # what is null is not there
+        differ = table.filter(compute.not_equal(table['video'], there)).to_pylist()
+        rows = [(row['id'], _find_place(row['video'], self.root), row['there']) for row in differ]
+        return [row for row in rows if row[1] != row[2]]
+
     @property
     def ids(self) -> list[str]:
         """What the videos are called."""
@@ -302,9 +315,7 @@ def _settle(value: Any) -> Any:
 
 def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> Item:
     """Read a row; what is wrong with it is said where its result would be."""
-    video = row['video']
-    if not _ADDRESS.match(video):
-        video = str(root / Path(video).expanduser())
+    video = _find_place(row['video'], root)
     try:
         start_s = _read_seconds(row, 'start_s')
         end_s = _read_seconds(row, 'end_s')
@@ -318,6 +329,10 @@ def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> I
     except ValueError as error:
         return Item(id=row['id'], video=video, more=more, fault=str(error))
     return Item(id=row['id'], video=video, start_s=start_s, end_s=end_s, regions=regions, more=more)
+
+
+def _find_place(video: str, root: Path) -> str:
+    return video if _ADDRESS.match(video) else str(root / Path(video).expanduser())
 
 
 def _read_seconds(row: Mapping[str, Any], name: str) -> float | None:

@@ -48,7 +48,9 @@ def test_a_list_is_predicted_once(folder, capsys):
     code, out, error = run(capsys, *command, '--json')
     assert (code, out) == (1, '')
     assert 'mmotion: 2 of 3 videos done, 1 failed\n' in error
-    assert 'mmotion: 1 failed, such as c.mp4: a video must be a file that FFmpeg can read' in error
+    # where it is from anywhere, as the results may be read there
+    told = f'mmotion: 1 failed, such as {folder / "c.mp4"}: a video must be a file that FFmpeg can'
+    assert told in error
     assert len([*Path('results', 'json').iterdir()]) == 2
     parts = [path.read_bytes() for path in list_parts(Path('results'))]
     code, _, error = run(capsys, *command)
@@ -68,3 +70,20 @@ def test_a_run_without_its_packages_is_told(folder, capsys, monkeypatch):
 def test_pyarrow_is_read_for_a_corpus_alone(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     assert run(capsys, 'predict', TOY, 'a.mp4', '--checkpoint', 'random')[0] == 0
+
+
+def test_stopping_tells_how_to_go_on(folder, capsys, monkeypatch):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmotion.corpus.run.run_corpus', stop)
+    code, _, error = run(capsys, 'predict', TOY, '--checkpoint', 'random', '--manifest', 'l.txt')
+    assert code == 130 and 'stopped; the same command goes on with the videos' in error
+
+
+def test_a_place_for_results_that_is_none_is_told_at_once(folder, capsys):
+    check_wrong_use(
+        capsys,
+        ['predict', TOY, '--manifest', 'l.txt', '--out', 'a.mp4'],
+        'a.mp4 must be a folder that can be written to',
+    )

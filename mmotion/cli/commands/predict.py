@@ -133,7 +133,11 @@ def add_more_arguments(parser: argparse.ArgumentParser, words: list[str]) -> Non
 def run(args: argparse.Namespace) -> int:
     """Predict as the arguments say."""
     if args.manifest:
-        return predict_manifest(args)
+        try:
+            return predict_manifest(args)
+        except KeyboardInterrupt as stop:
+            stop.how_to_go_on = '; the same command goes on with the videos that are left'
+            raise
     check_no_manifest(args)
     live = open_live(args)
     if live and not args.json_lines:
