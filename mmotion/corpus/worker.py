@@ -208,7 +208,10 @@ def _flatten(value: Any) -> Any:
         return make_plain(value.tolist())
     if isinstance(value, Iterator):
         value = [*value]
-    return ''.join(iterate_json(value)) if _has_names(value) else make_plain(value)
+    if not _has_names(value):
+        return make_plain(value)
+    # arrays may be in things of a list, which only iterators of JSON may hold
+    return ''.join(iterate_json(iter(value) if isinstance(value, list | tuple) else value))
 
 
 def _has_names(value: Any) -> bool:
