@@ -207,6 +207,8 @@ def _read_text(path: Path) -> pa.Table:
 
 def _check_columns(table: pa.Table, name: str) -> pa.Table:
     """Refuse a table without videos, and leave out rows that name none."""
+    # a comma at the end of each line makes a column without a name
+    table = table.select([i for i, column in enumerate(table.column_names) if column.strip()])
     odd = [column for column in table.column_names if column.strip().lower() in OWN]
     odd = [column for column in odd if column not in OWN]
     if odd:
