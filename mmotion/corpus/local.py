@@ -45,7 +45,8 @@ def run_local(
                 worker = VideoWorker(job, device=devices[number % len(devices)])
                 started.append(worker)
                 try:
-                    while item is not None:
+                    # all may be over since it began to load
+                    while item is not None and not is_over.is_set():
                         answers.put(worker(item))
                         item = take()
                 finally:
