@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +50,8 @@ class WorkerProcess:
         num_threads: int | None = None,
         timeout_s: float | None = None,
     ) -> None:
-        self._arguments = (build, work, num_threads)
+        self._arguments = (build, work)
+        self._num_threads = num_threads
         self._timeout_s = timeout_s
         self.num_tries = 0
         self._is_killed = False
@@ -96,13 +98,24 @@ class WorkerProcess:
                 raise CrashError('the process that reads the video was ended')
             self._connection, theirs = context.Pipe()
             self._process = context.Process(
-                target=_serve, args=(theirs, *self._arguments), daemon=True
+                target=_serve, args=(theirs, self._num_threads), daemon=True
             )
             with _without_ctrl_c():
                 self._process.start()
         # it is theirs alone, so that it closes when they end
         theirs.close()
-        return self._receive()
+        with suppress(OSError):
+            self._connection.send(self._arguments)
+        try:
+            return self._receive()
+        except CrashError as error:
+            # so ends a script that starts processes while they import it
+            if self._process.exitcode != 1:
+                raise
+            raise CrashError(
+                f'{error} before it could begin; a script must be a file, and call this below '
+                '"if __name__ == \'__main__\':"'
+            ) from None
 
     def _receive(self, timeout_s: float | None = None) -> Any:
         if not self._connection.poll(timeout_s):
@@ -147,21 +160,20 @@ def _describe(exit_code: int | None) -> str:
     return f'{name}{hint}'
 
 
-def _serve(
-    connection: Connection,
-    build: Callable[[], Any],
-    work: Callable[..., Any],
-    num_threads: int | None,
-) -> None:
+def _serve(connection: Connection, num_threads: int | None) -> None:
     """Build the tool, then answer until nobody asks any more, or nobody is left to hear it."""
     # Ctrl-C is for the parent, which ends this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if num_threads is not None:
-        # read when torch, onnxruntime or OpenCV are loaded, which the builder does
-        os.environ.setdefault('OMP_NUM_THREADS', str(num_threads))
+    if num_threads is not None and 'OMP_NUM_THREADS' not in os.environ:
+        # read when torch, onnxruntime or OpenCV are loaded, which what comes next does
+        os.environ['OMP_NUM_THREADS'] = str(num_threads)
+        if torch := sys.modules.get('torch'):
+            # the script that was started has done so
+            torch.set_num_threads(num_threads)
     with suppress(EOFError, ConnectionError):
         try:
+            build, work = connection.recv()
             tool = build()
         except Exception as error:
             connection.send((False, _make_picklable(error)))

@@ -3,6 +3,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from mmotion.worker_process import CrashError, WorkerProcess
 
@@ -62,6 +63,23 @@ def test_what_takes_too_long_is_ended_and_the_next_item_is_fine():
         with pytest.raises(TimeoutError, match=r'not take more than 1 s'):
             worker('hang')
         assert worker('a') == ('a', 'tool', {})
+    finally:
+        worker.kill()
+
+
+def count_threads(item, tool):
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize(('asked', 'expected'), [(None, 1), ('2', 2)])
+def test_threads_are_chosen_before_torch_is_loaded(monkeypatch, asked, expected):
+    """What is called there imports it, as this file does."""
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if asked:
+        monkeypatch.setenv('OMP_NUM_THREADS', asked)
+    worker = WorkerProcess(build=Tool, work=count_threads, num_threads=1)
+    try:
+        assert worker('a') == expected
     finally:
         worker.kill()
 

@@ -39,13 +39,18 @@ def run_local(
 
     def work(number: int) -> None:
         try:
-            worker = VideoWorker(job, device=devices[number % len(devices)])
-            started.append(worker)
-            try:
-                while (item := take()) is not None:
-                    answers.put(worker(item))
-            finally:
-                worker.kill()
+            # a model that nobody needs, as there are few videos, is not loaded
+            item = take()
+            if item is not None:
+                worker = VideoWorker(job, device=devices[number % len(devices)])
+                started.append(worker)
+                try:
+                    # all may be over since it began to load
+                    while item is not None and not is_over.is_set():
+                        answers.put(worker(item))
+                        item = take()
+                finally:
+                    worker.kill()
             answers.put(None)
         except Exception as error:
             answers.put(error)

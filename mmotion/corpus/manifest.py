@@ -86,6 +86,19 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.table)
 
+    def find_others(self, known: pa.Table) -> list[tuple[str, str, str]]:
+        """Find ids that stand for another video elsewhere: each, the one here and the one there.
+
+        Args:
+            known: With the columns `id` and `video`.
+        """
+        there = known['video'].take(compute.index_in(self.table['id'], known['id']))
+        table = self.table.select(['id', 'video']).append_column('there', there)
+        # what is null is not there
+        differ = table.filter(compute.not_equal(table['video'], there)).to_pylist()
+        rows = [(row['id'], _find_place(row['video'], self.root), row['there']) for row in differ]
+        return [row for row in rows if row[1] != row[2]]
+
     @property
     def ids(self) -> list[str]:
         """What the videos are called."""
@@ -194,6 +207,8 @@ def _read_text(path: Path) -> pa.Table:
 
 def _check_columns(table: pa.Table, name: str) -> pa.Table:
     """Refuse a table without videos, and leave out rows that name none."""
+    # a comma at the end of each line makes a column without a name
+    table = table.select([i for i, column in enumerate(table.column_names) if column.strip()])
     odd = [column for column in table.column_names if column.strip().lower() in OWN]
     odd = [column for column in odd if column not in OWN]
     if odd:
@@ -302,9 +317,7 @@ def _settle(value: Any) -> Any:
 
 def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> Item:
     """Read a row; what is wrong with it is said where its result would be."""
-    video = row['video']
-    if not _ADDRESS.match(video):
-        video = str(root / Path(video).expanduser())
+    video = _find_place(row['video'], root)
     try:
         start_s = _read_seconds(row, 'start_s')
         end_s = _read_seconds(row, 'end_s')
@@ -318,6 +331,10 @@ def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> I
     except ValueError as error:
         return Item(id=row['id'], video=video, more=more, fault=str(error))
     return Item(id=row['id'], video=video, start_s=start_s, end_s=end_s, regions=regions, more=more)
+
+
+def _find_place(video: str, root: Path) -> str:
+    return video if _ADDRESS.match(video) else str(root / Path(video).expanduser())
 
 
 def _read_seconds(row: Mapping[str, Any], name: str) -> float | None:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from functools import partial
@@ -177,7 +178,8 @@ def run_corpus(
     with open_store(out) as store:
         store.check_run(run)
         if retry_failed:
-            store.forget_failed()
+            store.forget_failed(manifest.ids)
+        _warn_of_others(manifest.find_others(store.read_videos()), out)
         before = set(store.done)
         ids = manifest.ids
         progress = Progress(sum(name not in before for name in ids))
@@ -191,6 +193,17 @@ def run_corpus(
             store.commit()
         states = [store.done.get(name, False) for name in ids]
     return Outcome(done=sum(states), failed=len(states) - sum(states), new=progress.done)
+
+
+def _warn_of_others(others: list[tuple[str, str, str]], out: Path) -> None:
+    """Say if videos are passed over for others that have their ids; a folder may have moved."""
+    if others:
+        name, here, there = others[0]
+        warnings.warn(
+            f'passed over: {len(others)} videos that are done as others in {out}, such as {name}, '
+            f'{here}, as {there}; if they are not the same, name another --out',
+            stacklevel=3,
+        )
 
 
 class _Clock:

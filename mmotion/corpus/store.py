@@ -21,7 +21,7 @@ Columns, of which those of the manifest and of the result may be missing in some
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,17 +103,28 @@ class ResultStore:
                 self._tables, self._number = [], self._number + 1
             self._committed_s = time.monotonic()
 
-    def forget_failed(self) -> int:
-        """Remove the rows of videos that failed, so that they are tried again, and count them."""
-        failed = {name for name, is_right in self.done.items() if not is_right}
+    def forget_failed(self, among: Iterable[str] | None = None) -> int:
+        """Remove the rows of videos that failed, so that they are tried again, and count them.
+
+        Args:
+            among: The videos that will be tried; None for all.
+        """
+        names = self.done if among is None else among
+        failed = {name for name in names if not self.done.get(name, True)}
         for path in list_parts(self.folder) if failed else ():
             table = _read(path)
-            kept = table.filter(compute.not_equal(table['status'], 'failed'))
+            gone = compute.is_in(table['id'], pa.array(failed, pa.string()))
+            kept = table.filter(compute.invert(gone))
             if len(kept) < len(table):
                 with write_atomically(path) as temporary:
                     parquet.write_table(kept, temporary, compression='zstd')
-        self.done = {name: True for name in self.done if name not in failed}
+        self.done = {name: state for name, state in self.done.items() if name not in failed}
         return len(failed)
+
+    def read_videos(self) -> pa.Table:
+        """The columns `id` and `video` of what is in files."""
+        tables = [_read(path, ['id', 'video']) for path in list_parts(self.folder)]
+        return pa.concat_tables(tables or [make_table([]).select(['id', 'video'])])
 
     def check_run(self, run: Mapping[str, Any]) -> None:
         """Note what makes the rows, or refuse to add to rows that were made by something else.

@@ -211,7 +211,8 @@ def _flatten(value: Any) -> Any:
     if isinstance(value, Iterator):
         value = [*value]
     if _has_names(value):
-        return ''.join(iterate_json(value))
+        # arrays may be in things of a list, which only iterators of JSON may hold
+        return ''.join(iterate_json(iter(value) if isinstance(value, list | tuple) else value))
     plain = make_plain(value)
     return None if plain == [] else plain
 

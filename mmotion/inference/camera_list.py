@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from mmotion.video.addresses import PIPE
 from mmotion.video.live import LiveVideo
 
 
@@ -114,6 +115,9 @@ def read_cameras(path: str | Path, **defaults: Any) -> list[Camera]:
     double = [name for name in names if names.count(name) > 1]
     if double:
         raise ValueError(f'cameras must have different names, got {double[0]!r} twice in {path}')
+    piped = [camera.name for camera in cameras if camera.url == PIPE]
+    if len(piped) > 1:
+        raise ValueError(f'one camera alone can be piped in, got {", ".join(piped)} in {path}')
     return cameras
 
 
@@ -121,11 +125,13 @@ class _Loader(yaml.SafeLoader):
     """Reads plain values, and refuses a key that stands twice in one place."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key) for key, _ in node.value]
+        # what `<<` brings may stand there again
+        nodes = [key for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
+        keys = [self.construct_object(key) for key in nodes]
         for place, key in enumerate(keys):
             if key in keys[:place]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f'{key!r} stands there twice', node.value[place][0].start_mark
+                    None, None, f'{key!r} stands there twice', nodes[place].start_mark
                 )
         return super().construct_mapping(node, deep)
 

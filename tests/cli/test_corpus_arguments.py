@@ -90,3 +90,11 @@ def test_a_layer_that_is_not_there_ends_the_run(folder, capsys):
     )
     # the usual layers are not there either
     check_wrong_use(capsys, [*command, '--embeddings', '--out', 'b'], 'got none; it has')
+
+
+def test_a_place_for_results_that_is_none_is_told_at_once(folder, capsys):
+    check_wrong_use(
+        capsys,
+        ['predict', TOY, '--manifest', 'l.txt', '--out', 'a.mp4'],
+        'a.mp4 must be a folder that can be written to',
+    )

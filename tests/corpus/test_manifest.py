@@ -212,3 +212,8 @@ def test_semicolons_between_columns_are_told(tmp_path):
     (tmp_path / 'excel.csv').write_text('video;id\na.mp4;1\n')
     with pytest.raises(ValueError, match='put commas between the columns'):
         read_manifest(tmp_path / 'excel.csv')
+
+
+def test_commas_at_the_end_of_lines_make_no_columns(tmp_path):
+    (tmp_path / 'excel.csv').write_text('video,label,,\na.mp4,x,,\n')
+    assert read_manifest(tmp_path / 'excel.csv').columns == ['label']

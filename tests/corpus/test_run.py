@@ -75,6 +75,19 @@ def test_a_list_that_grew_is_gone_on_with(tmp_path, job):
     assert Counter(row['video'] for row in read_rows(tmp_path)) == Counter('abc')
 
 
+def test_a_video_of_the_same_name_elsewhere_is_told(tmp_path, job):
+    """Two lists of relative paths, or that count their rows, in one folder of results."""
+    for name in ('one', 'two'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'list.csv').write_text('video,id\nx.mp4,1\ns3://b/y.mp4,2\n')
+    out = tmp_path / 'out'
+    for _ in range(2):
+        run_corpus(read_manifest(tmp_path / 'one/list.csv'), job, out, run=RUN, engine=ENGINE)
+    with pytest.warns(UserWarning, match=r'1 videos that are done as others .* 1, .*two/x.mp4, as'):
+        run_corpus(read_manifest(tmp_path / 'two/list.csv'), job, out, run=RUN, engine=ENGINE)
+    assert len(read_rows(out)) == 2
+
+
 def test_what_failed_is_tried_again_if_wanted(tmp_path, job):
     manifest = read_manifest([str(tmp_path / 'bad'), 'a'])
     run_corpus(manifest, job, tmp_path / 'out', run=RUN, engine=ENGINE)
@@ -165,6 +178,23 @@ def test_a_run_that_is_interrupted_ends_soon_and_keeps_what_is_done(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) != 0
     assert {row['video'] for row in read_rows(tmp_path / 'out')} == {'a', 'b'}
+
+
+@pytest.mark.parametrize('is_file', [True, False])
+def test_a_script_that_its_processes_import_is_told(tmp_path, is_file):
+    script = SCRIPT.replace("if __name__ == '__main__'", 'if True')
+    (tmp_path / 'list').write_text('a b')
+    (tmp_path / 'script.py').write_text(script)
+    ran = subprocess.run(
+        [
+            sys.executable, str(tmp_path / 'script.py') if is_file else '-',
+            str(tmp_path / 'list'), str(tmp_path / 'out'),
+        ],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)}, input=script, text=True,
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert 'a script must be a file, and call this below' in ran.stderr
 
 
 @pytest.mark.slow

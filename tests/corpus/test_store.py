@@ -76,6 +76,17 @@ def test_what_failed_can_be_forgotten(tmp_path):
     assert read_ids(tmp_path) == ['a', 'c', 'b']
 
 
+def test_what_failed_and_is_not_tried_again_is_kept(tmp_path):
+    """Of another list, or of a longer one."""
+    with open_store(tmp_path) as store:
+        for name in 'abc':
+            store.add(row(name, status='ok' if name == 'c' else 'failed'))
+    with open_store(tmp_path) as store:
+        assert store.forget_failed(['b', 'c', 'd']) == 1
+        assert store.done == {'a': False, 'c': True}
+        assert read_ids(tmp_path) == ['a', 'c']
+
+
 def test_a_file_is_whole_whatever_ends_the_writer(tmp_path, monkeypatch):
     store = ResultStore(tmp_path)
     store.add(row('a'))

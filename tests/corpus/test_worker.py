@@ -100,6 +100,8 @@ class Result:
             'speed': np.array([1.0, np.nan]), 'rounded': Rounded(np.array([0.123]), 1),
             'path': iter([[1, 2], [3, 4]]), 'windows': ({'at_s': i} for i in range(2)),
             'scores': {'walk': 0.5}, 'segments': [], 'peaks': np.array([]),
+            # as regions of a counter are
+            'regions': iter([{'rate': Rounded(np.array([0.123]), 1), 'at': np.array([1, 2])}]),
         }  # fmt: skip
 
 
@@ -108,6 +110,7 @@ def test_entries_are_numbers_lists_and_text():
         'count': 2.0, 'nothing': None, 'speed': [1.0, None], 'rounded': [0.1],
         'path': [[1, 2], [3, 4]], 'windows': '[{"at_s": 0}, {"at_s": 1}]',
         'scores': '{"walk": 0.5}', 'segments': None, 'peaks': None,
+        'regions': '[{"rate": [0.1], "at": [1, 2]}]',
     }  # fmt: skip
 
 

@@ -128,3 +128,16 @@ def test_what_is_not_there(tmp_path, read):
         read_cameras(tmp_path / 'cameras.yaml')
     with pytest.raises(FileNotFoundError, match="camera 'a': a camera must be plugged in"):
         read('a: /dev/video77')
+
+
+def test_options_may_be_shared(read):
+    """By the merge keys of YAML, of which one may be given anew."""
+    text = 'a: &all {url: "udp://:1", queue: 3, retries: 2}\nb: {<<: *all, url: "udp://:2"}'
+    first, second = read(text)
+    assert (second.url, second.queue, second.retries) == ('udp://:2', 3, 2)
+    assert first.url == 'udp://:1'
+
+
+def test_one_camera_alone_is_piped_in(read):
+    with pytest.raises(ValueError, match='one camera alone can be piped in, got a, b'):
+        read('a: "-"\nb: "-"')
