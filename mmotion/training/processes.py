@@ -86,7 +86,7 @@ def start_processes(config: Config) -> None:
     if is_restarted() and os.environ.get(_OLD_STORE) == 'True':
         raise ValueError(
             f'torchrun --max-restarts must start with {_NEW_STORE}=1 and --standalone or '
-            f'--rdzv-backend=c10d, got {_OLD_STORE}=True: restarted processes would wait for the '
+            f'--rdzv-backend=c10d, got {_OLD_STORE}=True: restarted processes may wait for the '
             'dead ones; set these, or use MAX_RESTARTS=N tools/dist_train.sh'
         )
     if torch.cuda.is_available() or torch.distributed.is_initialized():
