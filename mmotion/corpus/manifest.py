@@ -30,7 +30,7 @@ from pyarrow import compute, csv, parquet
 from pyarrow import json as arrow_json
 
 from mmotion.corpus.store import TYPES
-from mmotion.video.files import find_videos
+from mmotion.video.files import find_named, find_videos
 
 # columns that say what to look at
 OWN = ('id', 'video', 'start_s', 'end_s', 'regions')
@@ -174,10 +174,12 @@ def _read_file(path: Path) -> tuple[pa.Table, Path]:
         **dict.fromkeys(TEXT_SUFFIXES, _read_text),
     }
     if suffix not in readers or path.is_dir():
+        if not any(letter in str(path) for letter in '*?[') and not find_named(path).exists():
+            raise _say_not_there(path)
         # a pattern has its folders in it
         return _list_videos(find_videos([str(path)], with_pictures=True)), Path().absolute()
     if not path.is_file():
-        raise FileNotFoundError(f'--manifest must be a file that is there, got {path}')
+        raise _say_not_there(path)
     try:
         return readers[suffix](path), path.parent.absolute()
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -186,6 +188,13 @@ def _read_file(path: Path) -> tuple[pa.Table, Path]:
             f'a manifest must be a table in {suffix[1:]}, got "{reason}" for {path}; mend it, or '
             'give it the suffix of what it is'
         ) from error
+
+
+def _say_not_there(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f'a manifest must be a file, folder or pattern that is there, got {path}; '
+        'check its spelling'
+    )
 
 
 def _read_csv(path: Path, delimiter: str) -> pa.Table:
@@ -234,10 +243,13 @@ def _check_columns(table: pa.Table, name: str) -> pa.Table:
         )
     taken = [column for column in table.column_names if column.lower() in RESERVED]
     if taken:
-        warnings.warn(
-            f'passed over in {name}: {", ".join(taken)}, as results have such columns of their own',
-            stacklevel=3,
-        )
+        # the manifest that `mmotion results --failed` writes has reasons to be read, not kept
+        if taken != ['reason']:
+            warnings.warn(
+                f'passed over in {name}: {", ".join(taken)}, as results have such columns of their '
+                'own',
+                stacklevel=3,
+            )
         table = table.drop_columns(taken)
     for column in ('id', 'video'):
         if column in table.column_names:

@@ -1,6 +1,7 @@
 """Predict the videos of a corpus, each once, whatever happens meanwhile."""
 
 import dataclasses
+import multiprocessing
 import os
 import threading
 import warnings
@@ -86,6 +87,7 @@ def predict_corpus(
         ValueError: If the manifest is none, a number is out of range, or the results that are there
             were made by something else.
         ImportError: If a package is not installed.
+        RuntimeError: If a worker has come to this call, as a script has it outside `__main__`.
     """
     from mmengine.config import Config
 
@@ -99,6 +101,7 @@ def predict_corpus(
     from mmotion.inference.records import describe_settings
     from mmotion.inference.runtimes import is_exported, open_network
 
+    _check_no_worker()
     listed = read_manifest(manifest)
     asked: dict[str, Any] = {'fps': fps, 'region_margin': MARGIN}
     if embeddings:
@@ -119,6 +122,16 @@ def predict_corpus(
     start = choose_engine(engine, workers=workers, device=device, gpus_per_worker=gpus_per_worker)
     run_corpus(listed, job, Path(out), run=run, engine=start, retry_failed=retry_failed)
     return open_results(Path(out))
+
+
+def _check_no_worker() -> None:
+    """Refuse a process that reads the script of the one that started it, as `spawn` does first."""
+    # set by multiprocessing until the script is read
+    if getattr(multiprocessing.current_process(), '_inheriting', False):
+        raise RuntimeError(
+            'predict_corpus must be called by the process that was started, got a call of its '
+            "worker, which reads the script anew; put the call below `if __name__ == '__main__':`"
+        )
 
 
 def choose_engine(

@@ -90,6 +90,10 @@ def read_cameras(path: str | Path, **defaults: Any) -> list[Camera]:
             there is not.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'a list of cameras must be a file that is there, got {path}; check its spelling'
+        )
     try:
         content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
     except yaml.MarkedYAMLError as error:

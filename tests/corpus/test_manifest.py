@@ -135,8 +135,10 @@ def test_what_is_no_manifest_is_told(tmp_path):
     (tmp_path / 'x.parquet').write_text('hello')
     with pytest.raises(ValueError, match='must be a table in parquet, got'):
         read_manifest(tmp_path / 'x.parquet')
-    with pytest.raises(FileNotFoundError, match='must be a file that is there'):
+    with pytest.raises(FileNotFoundError, match='must be a file, folder or pattern that is'):
         read_manifest(tmp_path / 'y.csv')
+    with pytest.raises(FileNotFoundError, match='must be a file, folder or pattern that is'):
+        read_manifest(tmp_path / 'videos')
     with pytest.raises(FileNotFoundError, match='a folder without any'):
         read_manifest(tmp_path)
 
@@ -161,6 +163,12 @@ def test_columns_that_results_have_do_not_pass_through(tmp_path):
     with pytest.warns(UserWarning, match='passed over .*: status, Reason, as results have'):
         manifest = read_manifest(table)
     assert manifest.columns == ['label']
+
+
+def test_reasons_in_a_manifest_of_failed_videos_are_passed_over(recwarn):
+    manifest = read_manifest(pa.table({'video': ['a'], 'reason': ['x'], 'label': ['y']}))
+    assert manifest.columns == ['label']
+    assert not recwarn
 
 
 def test_a_column_of_another_spelling_is_not_overlooked():

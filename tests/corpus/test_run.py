@@ -216,6 +216,26 @@ def test_a_corpus_is_what_each_video_is_alone(tmp_path):
             assert rows[label][name] == value, name
 
 
+def test_a_script_that_calls_outside_main_is_told(tmp_path):
+    (tmp_path / 'list.txt').write_text('nothing.mp4\n')
+    script = tmp_path / 'script.py'
+    script.write_text(
+        'import mmotion\n'
+        f"mmotion.predict_corpus('repnet_small', {str(tmp_path / 'list.txt')!r}, "
+        f'{str(tmp_path / "out")!r}, workers=1)\n'
+    )
+    ran = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 1
+    assert 'must be called by the process that was started' in ran.stderr
+    assert 'in use by another' not in ran.stderr
+
+
 def test_engines_are_chosen_and_checked(job):
     with pytest.raises(ValueError, match=r"engine must be one of .*, got engine='spark'"):
         choose_engine('spark', workers=1, device=None, gpus_per_worker=None)

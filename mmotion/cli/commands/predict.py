@@ -6,6 +6,7 @@ the options of that config's predictor as well, which are set as `--predictor.NA
 Example:
     mmotion predict repnet_small workout.mp4 --draw
     mmotion predict repnet_small rtsp://camera.local/gym --stats
+    mmotion predict repnet_small --manifest videos.csv --out corpus --workers 2
     mmotion predict repnet_small --help
 """
 
