@@ -32,6 +32,10 @@ class Page(HTMLParser):
             self.links.append(link)
 
 
+# it takes a minute to build the site
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope='module')
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site, built as `make docs` does."""

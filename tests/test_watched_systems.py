@@ -54,11 +54,11 @@ def cameras(tmp_path_factory):
 @pytest.mark.parametrize(
     'name',
     [
-        'anomaly_shapes',
+        pytest.param('anomaly_shapes', marks=pytest.mark.slow),
         'bkind_shapes',
-        'example_project_dots',
-        'pose_transformer_shapes',
-        'repnet_pose',
+        pytest.param('example_project_dots', marks=pytest.mark.slow),
+        pytest.param('pose_transformer_shapes', marks=pytest.mark.slow),
+        pytest.param('repnet_pose', marks=pytest.mark.slow),
         'repnet_small',
         'timesformer_shapes',
     ],

@@ -56,7 +56,7 @@ def describe_rate(rate: float) -> str:
 
     Example:
         >>> describe_rate(12.34), describe_rate(0.5)
-        ('12/s', '30/min')
+        ('12.3/s', '30/min')
     """
     return f'{rate:.3g}/s' if rate >= 2 else f'{60 * rate:.3g}/min'
 
@@ -66,7 +66,7 @@ def describe_time(seconds: float) -> str:
 
     Example:
         >>> describe_time(42.4), describe_time(3700), describe_time(200_000)
-        ('42 s', '1 h 2 min', '2 d 8 h')
+        ('42 s', '1 h 1 min', '2 d 7 h')
     """
     for size, name, below, inner in ((86400, 'd', 3600, 'h'), (3600, 'h', 60, 'min')):
         if seconds >= size:

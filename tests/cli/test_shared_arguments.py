@@ -8,6 +8,8 @@ from mmotion.cli.commands import predict, train
 def parse(module, *words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
+    if hasattr(module, 'add_more_arguments'):
+        module.add_more_arguments(parser, [*words])
     return parser.parse_args(words)
 
 

@@ -270,7 +270,7 @@ class Crashes(BrightSquares):
         return found
 
 
-@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('workers', [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_crash_fails_that_video_alone(tmp_path, workers):
     for name in 'abcd':
         film(tmp_path / f'{name}.mp4', people=2 if name == 'b' else 1)

@@ -16,6 +16,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module('benchmark_bkind')
 
 
+@pytest.mark.slow
 def test_both_ways_and_all_parts_are_timed(script, monkeypatch) -> None:
     class SameProcess:
         def __init__(self, *args, **kwargs) -> None:

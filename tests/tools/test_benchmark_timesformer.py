@@ -59,6 +59,7 @@ def test_hugging_face_agrees(script, sizes) -> None:
     assert script._difference(*models, script.draw_clips(sizes, 2, 'cpu')) < 1e-4
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(script, sizes) -> None:
     ((forward, train),) = script.measure_memory(['ours'], sizes, 1, 'cpu').values()
     assert 0.05 < forward <= train < 4

@@ -18,6 +18,7 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 TOY = TOOLS.parent / 'tests' / 'toy' / 'toy.py'
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path):
     # every process must see the same numbers: no dropout, no batch statistics, no noise
     options = {

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('videos', metavar='VIDEO', nargs='+', help='a file, a folder, or a pattern in quotes')
     add('--checkpoint', metavar='CKPT', help="weights, if none ship with the config; or 'random'")
-    add('--layer', metavar='NAME', help='such as backbone.blocks.3; default: backbone or encoder')
+    add('--layer', metavar='NAME', help='such as backbone.blocks.3; default: that before the head')
     add('--out', metavar='DIR', type=Path, default=Path('features'), help='default: features')
     add('--format', choices=('npz', 'npy'), default='npz', help='default: npz')
     add('--fps', type=float, metavar='F', help='frames per second of pictures')

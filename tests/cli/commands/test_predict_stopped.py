@@ -121,7 +121,7 @@ def test_a_full_disk(command, whole, small_disk, capfd):
 
 def test_a_disk_that_cannot_be_written(command, small_disk, capfd, monkeypatch):
     make_read_only(small_disk)
-    monkeypatch.setattr('mmotion.inference.load_model', None)
+    monkeypatch.setattr('mmotion.inference.load_model', pytest.fail)
     assert finish(start(calling([*command, '--out', small_disk / 'out']))) == 2
     error = capfd.readouterr().err
     assert f'got "Read-only file system" in {small_disk}; name another one' in error

@@ -124,7 +124,9 @@ def read_until_all_are_heard(stream):
     return text
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    'number', [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_all_write_their_last_line_when_it_is_stopped(folder, number):
     with watching(folder) as process:
         text = read_until_all_are_heard(process.stdout)
