@@ -15,7 +15,7 @@ unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet 'ray[data]==2.60.0'
+"$work/venv/bin/pip" install --quiet ray==2.60.0 'ray[data]' pyarrow==26.0.1
 cd "$work"
 export RAY_USAGE_STATS_ENABLED=0 RAY_BACKEND_LOG_LEVEL=fatal RAY_TMPDIR="$work"
 cat > lose.py <<'PY'

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmotion.atomic import check_writable
 from mmotion.cli.opened_model import open_model, set_predictor_options
+from mmotion.corpus import ENGINES
 
-ENGINES = ('local', 'ray')
 # what is there for one video at a time, or is told by the columns of a manifest
 NOT_FOR_MANY = ('videos', 'draw', 'attention', 'export', 'json_lines', 'start', 'end', 'regions')
 NOT_FOR_MANY += ('resume',)

@@ -3,3 +3,6 @@
 A video is done when its row is in a file of results. Whatever ends a run, the same command goes on
 with the videos that are left. `mmotion.predict_corpus` is the way in.
 """
+
+# what may run the workers: processes of this machine, or actors of Ray
+ENGINES = ('local', 'ray')

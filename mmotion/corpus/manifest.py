@@ -29,6 +29,7 @@ import pyarrow as pa
 from pyarrow import compute, csv, parquet
 from pyarrow import json as arrow_json
 
+from mmotion.corpus.fetching import ADDRESS
 from mmotion.corpus.store import TYPES
 from mmotion.video.files import find_named, find_videos
 
@@ -37,7 +38,6 @@ OWN = ('id', 'video', 'start_s', 'end_s', 'regions')
 TEXT_SUFFIXES = ('.txt', '.lst')
 # what others call a video
 _ALIKE = ('path', 'file', 'filename', 'uri', 'url', 'filepath', 'video_path')
-_ADDRESS = re.compile(r'[a-z][a-z0-9+.-]+://', re.IGNORECASE)
 # of columns that results have for themselves
 RESERVED = frozenset(TYPES) - {*OWN}
 _DIGITS = 16
@@ -346,7 +346,7 @@ def _make_item(row: Mapping[str, Any], more: Mapping[str, Any], root: Path) -> I
 
 
 def _find_place(video: str, root: Path) -> str:
-    return video if _ADDRESS.match(video) else str(root / Path(video).expanduser())
+    return video if ADDRESS.match(video) else str(root / Path(video).expanduser())
 
 
 def _read_seconds(row: Mapping[str, Any], name: str) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmotion.checks import check_choice, check_range
+from mmotion.corpus import ENGINES
 from mmotion.corpus.local import run_local
 from mmotion.corpus.manifest import Item, Manifest, read_manifest
 from mmotion.corpus.progress import Progress
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from pyarrow.dataset import Dataset
 
-ENGINES = ('local', 'ray')
 # seconds between two looks at what waits to be written
 TICK_S = 0.5
 Engine = Callable[[Iterable[Item], Job], Generator[dict[str, Any], None, None]]
