@@ -81,7 +81,7 @@ class Manifest:
     def __init__(self, table: pa.Table, *, root: Path) -> None:
         self.table = table
         self.root = root
-        self.columns = [name for name in table.column_names if name not in (*OWN, *TYPES)]
+        self.columns = [name for name in table.column_names if name not in OWN]
 
     def __len__(self) -> int:
         return len(self.table)
