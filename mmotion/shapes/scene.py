@@ -7,6 +7,7 @@ completely before the first frame is drawn. `mmotion.shapes` invents scenes.
 Shape letters in this file: N frames, S frame size in pixels.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,11 +139,9 @@ class Scene:
     def frames(self) -> Iterator[ByteArray]:
         """Draw one frame (S, S, 3) after the other."""
         shape = (self.size, self.size)
-        # a background's center lies at the center of the world
-        shift = (self.size - np.array(self.backgrounds[0].shape[1::-1])) / 2
-        backdrop = compose(self.camera, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]))
+        backdrop = place_backgrounds(self)
         stencils = [_Stencil(part, self.camera, self.size) for part in self.parts]
-        grain = _grain(self.size, self.noise)
+        grain = (self.noise * grain_field(self.size)).astype(np.int16) if self.noise else None
         for i in range(len(self)):
             background = self.backgrounds[self.shot[i]]
             frame: Any = cv2.warpAffine(
@@ -152,9 +151,8 @@ class Scene:
                 stencil.blend(frame, i)
             if self.light[i] != 1:
                 frame = cv2.convertScaleAbs(frame, alpha=self.light[i])
-            if self.noise:
-                # each frame takes another part of the field of noise
-                row, column = i * 37 % self.size, i * 61 % self.size
+            if grain is not None:
+                row, column = grain_corner(i, self.size)
                 grains = grain[row : row + self.size, column : column + self.size]
                 frame = cv2.add(frame, grains, dtype=cv2.CV_8U)
             yield self.look.apply(frame)
@@ -167,17 +165,42 @@ def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:
     return result
 
 
+def place_backgrounds(scene: Scene) -> FloatArray:
+    """Pixels of the backgrounds to frame pixels, (N, 2, 3)."""
+    # a background's center lies at the center of the world
+    shift = (scene.size - np.array(scene.backgrounds[0].shape[1::-1])) / 2
+    return compose(scene.camera, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]))
+
+
+def place_part(part: Part, camera: FloatArray) -> FloatArray:
+    """Pixels of a sprite to frame pixels, (N, 2, 3)."""
+    return part.placement.copy() if part.on_screen else compose(camera, part.placement)
+
+
+def find_boxes(
+    placement: FloatArray, sprite_shape: tuple[int, int], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What sprites cover in frames: from which x and y on, and before which, (..., 2) each.
+
+    Args:
+        placement: Pixels of the sprites to frame pixels, (..., 2, 3).
+        sprite_shape: Their height and width.
+        size: S.
+    """
+    height, width = sprite_shape
+    corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
+    # (..., 2, 4): x and y of the four corners
+    corners = placement @ corners
+    start = np.clip(np.floor(corners.min(-1)), 0, size).astype(int)
+    return start, np.clip(np.ceil(corners.max(-1)) + 1, 0, size).astype(int)
+
+
 class _Stencil:
     """A part ready to be drawn: for each frame the box it covers and its placement in that box."""
 
     def __init__(self, part: Part, camera: FloatArray, size: int) -> None:
-        height, width = part.sprite.shape[:2]
-        placement = part.placement.copy() if part.on_screen else compose(camera, part.placement)
-        corners = np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
-        # (N, 2, 4): x and y of the four corners in each frame
-        corners = placement @ corners
-        start = np.clip(np.floor(corners.min(2)), 0, size).astype(int)
-        stop = np.clip(np.ceil(corners.max(2)) + 1, 0, size).astype(int)
+        placement = place_part(part, camera)
+        start, stop = find_boxes(placement, part.sprite.shape[:2], size)
         placement[..., 2] -= start
         self.sprite, self.placement = part.sprite, placement
         self.boxes = np.concatenate([start, stop], axis=1).tolist()
@@ -193,7 +216,12 @@ class _Stencil:
         region[:] = (region * keep >> 8) + drawn[..., :3]
 
 
-def _grain(size: int, noise: float) -> NDArray[np.int16]:
-    """A field of noise (2S, 2S, 3) from which each frame takes another part."""
-    rng = np.random.default_rng(0)
-    return (noise * rng.standard_normal((2 * size, 2 * size, 3))).astype(np.int16)
+@functools.lru_cache(maxsize=4)
+def grain_field(size: int) -> FloatArray:
+    """Noise of unit size (2S, 2S, 3), always the same, from which each frame takes another part."""
+    return np.random.default_rng(0).standard_normal((2 * size, 2 * size, 3))
+
+
+def grain_corner(frame: Any, size: int) -> Any:
+    """First row and column of the part of the field of noise that a frame takes, by its number."""
+    return frame * 37 % size, frame * 61 % size
