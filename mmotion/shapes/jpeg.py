@@ -60,11 +60,9 @@ def compress_jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
     padded = F.pad(pictures, beyond, mode='replicate')
     ycc = _mix(padded, TO_YCC).round_()
     brightness = _round_blocks(ycc[:, :1] - 128, _steps(BRIGHTNESS_STEPS, quality))
-    color = F.avg_pool2d(ycc[:, 1:], 2)
-    # a half goes down and up in turns, as in h2v2_downsample
-    color[..., ::2].sub_(0.125)
-    color[..., 1::2].add_(0.125)
-    color = _round_blocks(color.round_(), _steps(COLOR_STEPS, quality))
+    # halves go down and up in turns, as in h2v2_downsample
+    color = _round_in_turns(F.avg_pool2d(ycc[:, 1:], 2), -1 / 8)
+    color = _round_blocks(color, _steps(COLOR_STEPS, quality))
     planes = torch.cat([brightness + 128, _enlarge(color)], dim=1)
     return _mix(planes, TO_RGB).round_().clamp_(0, 255)[..., :height, :width]
 
@@ -97,4 +95,12 @@ def _enlarge(planes: Tensor) -> Tensor:
     """Twice as high and wide: each pixel is three quarters the nearest one of either axis."""
     height, width = planes.shape[-2:]
     size = (2 * height, 2 * width)
-    return F.interpolate(planes, size=size, mode='bilinear', align_corners=False)
+    large = F.interpolate(planes, size=size, mode='bilinear', align_corners=False)
+    return _round_in_turns(large, 1 / 32)
+
+
+def _round_in_turns(values: Tensor, first: float) -> Tensor:
+    """Round in place what has been moved by `first` in even columns, in the others against it."""
+    values[..., ::2] += first
+    values[..., 1::2] -= first
+    return values.round_()
