@@ -24,8 +24,9 @@ from torch import Tensor
 from .jpeg import compress_jpeg
 from .scene import Scene, find_boxes, grain_corner, grain_field, place_backgrounds, place_part
 
-# drawn at once on a GPU, in 200 MB or less; on a CPU it is a clip, which stays in its cache
-MAX_PIXELS = 2**22
+# drawn at once by kind of device: on a GPU in about half a gigabyte, elsewhere one clip, whose
+# pictures stay in the cache of a CPU
+CHUNK_PIXELS = {'cuda': 2**23}
 
 
 def render_scenes(scenes: Sequence[Scene], *, device: torch.device | str = 'cpu') -> Tensor:
@@ -52,7 +53,7 @@ def render_scenes(scenes: Sequence[Scene], *, device: torch.device | str = 'cpu'
     # those with the most parts first, so that a layer is of the first n clips
     order = np.argsort([-len(scene.parts) for scene in scenes], kind='stable')
     pixels = len(scenes[0]) * scenes[0].size ** 2
-    step = 1 if device.type == 'cpu' else max(1, MAX_PIXELS // pixels)
+    step = max(1, CHUNK_PIXELS.get(device.type, 0) // pixels)
     chosen = [scenes[number] for number in order]
     drawn = [_render(chosen[k : k + step], device) for k in range(0, len(chosen), step)]
     return torch.cat(drawn)[_send(np.argsort(order), device)]
@@ -241,16 +242,17 @@ def _apply_looks(frames: Tensor, scenes: Sequence[Scene], device: torch.device) 
 
 def _blur(frames: Tensor, sigmas_px: Sequence[float]) -> Tensor:
     """Blur clips (3, n, T, S, S), each as `cv2.GaussianBlur` does by its standard deviation."""
-    reaches = [max((round(6 * sigma + 1) | 1) // 2, 0) for sigma in sigmas_px]
-    reach = max(reaches)
-    place = np.arange(-reach, reach + 1)
-    kernels = np.exp(-0.5 * (place / np.array(sigmas_px)[:, None]) ** 2)
-    kernels *= np.abs(place) <= np.array(reaches)[:, None]
-    kernels = (kernels / kernels.sum(1, keepdims=True)).astype(np.float32)
-    kernel = _send(kernels[:, None, :, None], frames.device)
-    clips, size = frames.shape[1], frames.shape[2:]
-    # a clip is a channel, and each has its kernel, down and across
-    pictures = F.pad(rearrange(frames, 'c n t h w -> (c t) n h w'), [reach] * 4, mode='reflect')
-    pictures = F.conv2d(pictures, kernel, groups=clips)
-    pictures = F.conv2d(pictures, kernel.mT, groups=clips).round_()
-    return rearrange(pictures, '(c t) n h w -> c n t h w', t=size[0])
+    size = frames.shape[-1]
+    matrices = np.stack([_blur_matrix(size, sigma) for sigma in sigmas_px])
+    matrix = _send(matrices.astype(np.float32), frames.device)[:, None]
+    return (matrix @ frames @ matrix.mT).round_()
+
+
+def _blur_matrix(size: int, sigma_px: float) -> NDArray[np.float64]:
+    """Weights of the pixels of a line (columns) in those of its blurred one (rows), (S, S)."""
+    reach = (round(6 * sigma_px + 1) | 1) // 2
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)
+    # a line of the unit matrix is one bright pixel; mirrored at, not beyond, the last pixel
+    lines = np.pad(np.eye(size), ((reach, reach), (0, 0)), mode='reflect')
+    weights = kernel / kernel.sum()
+    return sum(weight * lines[k : k + size] for k, weight in enumerate(weights))
