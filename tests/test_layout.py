@@ -41,7 +41,7 @@ PLAN = {
     # what is made of them
     'visualization': 'atomic regions structures video',
     'metrics': 'atomic registry structures tables',
-    'transforms': 'checks registry video',
+    'transforms': 'checks registry shapes video',
     'keypoints': 'atomic checkpoint checks compat structures tables video visualization '
     'worker_process',
     # what a user runs

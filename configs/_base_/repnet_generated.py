@@ -4,6 +4,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=1,
     sampler=dict(type='EpochSliceSampler'),
+    # drawn on a GPU: --cfg-options train_dataloader.dataset.render_on=device
     dataset=dict(type='RepetitionShapesDataset', **_clips),
 )
 _whole_videos = dict(

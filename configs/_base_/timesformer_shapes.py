@@ -9,7 +9,13 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     sampler=dict(type='EpochSliceSampler', epoch_size=9600),
-    dataset=dict(type='ActionShapesDataset', split='train', num_videos=10_000_000, pipeline=_pack),
+    # drawn on a GPU: --cfg-options train_dataloader.dataset.render_on=device
+    dataset=dict(
+        type='ActionShapesDataset',
+        split='train',
+        num_videos=10_000_000,
+        pipeline=[dict(type='PackScene')],
+    ),
 )
 val_dataloader = dict(
     batch_size=50,

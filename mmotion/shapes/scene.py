@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 ByteArray = NDArray[np.uint8]
+# where a data set has its scenes drawn: frame by frame in the data workers, or a batch at once on
+# the model's device
+RENDER_ON = ('workers', 'device')
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,11 @@ class Scene:
                 grains = grain[row : row + self.size, column : column + self.size]
                 frame = cv2.add(frame, grains, dtype=cv2.CV_8U)
             yield self.look.apply(frame)
+
+
+def show_scene(scene: Scene, render_on: str) -> dict[str, Any]:
+    """What a pipeline gets: `imgs`, frames (S, S, 3), or the `scene`, see `RENDER_ON`."""
+    return {'scene': scene} if render_on == 'device' else {'imgs': list(scene.frames())}
 
 
 def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:

@@ -129,19 +129,19 @@ def _draw_parts(frames: Tensor, scenes: Sequence[Scene], device: torch.device) -
     starts, stops = find_boxes(places, sprites.shape[1:3], size)
     # the largest box of a layer in all its frames; what is not in the picture has none
     spans = np.where((stops > starts).all(-1, keepdims=True), stops - starts, 0).max(1)
-    ends = np.cumsum([len(layer) for layer in layers])
-    windows = [spans[end - len(layer) : end].max(0) for end, layer in zip(ends, layers, strict=True)]
-    repeats = [len(layer) for layer in layers]
-    starts = np.minimum(starts, size - np.repeat(windows, repeats, axis=0)[:, None])
+    counts = [len(layer) for layer in layers]
+    ends = np.cumsum(counts)
+    windows = np.maximum.reduceat(spans, ends - counts)
+    starts = np.minimum(starts, size - np.repeat(windows, counts, axis=0)[:, None])
     # in float32 all numbers of pixels of a chunk are exact
     matrices, images = _send(_look_up(places, sprites.shape[1:]), device), _send(sprites, device)
     corners = _send(starts.astype(np.float32), device)
     flat = frames.view(3, -1)
     first_pixels = torch.arange(frames.shape[1] * frames.shape[2], device=device) * size**2
-    for end, layer, (width, height) in zip(ends, layers, windows, strict=True):
+    for end, count, (width, height) in zip(ends, counts, windows.tolist(), strict=True):
         if not width * height:
             continue
-        mine = slice(end - len(layer), end)
+        mine = slice(end - count, end)
         drawn = _sample(images[mine], matrices[mine], corners[mine], (height, width), 'zeros')
         x, y = corners[mine].long().unbind(-1)
         row = y[..., None] + torch.arange(height, device=device)

@@ -17,6 +17,9 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     Gives what MMAction2's `ActionDataPreprocessor` gives with `format_shape='NCTHW'`, in about half
     of the time on a CPU: it does not write a new batch for each step of the arithmetic.
 
+    A data set of generated videos may send the descriptions of its clips, `mmotion.shapes.Scene`,
+    instead of their frames. They are drawn here, all of a batch at once, on the model's device.
+
     Args:
         mean: Of each of the three channels, in grey levels from 0 to 255.
         std: By which each channel is divided.
@@ -54,18 +57,19 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data: `inputs`, clips of one size, uint8 (3, T, H, W), as a list or stacked; other
-                entries are moved to the device and passed on.
+            data: `inputs`, clips of one size, uint8 (3, T, H, W) or (V, 3, T, H, W) of V views, as
+                a list or stacked; or a list of scenes, or V such lists. Other entries are moved to
+                the device and passed on.
             training: Not used; the same happens in testing.
 
         Returns:
-            The same with `inputs` float32 (B, 3, T, H, W).
+            The same with `inputs` float32 (B, 3, T, H, W), or (B, V, 3, T, H, W).
 
         Raises:
-            ValueError: If the clips differ in size.
+            ValueError: If the clips differ in size, see `render_scenes` for scenes.
         """
         data = cast('dict[str, Any]', self.cast_data(data))
-        clips = data['inputs']
+        clips = draw_scenes(data['inputs'], self.device)
         if not isinstance(clips, torch.Tensor):
             sizes = {tuple(clip.shape) for clip in clips}
             if len(sizes) != 1:
@@ -77,3 +81,27 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         # a copy also of clips that are float32 already, which are not ours to change
         normalised = clips.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
         return {**data, 'inputs': normalised}
+
+
+def draw_scenes(clips: Any, device: torch.device | str) -> Any:
+    """Draw the `inputs` of a batch if they are scenes, see `ClipDataPreprocessor`.
+
+    Args:
+        clips: Scenes of a batch, or views of them; what is no scene is given back.
+        device: Where to draw.
+
+    Returns:
+        uint8 (B, 3, T, S, S), or (B, V, 3, T, S, S) of V views.
+
+    Raises:
+        ValueError: If the scenes differ in size.
+    """
+    first = next(iter(clips), None)
+    if first is None or isinstance(first, torch.Tensor):
+        return clips
+    # only generated data need it
+    from mmotion.shapes.torch_renderer import render_scenes
+
+    if isinstance(first, Sequence):
+        return torch.stack([render_scenes(view, device=device) for view in clips], dim=1)
+    return render_scenes(clips, device=device)

@@ -2,6 +2,7 @@
 
 A data set gives one dictionary a video, which the pipeline's transforms change in turn:
     imgs: frames, a list of RGB arrays (H, W, 3) uint8
+    scene: instead of them, what a generated video shows, to be drawn on the model's device
     fps: frames per second of these frames
     name: of the video, unique in the data set
     gt_count: true number of repetitions
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from mmotion.checks import check_at_least, check_index
+from mmotion.checks import check_at_least, check_choice, check_index
 from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.shapes import MotionShapes, PersonShapes, Scene, simulate_detector
+from mmotion.shapes.scene import RENDER_ON, show_scene
 
 # shorter periods are not counted (materight/RepNet-pytorch@c455c53, utils/plots.py, get_counts)
 MIN_PERIOD = 3
@@ -66,7 +68,18 @@ class ResizeFrames(BaseTransform):
         self.reducing_gap = reducing_gap
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Scale each of `imgs`."""
+        """Scale each of `imgs`; a scene must have the right size.
+
+        Raises:
+            ValueError: If it has not.
+        """
+        if 'scene' in results:
+            if results['scene'].size != self.size:
+                raise ValueError(
+                    f'a scene must have the size of ResizeFrames, {self.size} pixels, got '
+                    f'{results["scene"].size}; give the data set size={self.size}'
+                )
+            return results
         results['imgs'] = [
             resize_pillow(image, self.size, self.reducing_gap) for image in results['imgs']
         ]
@@ -75,16 +88,22 @@ class ResizeFrames(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackRepetitionInputs(BaseTransform):
-    """Stack the frames to `inputs`, uint8 (3, T, H, W), and put the labels into `data_samples`."""
+    """Stack the frames to `inputs`, uint8 (3, T, H, W), and put the labels into `data_samples`.
+
+    A scene becomes `inputs` as it is, see `ClipDataPreprocessor`.
+    """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack what there is; a video without labels is packed without them."""
-        frames = np.stack(results['imgs'])
+        inputs = shown = results.get('scene')
+        if shown is None:
+            shown = results['imgs']
+            inputs = torch.from_numpy(np.stack(shown)).permute(3, 0, 1, 2).contiguous()
         sample = BaseDataElement(
             metainfo={
                 'name': results.get('name', ''),
                 'fps': results['fps'],
-                'num_frames': len(frames),
+                'num_frames': len(shown),
             }
         )
         if 'gt_count' in results:
@@ -94,10 +113,7 @@ class PackRepetitionInputs(BaseTransform):
             sample.gt_periodicity = torch.as_tensor(results['gt_periodicity'], dtype=torch.float32)
         if 'gt_cycles' in results:
             sample.gt_cycles = torch.as_tensor(results['gt_cycles'], dtype=torch.float32)
-        return {
-            'inputs': torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous(),
-            'data_samples': sample,
-        }
+        return {'inputs': inputs, 'data_samples': sample}
 
 
 class GeneratedRepetitions(Dataset):
@@ -152,9 +168,12 @@ class RepetitionShapesDataset(GeneratedRepetitions):
         clip_frames: Give clips of this many frames, from anywhere in a video and at any of the
             speeds at which RepNet looks at a video, for training; None gives whole videos.
         fps: Frames per second that the videos claim to have.
+        render_on: Where they are drawn: by the data 'workers', or on the model's 'device', a batch
+            at once, so that workers only describe what is to be seen. Labels are the same, and
+            pictures but for roundings.
 
     Raises:
-        ValueError: If there is no video or a clip has less than 8 frames.
+        ValueError: If there is no video, a clip has less than 8 frames, or `render_on` is unknown.
     """
 
     def __init__(
@@ -167,8 +186,11 @@ class RepetitionShapesDataset(GeneratedRepetitions):
         shapes: dict[str, Any] | None = None,
         clip_frames: int | None = None,
         fps: float = 30.0,
+        render_on: str = 'workers',
     ) -> None:
         super().__init__(num_videos=num_videos, pipeline=pipeline, clip_frames=clip_frames, fps=fps)
+        check_choice('render_on', render_on, RENDER_ON)
+        self.render_on = render_on
         self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -182,7 +204,7 @@ class RepetitionShapesDataset(GeneratedRepetitions):
         if self.clip_frames is not None:
             scene = random_clip(scene, self.clip_frames, np.random.default_rng([index, 1]))
         return self._finish(
-            imgs=list(scene.frames()),
+            **show_scene(scene, self.render_on),
             name=f'{self.shapes.split}_{index:06d}',
             gt_count=scene.count,
             gt_period=scene.period,

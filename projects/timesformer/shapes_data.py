@@ -16,15 +16,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from mmaction.structures import ActionDataSample
+from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmotion.checks import check_at_least, check_choice, check_index
-from mmotion.registry import DATASETS
+from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.shapes import SPLITS
 from mmotion.shapes.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
-from mmotion.shapes.scene import ByteArray, FloatArray, Part, Scene
+from mmotion.shapes.scene import RENDER_ON, ByteArray, FloatArray, Part, Scene, show_scene
 
 # for each coordinate of a pose: forward, backward, there and back
 ACTIONS = (
@@ -52,10 +55,12 @@ class ActionShapesDataset(Dataset):
         num_frames: Frames in a clip T.
         size: Width and height of the frames S in pixels.
         actions: Which of `ACTIONS` there are, by label; None takes all of them.
+        render_on: Where clips are drawn: by the data 'workers', or on the model's 'device', a batch
+            at once; the pipeline must then be `PackScene`, which packs either.
 
     Raises:
-        ValueError: If the split or an action is unknown, an action is named twice or none is, there
-            is no clip, or a clip is too short or small.
+        ValueError: If the split, an action or `render_on` is unknown, an action is named twice or
+            none is, there is no clip, or a clip is too short or small.
     """
 
     def __init__(
@@ -67,9 +72,11 @@ class ActionShapesDataset(Dataset):
         num_frames: int = 8,
         size: int = 64,
         actions: Sequence[str] | None = None,
+        render_on: str = 'workers',
     ) -> None:
         actions = ACTIONS if actions is None else tuple(actions)
         check_choice('split', split, SPLITS)
+        check_choice('render_on', render_on, RENDER_ON)
         check_at_least('num_videos', num_videos, 1)
         check_at_least('num_frames', num_frames, 4)
         check_at_least('size', size, 16)
@@ -83,6 +90,7 @@ class ActionShapesDataset(Dataset):
         self.num_frames = num_frames
         self.size = size
         self.actions = actions
+        self.render_on = render_on
         self.metainfo = {'classes': actions}
 
     def __len__(self) -> int:
@@ -100,7 +108,7 @@ class ActionShapesDataset(Dataset):
         scene = action_scene(self.actions[label], rng, num_frames=self.num_frames, size=self.size)
         item: Any = self.pipeline(
             {
-                'imgs': list(scene.frames()),
+                **show_scene(scene, self.render_on),
                 'img_shape': (self.size, self.size),
                 'original_shape': (self.size, self.size),
                 'clip_len': self.num_frames,
@@ -110,6 +118,24 @@ class ActionShapesDataset(Dataset):
             }
         )
         return item
+
+
+@TRANSFORMS.register_module()
+class PackScene(BaseTransform):
+    """Pack a generated clip, drawn or not, as MMAction2's FormatShape and PackActionInputs would.
+
+    `inputs` are uint8 (1, 3, T, S, S), or a list with the scene, see `ClipDataPreprocessor`.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack it with its label, `name` and `num_clips`."""
+        sample = ActionDataSample().set_gt_label(results['label'])
+        sample.set_metainfo({key: results[key] for key in ('name', 'num_clips')})
+        if 'scene' in results:
+            return {'inputs': [results['scene']], 'data_samples': sample}
+        frames = torch.from_numpy(np.stack(results['imgs']))
+        inputs = frames.permute(3, 0, 1, 2)[None].contiguous()
+        return {'inputs': inputs, 'data_samples': sample}
 
 
 def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size: int) -> Scene:

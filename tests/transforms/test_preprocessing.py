@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from mmotion.registry import MODELS
+from mmotion.shapes import MotionShapes
+from mmotion.shapes.torch_renderer import render_scenes
 from mmotion.transforms.preprocessing import ClipDataPreprocessor
 
 NORM = {'mean': [123.0, 116.0, 103.0], 'std': [58.0, 57.0, 56.0]}
@@ -14,6 +16,16 @@ def test_batch_is_that_of_mmaction2():
     ours = ClipDataPreprocessor(**NORM)
     assert torch.equal(ours({'inputs': clips})['inputs'], want)
     assert torch.equal(ours({'inputs': torch.stack(clips)})['inputs'], want)
+
+
+def test_scenes_are_drawn_and_normalised():
+    scenes = [MotionShapes(size=32, num_frames=(20, 20))[i] for i in range(3)]
+    frames = render_scenes(scenes)
+    ours = ClipDataPreprocessor(**NORM)
+    want = ours({'inputs': frames})['inputs']
+    assert torch.equal(ours({'inputs': scenes})['inputs'], want)
+    views = ours({'inputs': [scenes, scenes[::-1]]})['inputs']
+    assert torch.equal(views, torch.stack([want, want.flip(0)], dim=1))
 
 
 def test_clips_are_left_as_they_were():

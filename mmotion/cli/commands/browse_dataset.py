@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mmotion.cli.sample_sheet import describe_sample, draw_views, make_sheet
     from mmotion.registry import DATASETS
+    from mmotion.transforms.preprocessing import draw_scenes
     from mmotion.video import VideoWriter
     from mmotion.video.pictures import write_picture
     from mmotion.visualization.drawing import enlarge
@@ -56,15 +57,16 @@ def run(args: argparse.Namespace) -> int:
     samples, shapes = {}, set()
     for index in indices:
         item = dataset[index]
+        inputs = draw_scenes([item['inputs']], 'cpu')[0]
         info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
         views = draw_views(
-            item['inputs'],
+            inputs,
             skeleton=info.get('skeleton'),
             frames_first=preprocessor.get('format_shape') == 'NCHW',
         )
         title = f'{index}  {describe_sample(item["data_samples"], classes)}'
         samples[title] = views
-        shapes.add(f'{tuple(item["inputs"].shape)} {item["inputs"].dtype}')
+        shapes.add(f'{tuple(inputs.shape)} {inputs.dtype}')
         if args.videos:
             fps = float(item['data_samples'].metainfo.get('fps', 10.0))
             with VideoWriter(args.out / f'{stem}_{index}.mp4', fps=fps) as writer:

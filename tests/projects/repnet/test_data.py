@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from PIL import Image
 
 from mmotion.shapes import MotionShapes, PersonShapes
+from mmotion.transforms.preprocessing import ClipDataPreprocessor
 from projects.repnet.data import (
     PackRepetitionInputs,
     RepetitionPosesDataset,
@@ -38,6 +40,38 @@ def test_same_index_gives_the_same_clip() -> None:
     )
     assert torch.equal(dataset[4]['inputs'], dataset[4]['inputs'])
     assert not torch.equal(dataset[4]['inputs'], dataset[5]['inputs'])
+
+
+def test_clips_drawn_on_the_device_are_those_that_workers_draw() -> None:
+    options = {'split': 'train', 'num_videos': 10, 'size': 32, 'clip_frames': 32}
+    pipeline = [ResizeFrames(size=32), PackRepetitionInputs()]
+    datasets = [
+        RepetitionShapesDataset(**options, pipeline=pipeline, render_on=where)
+        for where in ('workers', 'device')
+    ]
+    prepare = ClipDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    batches = [prepare(pseudo_collate([data[i] for i in range(6)])) for data in datasets]
+    drawn, expected = batches[1]['inputs'], batches[0]['inputs']
+    assert drawn.shape == expected.shape == (6, 3, 32, 32, 32)
+    assert (drawn - expected).abs().mean() < 0.3
+    for one, other in zip(*(batch['data_samples'] for batch in batches), strict=True):
+        assert one.metainfo == other.metainfo
+        assert one.gt_count == other.gt_count
+        for label in ('gt_period', 'gt_periodicity', 'gt_cycles'):
+            assert torch.equal(one.get(label), other.get(label))
+
+
+def test_a_scene_of_another_size_than_the_pipeline_has_is_refused() -> None:
+    dataset = RepetitionShapesDataset(
+        split='train', num_videos=1, size=32, pipeline=[ResizeFrames(size=48)], render_on='device'
+    )
+    with pytest.raises(ValueError, match=r'size of ResizeFrames, 48 pixels, got 32; give the data'):
+        dataset[0]
+
+
+def test_videos_are_drawn_by_workers_or_on_the_device() -> None:
+    with pytest.raises(ValueError, match=r"render_on must be one of .*'gpu'"):
+        RepetitionShapesDataset(split='train', num_videos=1, pipeline=PACK, render_on='gpu')
 
 
 def test_generated_people_are_packed_with_their_labels() -> None:

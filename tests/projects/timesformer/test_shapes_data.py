@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
+from mmengine.dataset import pseudo_collate
 from scipy.stats import ks_2samp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.feature_selection import f_classif
 
+from mmotion.registry import TRANSFORMS
+from mmotion.transforms.preprocessing import ClipDataPreprocessor
 from projects.timesformer.shapes_data import (
     ACTIONS,
     POSE_RANGES,
     ActionShapesDataset,
+    PackScene,
     action_scene,
     sample_pose,
 )
@@ -28,6 +33,33 @@ def test_a_clip_comes_with_what_a_pipeline_needs() -> None:
     assert item['imgs'][0].dtype == np.uint8
     assert (item['label'], item['name']) == (2, 'test_000014')
     assert (item['clip_len'], item['num_clips'], item['img_shape']) == (6, 1, (32, 32))
+
+
+def test_clips_drawn_on_the_device_are_those_that_workers_draw() -> None:
+    as_before = [
+        {'type': 'FormatShape', 'input_format': 'NCTHW'},
+        {'type': 'PackActionInputs', 'meta_keys': ('name', 'num_clips')},
+    ]
+    ways = [
+        make(pipeline=[TRANSFORMS.build(step) for step in as_before]),
+        make(pipeline=[PackScene()]),
+        make(pipeline=[PackScene()], render_on='device'),
+    ]
+    prepare = ClipDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    wanted, packed, drawn = (prepare(pseudo_collate([way[i] for i in range(5)])) for way in ways)
+    assert wanted['inputs'].shape == (5, 1, 3, 8, 64, 64)
+    assert torch.equal(packed['inputs'], wanted['inputs'])
+    assert drawn['inputs'].shape == wanted['inputs'].shape
+    assert (drawn['inputs'] - wanted['inputs']).abs().mean() < 0.3
+    for batch in (packed, drawn):
+        for one, other in zip(batch['data_samples'], wanted['data_samples'], strict=True):
+            assert one.metainfo == other.metainfo
+            assert torch.equal(one.gt_label, other.gt_label)
+
+
+def test_clips_are_drawn_by_workers_or_on_the_device() -> None:
+    with pytest.raises(ValueError, match=r"render_on must be one of .*'gpu'"):
+        make(render_on='gpu')
 
 
 def test_an_index_always_gives_the_same_clip_and_splits_share_none() -> None:
