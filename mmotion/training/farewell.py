@@ -9,6 +9,8 @@ from mmotion.checkpoint.files import find_last_checkpoint
 
 # of mmengine's message hub
 SCORE, FILE = 'best_score', 'best_ckpt'
+# seconds of each step, the first until it has its batch
+WAITED, WHOLE = 'train/data_time', 'train/time'
 
 
 def describe_end(runner: Any, config: str) -> str:
@@ -18,9 +20,10 @@ def describe_end(runner: Any, config: str) -> str:
         runner: mmengine's, after `train`.
         config: What a command is told to find the config.
     """
+    hub = runner.message_hub
     last = find_last_checkpoint(_shorten(runner.work_dir))
     lines = [f'training is done: {runner.work_dir}']
-    known = runner.message_hub.runtime_info
+    known = hub.runtime_info
     best: Path | None = None
     for key in [key for key in known if key.startswith(FILE)]:
         file = _shorten(known[key])
@@ -30,6 +33,10 @@ def describe_end(runner: Any, config: str) -> str:
         name = key.removeprefix(FILE).lstrip('_') or _name_metric(runner)
         lines.append(f'best {name} {score:.4g}: {file}')
     lines += [f'last checkpoint: {last}'] if last else []
+    # what is fitted at once, without steps, has none
+    if WAITED in hub.log_scalars:
+        waited, whole = (hub.log_scalars[key].data[0].sum() for key in (WAITED, WHOLE))
+        lines.append(f'waited for data {waited / whole:.0%} of the time of the steps')
     chosen = best or last
     if chosen:
         words = [shlex.quote(str(word)) for word in (config, chosen)]

@@ -1,13 +1,22 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from mmengine.logging import HistoryBuffer
+
 from mmotion.training.farewell import describe_end
 
 
-def make_runner(work_dir, info, **config):
+def make_runner(work_dir, info, times=(), **config):
+    """A runner after steps with these seconds of waiting for data, and in all."""
+    scalars = {}
+    if times:
+        scalars = {
+            f'train/{name}': HistoryBuffer([step[i] for step in times], [1] * len(times))
+            for i, name in enumerate(('data_time', 'time'))
+        }
     return SimpleNamespace(
         work_dir=str(work_dir),
-        message_hub=SimpleNamespace(runtime_info=info),
+        message_hub=SimpleNamespace(runtime_info=info, log_scalars=scalars),
         hooks=[SimpleNamespace(), SimpleNamespace(key_indicators=['acc/top1'])],
         cfg=config,
     )
@@ -48,3 +57,8 @@ def test_without_validation_the_last_is_the_one_to_go_on_with(tmp_path):
         describe_end(make_runner(tmp_path / 'none', {}), 'c')
         == f'training is done: {tmp_path}/none'
     )
+
+
+def test_the_share_of_the_time_that_was_waited_for_data(tmp_path):
+    runner = make_runner(tmp_path, {}, times=[(0.5, 1.0), (0.1, 1.0), (0.0, 0.5)])
+    assert 'waited for data 24% of the time of the steps' in describe_end(runner, 'c').splitlines()
