@@ -4,9 +4,10 @@ All frames of a clip belong together. What changes from frame to frame must chan
 does, smoothly; what does not move, light and focus, is changed once for the clip.
 
 A data set gives the frames as `imgs`, a list of RGB arrays (H, W, 3) uint8 of one size, and gets
-such a list back; everything else in `results` stays. `move_camera` does the same to tensors, on
-any device. All choices are drawn from torch's generator, which each data worker has seeded, so
-that a resumed run draws what the unbroken one would have drawn.
+such a list back; everything else in `results` stays. `transform_batch` does the same to a batch of
+tensors on any device, see `ClipDataPreprocessor`. All choices are drawn from torch's generator,
+which each data worker has seeded, so that a resumed run draws what the unbroken one would have
+drawn.
 
 Camera motion: Dwibedi et al., Counting Out Time: Class Agnostic Video Repetition Counting in the
     Wild, CVPR 2020, paragraph 'Camera Motion Augmentation', https://arxiv.org/abs/2006.15418
@@ -190,6 +191,10 @@ class CameraMotion(BaseTransform):
         results['imgs'] = list(rearrange(clip, 't c h w -> t h w c').contiguous().numpy())
         return results
 
+    def transform_batch(self, clips: Tensor) -> Tensor:
+        """Move the camera of each clip of a batch (B, 3, T, H, W), on its device."""
+        return move_camera(clips, self.sample_paths(clips.shape[2], num_clips=len(clips)))
+
 
 @TRANSFORMS.register_module()
 class ClipJitter(BaseTransform):
@@ -236,9 +241,19 @@ class ClipJitter(BaseTransform):
         Raises:
             ValueError: If the frames have several sizes, or there are none.
         """
-        if torch.rand(()) >= self.prob:
-            return results
         frames = torch.from_numpy(_stack_frames(results['imgs']))
+        results['imgs'] = list(self._change(frames).numpy())
+        return results
+
+    def transform_batch(self, clips: Tensor) -> Tensor:
+        """Change the clips of a batch (B, 3, T, H, W) uint8, each differently, on its device."""
+        changed = [self._change(clip) for clip in rearrange(clips, 'b c t h w -> b t h w c')]
+        return rearrange(torch.stack(changed), 'b t h w c -> b c t h w')
+
+    def _change(self, frames: Tensor) -> Tensor:
+        """Change the frames of a clip (T, H, W, 3) uint8."""
+        if torch.rand(()) >= self.prob:
+            return frames
         num_frames = len(frames)
         # one tall picture: contrast would be changed around the mean of each frame, and flicker
         picture = self.color(rearrange(frames, 't h w c -> c (t h) w'))
@@ -251,8 +266,7 @@ class ClipJitter(BaseTransform):
             clip = rearrange(frames, 't h w c -> t c h w')
             clip = v2.functional.gaussian_blur(clip, [2 * reach + 1] * 2, [sigma_px] * 2)
             frames = rearrange(clip, 't c h w -> t h w c').contiguous()
-        results['imgs'] = list(frames.numpy())
-        return results
+        return frames
 
 
 def _warp(batch: Tensor, matrices: Tensor) -> Tensor:

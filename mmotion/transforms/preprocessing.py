@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from mmengine.model import BaseDataPreprocessor
 
-from mmotion.registry import MODELS
+from mmotion.registry import MODELS, TRANSFORMS
 
 
 @MODELS.register_module()
@@ -23,9 +23,12 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     Args:
         mean: Of each of the three channels, in grey levels from 0 to 255.
         std: By which each channel is divided.
+        augment: Transforms that change clips in training, on the model's device instead of in the
+            data workers, one after the other, each clip differently: `CameraMotion`, `ClipJitter`.
 
     Raises:
-        ValueError: If there are not three of each, or a `std` is not above 0.
+        ValueError: If there are not three of each, a `std` is not above 0, or a transform cannot
+            take a batch.
 
     Example:
         >>> preprocessor = ClipDataPreprocessor(mean=[127.5] * 3, std=[127.5] * 3)
@@ -37,7 +40,13 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augment: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__()
         is_right = all(
             isinstance(values, Sequence)
@@ -50,6 +59,13 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
                 'mean and std must have three numbers each, and std be above 0, '
                 f'got mean={mean} and std={std}'
             )
+        self.augment = [TRANSFORMS.build(step) for step in augment]
+        for step in self.augment:
+            if not hasattr(step, 'transform_batch'):
+                raise ValueError(
+                    f'augment must have transforms of batches, got {type(step).__name__}; put it '
+                    'into the pipeline of the data set'
+                )
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1, 1), persistent=False)
 
@@ -60,7 +76,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
             data: `inputs`, clips of one size, uint8 (3, T, H, W) or (V, 3, T, H, W) of V views, as
                 a list or stacked; or a list of scenes, or V such lists. Other entries are moved to
                 the device and passed on.
-            training: Not used; the same happens in testing.
+            training: Whether clips are changed by `augment`.
 
         Returns:
             The same with `inputs` float32 (B, 3, T, H, W), or (B, V, 3, T, H, W).
@@ -78,6 +94,8 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
                     'pipeline, or use batch_size=1 for whole videos'
                 )
             clips = torch.stack(list(clips))
+        for step in self.augment if training else ():
+            clips = step.transform_batch(clips)
         # a copy also of clips that are float32 already, which are not ours to change
         normalised = clips.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
         return {**data, 'inputs': normalised}

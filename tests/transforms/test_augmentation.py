@@ -170,6 +170,37 @@ def test_the_batch_on_a_device_is_moved_as_the_clips_in_the_worker():
     assert not torch.equal(batch[0], batch[1])
 
 
+DEVICES = [
+    'cpu',
+    pytest.param(
+        'cuda',
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize(
+    'transform', [CameraMotion(prob=0.7), ClipJitter(prob=0.7)], ids=['camera', 'jitter']
+)
+def test_a_batch_is_changed_as_its_clips_are_in_workers(transform, device):
+    clips = [[255 - frame for frame in make_frames()], make_frames(), make_frames()]
+    torch.manual_seed(3)
+    expected = [np.stack(transform.transform({'imgs': clip})['imgs']) for clip in clips]
+    assert sum((one == clip).all() for one, clip in zip(expected, clips, strict=True)) == 1
+    batch = torch.stack([rearrange(to_clip(clip), 't c h w -> c t h w') for clip in clips])
+    torch.manual_seed(3)
+    changed = transform.transform_batch(batch.to(device))
+    assert changed.shape == batch.shape
+    assert changed.device.type == device
+    found = rearrange(changed.cpu(), 'b c t h w -> b t h w c').int()
+    # what is rounded may go to the other side
+    assert (found - torch.from_numpy(np.stack(expected)).int()).abs().max() <= 1
+
+
 def test_the_places_are_those_of_affine_grid():
     clip = torch.rand(6, 3, 24, 36)
     path = CameraMotion(rotation_deg=90, shift=0.5, zoom=2).sample_paths(6)

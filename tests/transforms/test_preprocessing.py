@@ -28,6 +28,28 @@ def test_scenes_are_drawn_and_normalised():
     assert torch.equal(views, torch.stack([want, want.flip(0)], dim=1))
 
 
+def test_clips_are_changed_in_training_alone_each_differently():
+    clip = torch.randint(0, 256, (3, 4, 16, 20), dtype=torch.uint8)
+    batch = {'inputs': torch.stack([clip, clip])}
+    augment = [{'type': 'CameraMotion'}, {'type': 'ClipJitter'}]
+    ours = ClipDataPreprocessor(**NORM, augment=augment)
+    plain = ClipDataPreprocessor(**NORM)(batch)['inputs']
+    assert torch.equal(ours(batch)['inputs'], plain)
+    torch.manual_seed(0)
+    changed = ours(batch, training=True)['inputs']
+    assert not torch.equal(changed[0], changed[1])
+    clips = batch['inputs']
+    torch.manual_seed(0)
+    for step in ours.augment:
+        clips = step.transform_batch(clips)
+    assert torch.equal(changed, ClipDataPreprocessor(**NORM)({'inputs': clips})['inputs'])
+
+
+def test_a_transform_that_takes_no_batch_is_refused():
+    with pytest.raises(ValueError, match=r'augment must have .* of batches, got SampleClip; put'):
+        ClipDataPreprocessor(**NORM, augment=[{'type': 'SampleClip', 'num_frames': 8, 'stride': 2}])
+
+
 def test_clips_are_left_as_they_were():
     clips = torch.full((1, 3, 2, 2, 2), 9, dtype=torch.uint8)
     ClipDataPreprocessor(**NORM)({'inputs': clips})
