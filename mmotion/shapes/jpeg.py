@@ -11,6 +11,8 @@ Shape letters in this file: N pictures, H and W height and width in pixels, R an
 of blocks.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -67,15 +69,21 @@ def compress_jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
     return _mix(planes, TO_RGB).round_().clamp_(0, 255)[..., :height, :width]
 
 
+@functools.lru_cache(maxsize=16)
+def _send(table: tuple, device: torch.device) -> Tensor:
+    """A table on the device, which is waited for at the first time alone."""
+    return torch.tensor(table, device=device, dtype=torch.float32)
+
+
 def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    return torch.einsum('ij,njhw->nihw', pictures.new_tensor(matrix), pictures)
+    return torch.einsum('ij,njhw->nihw', _send(matrix, pictures.device), pictures)
 
 
 def _steps(table: tuple[int, ...], quality: Tensor) -> Tensor:
     """Steps of a table at qualities (N,), (N, 1, 1, 1, 8, 8)."""
     quality = quality.view(-1, 1, 1, 1, 1, 1).float()
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
-    steps = torch.tensor(table, device=quality.device).view(BLOCK, BLOCK)
+    steps = _send(table, quality.device).view(BLOCK, BLOCK)
     return ((steps * percent + 50) / 100).floor().clamp_(1, 255)
 
 

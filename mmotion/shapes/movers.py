@@ -161,7 +161,7 @@ def sprite(rng: np.random.Generator, outline: FloatArray) -> ByteArray:
     color = texture(rng, SPRITE_SIZE).astype(np.uint16)
     color *= cv2.merge([mask] * 3)
     color >>= 8
-    return np.dstack([color.astype(np.uint8), mask])
+    return np.asarray(cv2.merge([color.astype(np.uint8), mask]))
 
 
 def bar(width: float) -> FloatArray:

@@ -100,14 +100,13 @@ def _draw_backgrounds(scenes: Sequence[Scene], device: torch.device) -> Tensor:
     """What is behind all parts, (3, B, T, S, S) float32."""
     num_frames, size = len(scenes[0]), scenes[0].size
     places = np.stack([place_backgrounds(scene) for scene in scenes])
-    frames = torch.empty(3, len(scenes), num_frames, size, size, device=device)
     matrices = _send(_look_up(places, scenes[0].backgrounds[0].shape), device)
+    frames = torch.empty(3, len(scenes), num_frames, size, size, device=device)
     for shot in range(max(len(scene.backgrounds) for scene in scenes)):
         clips = [i for i, scene in enumerate(scenes) if len(scene.backgrounds) > shot]
         images = _send(np.stack([scenes[i].backgrounds[shot] for i in clips]), device)
         chosen = _send(np.array(clips), device)
-        starts = torch.zeros(len(clips), num_frames, 2, device=device)
-        drawn = _sample(images, matrices[chosen], starts, (size, size), 'reflection')
+        drawn = _sample(_as_pictures(images), matrices[chosen], (size, size), 'reflection')
         if not shot:
             frames.copy_(drawn)
             continue
@@ -133,32 +132,36 @@ def _draw_parts(frames: Tensor, scenes: Sequence[Scene], device: torch.device) -
     ends = np.cumsum(counts)
     windows = np.maximum.reduceat(spans, ends - counts)
     starts = np.minimum(starts, size - np.repeat(windows, counts, axis=0)[:, None])
-    # in float32 all numbers of pixels of a chunk are exact
-    matrices, images = _send(_look_up(places, sprites.shape[1:]), device), _send(sprites, device)
-    corners = _send(starts.astype(np.float32), device)
+    # of each part in each frame the first pixel of its window, counted through all frames
+    places[..., 2] -= starts
+    clips = np.concatenate([np.arange(count) for count in counts])
+    first_frames = clips[:, None] * len(scenes[0]) + np.arange(len(scenes[0]))
+    firsts = _send((first_frames * size + starts[..., 1]) * size + starts[..., 0], device)
+    matrices = _send(_look_up(places, sprites.shape[1:]), device)
+    pictures = _as_pictures(_send(sprites, device))
+    pixels = torch.arange(size**2, device=device).view(size, size)
     flat = frames.view(3, -1)
-    first_pixels = torch.arange(frames.shape[1] * frames.shape[2], device=device) * size**2
     for end, count, (width, height) in zip(ends, counts, windows.tolist(), strict=True):
         if not width * height:
             continue
         mine = slice(end - count, end)
-        drawn = _sample(images[mine], matrices[mine], corners[mine], (height, width), 'zeros')
-        x, y = corners[mine].long().unbind(-1)
-        row = y[..., None] + torch.arange(height, device=device)
-        column = x[..., None] + torch.arange(width, device=device)
-        pixels = row[..., None] * size + column[..., None, :]
-        pixels = pixels + first_pixels[: x.numel()].view(*x.shape, 1, 1)
-        index = pixels.flatten()
-        color, keep = drawn[:3].flatten(1), 256 - drawn[3].flatten()
+        drawn = _sample(pictures[mine], matrices[mine], (height, width), 'zeros').flatten(1)
+        index = (firsts[mine, :, None, None] + pixels[:height, :width]).flatten()
         behind = flat.index_select(1, index)
-        flat.index_copy_(1, index, behind.mul_(keep).div_(256).floor_().add_(color))
+        behind.mul_(256 - drawn[3]).div_(256).floor_().add_(drawn[:3])
+        flat.index_copy_(1, index, behind)
+
+
+def _as_pictures(images: Tensor) -> Tensor:
+    """Bytes (n, h, w, C) as float32 (n, C, h, w)."""
+    return rearrange(images, 'n h w c -> n c h w').float()
 
 
 def _look_up(places: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float32]:
-    """Frame pixels to places in an image as `grid_sample` counts them, -1 to 1 from edge to edge.
+    """Pixels of a window to places in an image as `grid_sample` counts, -1 to 1 between edges.
 
     Args:
-        places: Pixels of the image to frame pixels, (..., 2, 3).
+        places: Pixels of the image to those of the window, (..., 2, 3).
         shape: Of the image, its height and width first.
     """
     linear = np.linalg.inv(places[..., :2])
@@ -169,32 +172,26 @@ def _look_up(places: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.fl
     return matrices.astype(np.float32)
 
 
-def _sample(
-    images: Tensor, matrices: Tensor, corners: Tensor, window: tuple[int, int], beyond: str
-) -> Tensor:
-    """Look at images through windows.
+def _sample(pictures: Tensor, matrices: Tensor, window: tuple[int, int], beyond: str) -> Tensor:
+    """Look at pictures through windows.
 
     Args:
-        images: One a clip, uint8 (n, h, w, C).
-        matrices: Frame pixels to places in the image, see `_look_up`, (n, T, 2, 3).
-        corners: x and y of the first pixel of each window, (n, T, 2).
+        pictures: One a clip, float32 (n, C, h, w).
+        matrices: Pixels of each window to places in its picture, see `_look_up`, (n, T, 2, 3).
         window: Height H and width W of all windows.
-        beyond: What is beyond the border of an image, as `grid_sample` names it.
+        beyond: What is beyond the border of a picture, as `grid_sample` names it.
 
     Returns:
         Whole grey levels, float32 (C, n, T, H, W).
     """
     height, width = window
-    x_axis, y_axis, origin = matrices.unbind(-1)
-    origin = origin + x_axis * corners[..., :1] + y_axis * corners[..., 1:]
-    row = torch.arange(height, device=images.device)[:, None]
-    column = torch.arange(width, device=images.device)[:, None]
+    place = torch.arange(max(window), device=pictures.device)[:, None]
+    x_axis, y_axis, origin = matrices[..., None, :, :].unbind(-1)
     # a row and a column of each window, then a sum, (n, T, H, W, 2)
-    across = (origin[..., None, :] + x_axis[..., None, :] * column)[:, :, None]
-    grid = across + (y_axis[..., None, :] * row)[:, :, :, None]
-    # all windows of a clip under each other: the image need not be there for each of them
+    across, down = origin + x_axis * place[:width], y_axis * place[:height]
+    grid = across[:, :, None] + down[:, :, :, None]
+    # all windows of a clip under each other: the picture need not be there for each of them
     grid = rearrange(grid, 'n t h w i -> n (t h) w i')
-    pictures = rearrange(images, 'n h w c -> n c h w').float()
     drawn = F.grid_sample(pictures, grid, padding_mode=beyond, align_corners=False).round_()
     return rearrange(drawn, 'n c (t h) w -> c n t h w', h=height)
 

@@ -88,6 +88,19 @@ def test_the_device_is_never_waited_for():
     assert drawn.shape == (8, 3, 12, 64, 64)
 
 
+@pytest.mark.gpu
+@NO_GPU
+def test_a_gpu_is_not_waited_for():
+    scenes = make_scenes(8, in_the_wild=True)
+    # what is sent once for all batches
+    render_scenes(scenes, device='cuda')
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        render_scenes(scenes, device='cuda')
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
 def test_a_scene_without_parts_and_with_one_out_of_sight():
     scene = make_scenes(1)[0]
     far = replace(scene.parts[0], placement=scene.parts[0].placement + 1e6)
