@@ -45,7 +45,7 @@ def has_fast_bfloat16() -> bool:
 
     Without AVX-512 each number is converted: on an AMD EPYC, one thread, a step of `repnet_small`
     takes 0.65 s in bfloat16 and 1.02 s in float32; told to do without AVX-512, 10.6 s and 1.2 s.
-    `mmotion tool time_precision` measures it.
+    `mmotion benchmark SYSTEM` measures it.
     """
     return torch.backends.cpu.get_cpu_capability().startswith('AVX512')
 

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip('pyarrow', reason='needs the extra [corpus]')
+
 from mmotion.corpus.store import list_parts
 from tests.command_lines import TOY, check_wrong_use, run
 from tests.moving_boxes import write_video

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip('pyarrow', reason='needs the extra [corpus]')
+pytest.importorskip('duckdb', reason='needs the extra [corpus]')
+
 from mmotion.corpus.manifest import Item
 from mmotion.corpus.worker import Job
 

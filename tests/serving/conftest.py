@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+pytest.importorskip('fastapi', reason='needs the extra [serve]')
+pytest.importorskip('psutil', reason='needs the extra [serve]')
+
 from mmotion.serving.engine import Engine
 from mmotion.serving.limits import Limits
 from mmotion.serving.models import list_models

@@ -1,27 +1,23 @@
 """The table of long inputs: what is written for it, and which of two runs stands over the other."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 from mmotion.keypoints.files import read_poses
-from mmotion.paths import find_root
 from mmotion.video.scan import scan_video
 
 
-@pytest.fixture(scope='module')
-def tool():
-    path = find_root() / 'tools' / 'analysis' / 'benchmark_long_inputs.py'
-    spec = importlib.util.spec_from_file_location('benchmark_long_inputs', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def tool(import_script):
+    return import_script('benchmark_long_inputs')
 
 
 def test_inputs_are_as_long_as_they_should_be(tool, tmp_path):
-    assert scan_video(tool.write_video(tmp_path / 'a.mp4', 12, 64)).info.num_frames == 12
-    assert len(read_poses(tool.write_keypoints(tmp_path / 'a.json', 12)).frames) == 12
+    assert (
+        scan_video(tool.write_video(tmp_path / 'a.mp4', 12, (64, 48), fps=10)).info.num_frames == 12
+    )
+    assert len(read_poses(tool.write_keypoints(tmp_path / 'a.json', 12, fps=10)).frames) == 12
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,37 @@
 """Measure what a training step of BKinD costs, and what the passes of the reference would cost.
 
-The two take turns on the same pairs, with the same weights, so that what else the machine does hits
-both alike: ours, and the same model with the passes of neuroethology/BKinD@9e73721 (see
-`reference_bkind.py`). A step is forward, backward and SGD,
-with all losses. Weights are random, which makes no difference for the time. On a CPU both keep
-freed memory, as `mmotion train` does; `--no-keep-memory` shows what that brings.
+They take turns on the same pairs, with the same weights: ours, and the same model with the passes
+of neuroethology/BKinD@9e73721 (see `reference_bkind.py`). All losses take part. Weights are random,
+which makes no difference for the time. On a CPU all keep freed memory, as `mmotion train` does.
 
-    python tools/analysis/benchmark_bkind.py --rounds 5
-    python tools/analysis/benchmark_bkind.py --device cuda --batch-size 16
+    mmotion benchmark bkind --rounds 5
+    mmotion benchmark bkind --device cuda --batch-size 16
 """
 
-import argparse
-import multiprocessing
-import resource
 import statistics
-import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from benchmark_timesformer import describe_machine, time_in_turn
+from end_to_end import measure_prediction
+from measuring import (
+    Options,
+    Way,
+    compare_ways,
+    describe_machine,
+    make_way,
+    run_benchmark,
+    time_in_turn,
+)
 from reference_bkind import ReferenceBKinD
 from torch import Tensor
 
 from mmotion.training.memory import keep_freed_memory
 from projects.bkind.models import TURNS, BKinD
 
-MODELS: dict[str, type[BKinD]] = {'ours': BKinD, 'reference': ReferenceBKinD}
+NAMES = ('ours', 'passes of the reference', 'ours, bf16', 'ours, bf16, channels last')
+COMPILED = 'ours, bf16, channels last, compiled'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +51,13 @@ class Sizes:
     batch_size: int = 4
 
 
-def build(sizes: Sizes, name: str, device: str) -> BKinD:
+TINY = Sizes(encoder='resnet18', num_keypoints=2, image_size=32, batch_size=2)
+
+
+def build(sizes: Sizes, kind: type[BKinD], device: str) -> BKinD:
     """Build a model in which all losses take part."""
     torch.manual_seed(0)
-    model = MODELS[name](
+    model = kind(
         encoder=dict(name=sizes.encoder),
         num_keypoints=sizes.num_keypoints,
         image_size=sizes.image_size,
@@ -67,21 +74,31 @@ def sample_pairs(sizes: Sizes, device: str) -> Tensor:
     return torch.randn(sizes.batch_size, 2, 3, sizes.image_size, sizes.image_size).to(device)
 
 
-def make_step(model: BKinD, pairs: Tensor) -> Callable[[], None]:
-    """A training step."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+def build_way(name: str, *, sizes: Sizes, device: str) -> Way:
+    """Build one of `NAMES`, or `COMPILED`."""
+    if device == 'cpu':
+        keep_freed_memory()
+    model = build(sizes, BKinD if name.startswith('ours') else ReferenceBKinD, device)
+    model.load_state_dict(build(sizes, BKinD, device).state_dict(), strict=False)
+    if 'channels last' in name:
+        model.to(memory_format=torch.channels_last)
+    run = torch.compile(model) if name == COMPILED else model
 
-    def step() -> None:
-        optimizer.zero_grad()
-        losses = model(pairs, mode='loss')
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
+    def find_loss(pairs: Tensor) -> Tensor:
+        return torch.stack(list(run(pairs, mode='loss').values())).sum()
 
-    return step
+    return make_way(
+        find_loss,
+        sample_pairs(sizes, device),
+        list(model.parameters()),
+        loss=find_loss,
+        bf16='bf16' in name,
+    )
 
 
-def make_parts(model: BKinD, pairs: Tensor) -> dict[str, Callable[[], object]]:
-    """The parts of our step, each alone, forward and backward."""
+def time_parts(sizes: Sizes, options: Options) -> str:
+    """Time the parts of our step in fp32, each alone, forward and backward."""
+    model, pairs = build(sizes, BKinD, options.device), sample_pairs(sizes, options.device)
     features, logits = (x.detach() for x in model._encode(pairs, TURNS))
     points = torch.rand(len(pairs), 2 * model.num_keypoints, 2, device=pairs.device) * 2 - 1
     loss = model.losses.reconstruction
@@ -98,107 +115,39 @@ def make_parts(model: BKinD, pairs: Tensor) -> dict[str, Callable[[], object]]:
     def compare() -> None:
         loss(pictures.requires_grad_(), targets).backward()
 
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
-    encode()
-    decode()
-    images = len(logits) // len(pairs)
-    return {
-        f'encoder and pose decoder, {images} images a pair': encode,
+    parts: dict[str, Callable[[], object]] = {
+        f'encoder and pose decoder, {len(logits) // len(pairs)} images a pair': encode,
         'reconstruction decoder': decode,
         'perceptual loss': compare,
         'SSIM target': lambda: model._make_target(pairs),
-        'SGD': optimizer.step,
     }
-
-
-def peak_memory(sizes: Sizes, name: str, device: str, keep_memory: bool) -> float:
-    """Peak memory in GB of a process of its own that makes two steps.
-
-    On a CPU all of the process, of which PyTorch itself takes about 0.3 GB; on a GPU what PyTorch
-    has allocated there.
-    """
-    if keep_memory:
-        keep_freed_memory()
-    step = make_step(build(sizes, name, device), sample_pairs(sizes, device))
-    for _ in range(2):
-        step()
-    if device == 'cuda':
-        return torch.cuda.max_memory_allocated() / 1e9
-    # KB on Linux and bytes on macOS
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
-
-def compare_steps(sizes: Sizes, *, rounds: int, device: str, keep_memory: bool = True) -> str:
-    """Time both ways in turn, and the parts of ours.
-
-    Args:
-        sizes: Of both.
-        rounds: How often each is timed; medians are given.
-        device: 'cpu' or 'cuda'.
-        keep_memory: Whether the process keeps freed memory, see `mmotion/training/memory.py`.
-
-    Returns:
-        Two tables in Markdown.
-    """
-    context = multiprocessing.get_context('spawn')
-    memory = {}
-    # first, as a process inherits a peak
-    for name in MODELS:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            peak = pool.submit(peak_memory, sizes, name, device, keep_memory)
-            memory[name] = peak.result()
-    if keep_memory:
-        keep_freed_memory()
-
-    pairs = sample_pairs(sizes, device)
-    models = {name: build(sizes, name, device) for name in MODELS}
-    models['reference'].load_state_dict(models['ours'].state_dict(), strict=False)
-    synchronize = torch.cuda.synchronize if device == 'cuda' else lambda: None
-    steps = {name: make_step(model, pairs) for name, model in models.items()}
-    seconds = time_in_turn(steps, rounds, synchronize)
+    seconds = time_in_turn(parts, options.rounds, options.device)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    parts = time_in_turn(make_parts(models['ours'], pairs), rounds, synchronize)
-
-    lines = [
-        f'BKinD with {sizes.encoder}, {sizes.num_keypoints} keypoints, {sizes.image_size} px, '
-        f'batch {sizes.batch_size}, fp32, medians of {rounds} rounds (least to most); '
-        f'{describe_machine(device)}',
-        '',
-        '| | a training step, s | against the reference | peak memory, GB |',
-        '|---|---|---|---|',
-    ]
-    for name, times in seconds.items():
-        lines.append(
-            f'| {name} | {medians[name]:.4g} ({min(times):.4g}-{max(times):.4g}) '
-            f'| {medians["reference"] / medians[name]:.2f} times as fast | {memory[name]:.2f} |'
-        )
-    lines += ['', '| part of ours, alone | s | share of the step |', '|---|---|---|']
-    for name, times in parts.items():
-        median = statistics.median(times)
-        lines.append(f'| {name} | {median:.4g} | {median / medians["ours"]:.0%} |')
+    lines = ['| part of ours in fp32, alone | ms | share of all parts |', '|---|---|---|']
+    whole = sum(medians.values())
+    lines += [f'| {name} | {1e3 * s:.4g} | {s / whole:.0%} |' for name, s in medians.items()]
     return '\n'.join(lines)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description='Time a training step of BKinD.')
-    parser.add_argument('--rounds', type=int, default=5, help='of the measurement; default: 5')
-    parser.add_argument('--batch-size', type=int, default=4, help='pairs in a step; default: 4')
-    parser.add_argument('--image-size', type=int, default=256, help='in pixels; default: 256')
-    parser.add_argument('--encoder', default='resnet50', help='of timm; default: resnet50')
-    parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
-    parser.add_argument(
-        '--keep-memory',
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help='keep freed memory, as `mmotion train` does on a CPU; default: yes',
+def compare_steps(options: Options) -> list[str]:
+    """Time ours and the reference's in turn, and the parts of ours; two tables in Markdown."""
+    on_gpu = options.device == 'cuda'
+    sizes = TINY if options.tiny else Sizes(batch_size=options.batch_size or (16 if on_gpu else 4))
+    table = compare_ways(
+        f'BKinD with {sizes.encoder}, {sizes.num_keypoints} keypoints, {sizes.image_size} px, '
+        f'{sizes.batch_size} pairs, {describe_machine(options.device)}',
+        partial(build_way, sizes=sizes, device=options.device),
+        [*NAMES, *([COMPILED] if options.compile else [])],
+        items=sizes.batch_size,
+        options=options,
+        notes=['Forward is the losses without a graph; difference: of their sum, as a share.'],
     )
-    args = parser.parse_args()
-    sizes = Sizes(encoder=args.encoder, image_size=args.image_size, batch_size=args.batch_size)
-    keep_memory = args.keep_memory and args.device == 'cpu'
-    print(compare_steps(sizes, rounds=args.rounds, device=args.device, keep_memory=keep_memory))
+    return [table, time_parts(sizes, options)]
 
 
 if __name__ == '__main__':
-    main()
+    run_benchmark(
+        'Time a training step of BKinD against the passes of the reference.',
+        compare_steps,
+        predicts=partial(measure_prediction, 'bkind_shapes'),
+    )

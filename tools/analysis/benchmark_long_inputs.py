@@ -4,7 +4,7 @@ Each row is a process of its own, whose largest resident memory the system tells
 and have random weights, which makes no difference for the memory. What is left of the ratio above 1
 should be the result itself, whose JSON stands beside it.
 
-    python tools/analysis/benchmark_long_inputs.py --seconds 3600 --systems bkind repnet
+    mmotion benchmark long_inputs --seconds 3600 --systems bkind repnet
 """
 
 import argparse
@@ -16,12 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
-from mmotion.keypoints.files import write_poses
-from mmotion.keypoints.poses import Person, PoseVideo
-from mmotion.keypoints.skeletons import COCO17
-from mmotion.video.writer import VideoWriter
+from made_inputs import write_keypoints, write_video
 
 CONFIGS = {
     'repnet': 'repnet_small',
@@ -36,41 +31,6 @@ SHIPPED = ('repnet_small', 'repnet_multirate')
 FPS = 10.0
 # more than these many seconds is no answer
 LIMIT_S = 1800
-
-
-def write_video(path: Path, num_frames: int, size: int) -> Path:
-    """Write a square that goes round, in a picture of `size` pixels."""
-    places = np.arange(num_frames) / FPS * 2 * np.pi
-    with VideoWriter(path, fps=FPS) as writer:
-        for place in places:
-            image = np.full((size, size, 3), 40, np.uint8)
-            x, y = (int(size * (0.4 + 0.3 * turn)) for turn in (np.cos(place), np.sin(place)))
-            image[y : y + size // 5, x : x + size // 5] = 220
-            writer.write(image)
-    return path
-
-
-def write_keypoints(path: Path, num_frames: int) -> Path:
-    """Write the keypoints of one person who sways."""
-    rng = np.random.default_rng(0)
-    points = rng.uniform(20, 80, (COCO17.num_points, 2)).astype(np.float32)
-    scores = np.ones(COCO17.num_points, np.float32)
-    places = [points + np.float32(5 * np.sin(number / 5)) for number in range(num_frames)]
-    people = (Person(keypoints=place, scores=scores, score=1.0, track=0) for place in places)
-    frames = tuple((person,) for person in people)
-    poses = PoseVideo(
-        source='generated',
-        skeleton=COCO17,
-        width=100,
-        height=100,
-        fps=FPS,
-        num_frames=num_frames,
-        frame_indices=np.arange(num_frames),
-        frames=frames,
-        detector='generated',
-    )
-    write_poses(poses, path)
-    return path
 
 
 def measure(
@@ -121,9 +81,9 @@ def main() -> None:
                 count = args.videos // share if by_videos else args.videos
                 path = folder / ('a.json' if system == 'pose_sequence' else 'a.mp4')
                 if system == 'pose_sequence':
-                    write_keypoints(path, num_frames)
+                    write_keypoints(path, num_frames, fps=FPS)
                 else:
-                    write_video(path, num_frames, args.size)
+                    write_video(path, num_frames, (args.size, args.size), fps=FPS)
                 inputs = [path]
                 for number in range(1, count):
                     inputs.append(folder / f'a{number}{path.suffix}')

@@ -1,19 +1,22 @@
-"""Measure how much faster a video is counted in one pass than window by window.
+"""Time training steps of RepNet, and how much faster one pass counts than window by window.
 
 Window by window means: for each stride, each window of frames is cut out of the video and encoded
 alone, as the reference implementation does. Both ways run in turn, on the same frames.
 
-    mmotion benchmark repnet repnet_shapes --frames 300 --rounds 9
+    mmotion benchmark repnet
+    mmotion benchmark repnet --end-to-end
 """
 
-import argparse
 import statistics
-import time
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
+from end_to_end import measure_prediction
+from measuring import Options, run_benchmark, time_in_turn
 from torch import Tensor
+from training_steps import compare_training
 
 from mmotion.inference import load_model
 from projects.repnet.counting import count_repetitions, read_logits
@@ -55,42 +58,42 @@ def count_in_one_pass(model: RepNet, frames: Tensor) -> np.ndarray:
     return result.count_per_frame
 
 
-def main() -> None:
-    """Run both ways in turn and print medians."""
-    parser = argparse.ArgumentParser(description='Time counting in one pass and window by window.')
-    parser.add_argument('config', help='a config of RepNet')
-    parser.add_argument(
-        '--checkpoint', default='random', help='its weights; speed does not depend on them'
-    )
-    parser.add_argument('--frames', type=int, default=300, help='length of the video')
-    parser.add_argument('--size', type=int, default=64, help='height and width in pixels')
-    parser.add_argument('--rounds', type=int, default=9, help='repetitions of the measurement')
-    parser.add_argument('--device', help='cpu, cuda, ...; default: a GPU if there is one')
-    args = parser.parse_args()
-
-    predictor = load_model(args.config, args.checkpoint, device=args.device)
+def time_counting(options: Options) -> str:
+    """Time both ways on noise in turn; a table in Markdown."""
+    predictor = load_model('repnet_shapes', 'random', device=options.device)
     model = cast(RepNet, predictor.model)
-    frames = torch.rand(args.frames, 3, args.size, args.size, device=predictor.device) * 2 - 1
-    ways = (count_window_by_window, count_in_one_pass)
-    times: dict[str, list[float]] = {way.__name__: [] for way in ways}
-    answers = {}
-    # the first round warms up
-    for repeat in range(args.rounds + 1):
-        for way in ways:
-            # counts are on the host, so a call ends when the device's work does
-            start = time.perf_counter()
-            answers[way.__name__] = way(model, frames)
-            if repeat:
-                times[way.__name__].append(time.perf_counter() - start)
-
-    print(f'{args.frames} frames at strides {model.counting.strides}, {args.rounds} rounds')
-    medians = []
-    for name, seconds in times.items():
-        medians.append(statistics.median(seconds))
-        print(f'  {name:24} {medians[-1]:.4f} s ({min(seconds):.4f} to {max(seconds):.4f})')
+    num_frames = 100 if options.tiny else 300
+    frames = torch.rand(num_frames, 3, 64, 64, device=options.device) * 2 - 1
+    ways = {'in one pass': count_in_one_pass, 'window by window': count_window_by_window}
+    answers = {name: way(model, frames) for name, way in ways.items()}
     difference = np.abs(np.subtract(*answers.values())).max()
-    print(f'  ratio {medians[0] / medians[1]:.2f}, largest difference of counts {difference:.1e}')
+    # counts are on the host, so a call ends when the device's work does
+    tasks = {name: partial(way, model, frames) for name, way in ways.items()}
+    seconds = time_in_turn(tasks, options.rounds, options.device)
+    lines = [
+        f'Counting {num_frames} frames of 64 px at strides {model.counting.strides}, '
+        f'`repnet_shapes`; largest difference of the counts {difference:.1e}.',
+        '',
+        '| | ms |',
+        '|---|---|',
+    ]
+    for name, taken in seconds.items():
+        middle, *ends = (1e3 * s for s in (statistics.median(taken), min(taken), max(taken)))
+        lines.append(f'| {name} | {middle:.4g} ({ends[0]:.4g}-{ends[1]:.4g}) |')
+    return '\n'.join(lines)
+
+
+def compare_counters(options: Options) -> list[str]:
+    """Tables in Markdown: training steps, and counting."""
+    configs = ('repnet_shapes',) if options.tiny else ('repnet_synthetic', 'repnet_shapes')
+    tables = [compare_training(config, options) for config in configs]
+    return [*tables, time_counting(options)]
 
 
 if __name__ == '__main__':
-    main()
+    run_benchmark(
+        'Time training steps of RepNet, and counting in one pass and window by window.',
+        compare_counters,
+        predicts=partial(measure_prediction, 'repnet_small'),
+        rounds=9,
+    )

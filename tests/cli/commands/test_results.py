@@ -3,6 +3,10 @@
 import json
 
 import pytest
+
+pytest.importorskip('duckdb', reason='needs the extra [corpus]')
+pytest.importorskip('pyarrow', reason='needs the extra [corpus]')
+
 from pyarrow import parquet
 
 from mmotion.cli.commands import results as command

@@ -7,10 +7,15 @@ import time
 from contextlib import contextmanager
 
 import av
-import httpx
 import numpy as np
-import psutil
 import pytest
+
+pytest.importorskip('httpx', reason='asks the service; pip install httpx')
+pytest.importorskip('psutil', reason='needs the extra [serve]')
+pytest.importorskip('fastapi', reason='needs the extra [serve]')
+
+import httpx
+import psutil
 
 from mmotion.video.writer import VideoWriter
 from tests.command_lines import check_wrong_use

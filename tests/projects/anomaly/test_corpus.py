@@ -13,6 +13,9 @@ from mmengine.config import Config
 from PIL import Image
 from torch import Tensor, nn
 
+pytest.importorskip('pyarrow', reason='needs the extra [corpus]')
+pytest.importorskip('duckdb', reason='needs the extra [corpus]')
+
 from mmotion.corpus.embedding import Embedder
 from mmotion.corpus.reading import open_results
 from mmotion.inference import load_model

@@ -1,23 +1,16 @@
 """Three tiny runs: the same losses, and the backbone at work once."""
 
-import importlib
 import re
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from tests.embedded_clips import describe_run
 
-ANALYSIS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
-
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    # where Python looks when a script is run
-    monkeypatch.syspath_prepend(ANALYSIS)
-    return importlib.import_module('benchmark_anomaly')
+def script(import_script):
+    return import_script('benchmark_embedding_cache')
 
 
 def test_the_three_runs_have_the_same_losses(script, tmp_path):
@@ -60,7 +53,7 @@ def test_configs_without_embeddings_are_refused(script, tmp_path):
 
 
 def test_a_wrong_number_of_epochs(script, monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['benchmark_anomaly.py', 'x', '--epochs', '0'])
+    monkeypatch.setattr(sys, 'argv', ['benchmark_embedding_cache.py', 'x', '--epochs', '0'])
     with pytest.raises(SystemExit):
         script.main()
     assert '--epochs must be at least 1, got --epochs 0' in capsys.readouterr().err
