@@ -158,7 +158,7 @@ class Predictor(ABC, Generic[R]):
         check_regions(regions)
         frames, fps = source.frames(start_s, end_s), source.times.fps
         first = next(frames)
-        height, width = first.image.shape[:2]
+        width, height = first.size_wh
         windows = [
             CropWindow(
                 region,
@@ -394,4 +394,5 @@ def _build_pipeline(config: 'Config', model: Any) -> Any:
 
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:
     """The same frame with the window's piece of the image."""
-    return dataclasses.replace(frame, image=window.crop(frame.image, frame=frame.index))
+    image = window.crop(frame.image, frame=frame.index)
+    return VideoFrame(frame.index, frame.time_s, image)

@@ -18,7 +18,6 @@ from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
-from mmotion.inference.resizing import resize_square
 from mmotion.inference.samples import make_sample
 from mmotion.keypoints.detectors import DEFAULT_DETECTOR
 from mmotion.keypoints.skeletons import Skeleton
@@ -263,9 +262,12 @@ class RepetitionPredictor(CountingPredictor):
         """What the model sees of frames (n, 3, H, W); exported, grey levels (n, H, W, 3)."""
         if isinstance(self.model, ExportedModel):
             size = self.model.meta['size']
-            return np.stack([resize_square(frame.image, size) for frame in frames])
-        sample = make_sample([frame.image for frame in frames], fps=fps)
-        return self.preprocess([sample])['inputs'][0].transpose(0, 1)
+            return np.stack([frame.scaled(size, size) for frame in frames])
+        first = self.config.test_pipeline[0]
+        # the pipeline then leaves them as they are
+        size = first['size'] if first['type'] == 'ResizeFrames' else None
+        images = [frame.scaled(size, size) if size else frame.image for frame in frames]
+        return self.preprocess([make_sample(images, fps=fps)])['inputs'][0].transpose(0, 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
