@@ -114,6 +114,14 @@ class DecodedFrame(VideoFrame):
         """Width and height in pixels."""
         return self._converter.size_wh
 
+    @property
+    def yuv(self) -> av.VideoFrame | None:
+        """The frame as it is stored, upright yuv420p with even sides; None if it is not."""
+        stored, (width, height) = self._stored, self.size_wh
+        is_plain = self._converter.orientation == (False, 1, 1) and stored.format.name == 'yuv420p'
+        is_whole = (stored.width, stored.height) == (width, height)
+        return stored if is_plain and is_whole and not width % 2 and not height % 2 else None
+
     def scaled(self, width: int, height: int) -> np.ndarray:
         """See `VideoFrame`."""
         if (width, height) == self.size_wh:

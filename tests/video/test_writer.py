@@ -4,9 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from mmotion.video import VideoFrame, iterate_frames
 from mmotion.video.scan import VideoError, scan_video
 from mmotion.video.writer import VideoWriter
-from tests.video_files import paint
+from tests.video_files import encode, paint, read_number
 
 
 def _decode(path: Path) -> np.ndarray:
@@ -91,6 +92,64 @@ def test_views_are_written_as_they_look(tmp_path: Path) -> None:
         writer.write(image[::-1, ::-1])
 
     assert _decode(tmp_path / 'video.mp4')[0, -1, -1, 0] > 240
+
+
+def _paint_corner(number: int, size: tuple[int, int]) -> np.ndarray:
+    image = paint(number, *size)
+    image[: size[0] // 2, : size[1] // 2] = (200, 60, 30)
+    return image
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'is_copied'),
+    [
+        pytest.param({'colorspace': '1', 'color_range': '1'}, True, id='bt709'),
+        pytest.param({'colorspace': '5', 'color_range': '1'}, True, id='bt601'),
+        pytest.param({}, True, id='unknown'),
+        pytest.param({'color_range': '2'}, False, id='full-range'),
+        pytest.param({'pixel_format': 'yuv444p'}, False, id='yuv444'),
+        pytest.param({'rotation': 90}, False, id='rotated'),
+        pytest.param({'codec': 'ffv1', 'size': (47, 63), 'name': 'a.mkv'}, False, id='odd'),
+    ],
+)
+def test_frames_are_written_above_a_strip(tmp_path: Path, kwargs: dict, is_copied: bool) -> None:
+    size, name = kwargs.pop('size', (48, 64)), kwargs.pop('name', 'a.mp4')
+    images = [_paint_corner(number, size) for number in range(24)]
+    frames = [*iterate_frames(encode(tmp_path / name, images, **kwargs))]
+    width, height = frames[0].size_wh
+    strip = np.full((9, width, 3), (20, 90, 210), np.uint8)
+
+    assert (frames[0].yuv is not None) == is_copied
+    with VideoWriter(tmp_path / 'video.mp4', fps=30) as writer:
+        for frame in frames:
+            writer.write_above(frame, strip)
+
+    copied = [*iterate_frames(tmp_path / 'video.mp4')]
+    assert len(copied) == writer.num_frames == 24
+    assert copied[0].image.shape == (height + 9 + (height + 9) % 2, width + width % 2, 3)
+    for frame, copy in zip(frames, copied, strict=True):
+        # smeared by the codec where colours change
+        apart = copy.image[:height, :width].astype(int) - frame.image
+        assert np.median(np.abs(apart)) <= 3
+        below = copy.image[height + 2 : height + 8, 4:-4].astype(int)
+        assert np.abs(below - strip[0, 0]).max() <= 6
+    colors = [(f.yuv.colorspace, f.yuv.color_range) for f in (frames[0], copied[0]) if f.yuv]
+    assert colors[-1] == (colors[0] if is_copied else (1, 1))
+
+
+def test_a_strip_may_be_empty_or_wrong(tmp_path: Path) -> None:
+    frames = [*iterate_frames(encode(tmp_path / 'a.mp4'))]
+    with VideoWriter(tmp_path / 'video.mp4', fps=30) as writer:
+        writer.write_above(frames[0], np.empty((0, 64, 3), np.uint8))
+        # of another size, another type, and of an array
+        with pytest.raises(VideoError, match=r'shape of the first one, \(48, 64, 3\), got'):
+            writer.write_above(frames[1], np.zeros((2, 64, 3), np.uint8))
+        with pytest.raises(VideoError, match='dtype=float64'):
+            writer.write_above(frames[1], np.zeros((2, 64, 3)))
+        array = VideoFrame(2, 0.1, frames[2].image)
+        writer.write_above(array, np.empty((0, 64, 3), np.uint8))
+    written = _decode(tmp_path / 'video.mp4')
+    assert [read_number(image) for image in written] == [0, 2]
 
 
 def test_a_limit_gives_the_same_file_each_time(tmp_path: Path) -> None:
