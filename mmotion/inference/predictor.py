@@ -309,8 +309,10 @@ class Predictor(ABC, Generic[R]):
         """Find out how to read a video."""
         return open_source(video, fps=fps)
 
-    def _open_again(self, video: Video, result: Result) -> Iterator[VideoFrame]:
-        """The frames that a result was predicted from, to draw on."""
+    def _open_again(
+        self, video: Video, result: Result, start_s: float | None = None
+    ) -> Iterator[VideoFrame]:
+        """The frames that a result was predicted from, to draw on, or those from a time on."""
         source = self._open(video)
         if not source.is_rereadable:
             raise TypeError(
@@ -320,7 +322,8 @@ class Predictor(ABC, Generic[R]):
         if source.fps != result.fps:
             # it was given to `predict`
             source = self._open(video, result.fps)
-        return itertools.islice(source.frames(result.start_s), result.num_frames)
+        start_s = result.start_s if start_s is None else start_s
+        return itertools.islice(source.frames(start_s), result.num_frames)
 
     @staticmethod
     def _name_drawings(video: Video, out_dir: str | Path, *names: str) -> list[Path]:

@@ -151,12 +151,10 @@ def draw_strip(
     size = LINE * lines + 1 + (timeline.thickness + 2 if timeline else 0)
     # x264 takes no higher ones
     num_rows = max(min(round(size * unit), MAX_SIDE_PX - height), 0)
-    strip = np.full((num_rows, width, 3), INK, np.uint8)
+    # a timeline stays on ink, for its colors to be seen
+    strip = _fill_strip(num_rows, width, ground, round((LINE * lines + 1) * unit)).copy()
     if not num_rows:
         return strip
-    # a timeline stays on ink, for its colors to be seen
-    strip[: round((LINE * lines + 1) * unit)] = ground
-
     left, right = 2.5 * unit, width - 2.5 * unit
     base = (0.5 + LINE / 2 + TEXT / 2) * unit
     if dial is not None:
@@ -181,6 +179,14 @@ def draw_strip(
         draw_timeline(
             strip, timeline, part, top=num_rows - thickness - 2 * unit, thickness=thickness
         )
+    return strip
+
+
+@lru_cache(maxsize=8)
+def _fill_strip(num_rows: int, width: int, ground: Color, num_colored: int) -> Image:
+    """An empty strip, of which the upper rows have this color; to fill it takes long."""
+    strip = np.full((num_rows, width, 3), INK, np.uint8)
+    strip[:num_colored] = ground
     return strip
 
 

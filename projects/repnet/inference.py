@@ -205,9 +205,9 @@ class RepetitionPredictor(CountingPredictor):
         middle = np.searchsorted(time_at(result, np.arange(result.num_frames)), middle_s)
         size = self.model.num_frames * result.stride
         first = min(max(int(middle) - size // 2, 0), max(result.num_frames - size, 0))
-        frames = itertools.islice(self._open_again(video, result), first, None)
-        matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
         from_s = time_at(result, first)
+        frames = self._open_again(video, result, from_s)
+        matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
         last = min(first + len(matrix) * result.stride, result.num_frames)
         frame_s = (time_at(result, last) - from_s) / len(matrix)
         plot_similarity(
