@@ -76,7 +76,8 @@ def draw_result(
         video = iterate_frames(source, start_s=result.start_s, fps=fps)
     num_drawn = 0
     copied = _find_limits(Path(source), result) if source else {}
-    with VideoWriter(path, fps=result.fps, times_s=result.frame_times_s, **copied) as writer:
+    copied |= {'fps': result.fps, 'times_s': result.frame_times_s, 'hasty': True}
+    with VideoWriter(path, **copied) as writer:
         frames = _show_progress(video, result.num_frames, f'drawing {Path(path).name}')
         for num_drawn, frame in enumerate(frames, start=1):
             _write(writer, paint, frame, num_drawn - 1)

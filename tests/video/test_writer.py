@@ -73,6 +73,20 @@ def test_odd_sides_repeat_the_last_pixel(tmp_path: Path, size: tuple, stored: tu
     assert np.abs(decoded - expected).mean() < 8
 
 
+def test_haste_costs_some_size_and_not_looks(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (120, 160, 1), np.uint8)
+    images = [np.roll(noise, 3 * number, axis=1).repeat(3, axis=2) + 90 for number in range(24)]
+    sizes = []
+    for hasty in (False, True):
+        with VideoWriter(tmp_path / 'video.mp4', fps=25, hasty=hasty) as writer:
+            for image in images:
+                writer.write(image)
+        sizes.append((tmp_path / 'video.mp4').stat().st_size)
+        apart = _decode(tmp_path / 'video.mp4').astype(int) - images
+        assert np.abs(apart).mean() < 4
+    assert sizes[1] < 2 * sizes[0]
+
+
 @pytest.mark.parametrize('fps', [29.97, 30000 / 1001, 12.3456, 0.5, 1000.0, 1 / 3])
 def test_rate_is_kept(tmp_path: Path, fps: float) -> None:
     with VideoWriter(tmp_path / 'video.mp4', fps=fps) as writer:
@@ -152,14 +166,15 @@ def test_a_strip_may_be_empty_or_wrong(tmp_path: Path) -> None:
     assert [read_number(image) for image in written] == [0, 2]
 
 
-def test_a_limit_gives_the_same_file_each_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize('hasty', [False, True])
+def test_a_limit_gives_the_same_file_each_time(tmp_path: Path, hasty: bool) -> None:
     rng = np.random.default_rng(0)
     images = [np.full((290, 256, 3), 10 * level, np.uint8) for level in range(20)]
     for image in images:
         image[60:100, 40:90] = rng.integers(0, 255, (40, 50, 3))
     written = set()
     for _ in range(4):
-        with VideoWriter(tmp_path / 'video.mp4', fps=10, max_rate=20_000) as writer:
+        with VideoWriter(tmp_path / 'video.mp4', fps=10, max_rate=20_000, hasty=hasty) as writer:
             for image in images:
                 writer.write(image)
         written.add((tmp_path / 'video.mp4').read_bytes())
