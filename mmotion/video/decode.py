@@ -101,7 +101,7 @@ class DecodedFrame(VideoFrame):
         return VideoFrame, (self.index, self.time_s, self.image)
 
     @cached_property
-    def image(self) -> np.ndarray:
+    def image(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         """RGB (H, W, 3), uint8.
 
         Raises:

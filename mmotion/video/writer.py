@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
@@ -273,7 +273,7 @@ def _stack(frames: Sequence[av.VideoFrame]) -> av.VideoFrame:
 
 def _as_array(plane: VideoPlane) -> np.ndarray:
     """The values of a plane (H, W), which are not copied."""
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows = np.frombuffer(cast('Any', plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 

@@ -270,6 +270,7 @@ def _load_font(size: int) -> 'FreeTypeFont':
     )
 
 
+@lru_cache(maxsize=256)
 def _measure(text: str, size: int) -> float:
     """How wide text is, in pixels."""
     return _load_font(size).getlength(text)
