@@ -50,7 +50,8 @@ class ResizeFrames(Transform):
     """Scale frames to a square, without keeping the aspect, as the reference's run.py does.
 
     Pillow's bilinear filter averages over the pixels that it leaves out, so that large frames do
-    not flicker when they become small.
+    not flicker when they become small. Predictions scale the frames of a file so where they are
+    decoded, see `VideoFrame.scaled`, which moves counts in the third digit.
 
     Args:
         size: Width and height in pixels.
