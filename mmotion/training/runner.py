@@ -43,6 +43,7 @@ from mmotion.registry import (
     explain_building,
 )
 from mmotion.training import divergence, hooks, leaks  # noqa: F401
+from mmotion.training.compiling import compile_parts
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
 from mmotion.training.precision import choose_precision
@@ -91,10 +92,12 @@ class Runner(MMEngineRunner):
             ValueError: If another one does.
         """
         if get_rank():
+            self._compile_parts()
             with explain_building():
                 return super().train()
         with hold_work_dir(self.work_dir), explain_building():
             super().dump_config()
+            self._compile_parts()
             return super().train()
 
     @report_errors()
@@ -102,6 +105,12 @@ class Runner(MMEngineRunner):
         """Test; an error of what is built for it says what it was given."""
         with explain_building():
             return super().test()
+
+    def _compile_parts(self) -> None:
+        """Compile what the model names; if it names nothing, mmengine compiles the step."""
+        if compile_parts(self.model, self.cfg.get('compile')):
+            self.cfg.compile = False
+            self.logger.info('parts of the model are compiled; the first steps take minutes')
 
     def dump_config(self) -> None:
         """Leave the config in the work dir to `train`: until then, that of another run is there."""
@@ -325,7 +334,7 @@ def build_runner(
         resume: Checkpoint with which training goes on, or 'auto' for the last one in `work_dir`,
             if there is one.
         amp: Train in mixed precision: float16 with loss scaling on a GPU, bfloat16 without.
-        compile: Compile the training step with `torch.compile`.
+        compile: Compile the parts that the model names with `torch.compile`, or the training step.
         seed: Seed of all random numbers; 0 if the config has none either.
         launcher: What started the processes of a distributed run, one of
             `mmotion.training.processes.LAUNCHERS`.

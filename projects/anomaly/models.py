@@ -155,6 +155,10 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
             self.backbone.eval()
         return self
 
+    def compile(self, **options: Any) -> None:
+        """Compile the backbone in place, with options of `torch.compile`."""
+        self.backbone.compile(**options)
+
     def forward(
         self,
         inputs: Tensor | Sequence[Tensor],

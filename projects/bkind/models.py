@@ -10,6 +10,7 @@ encoder's deepest features, and h = w = S / 4, the size of the heat maps.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import MessageHub, print_log
@@ -140,6 +141,11 @@ class BKinD(BaseModel):
         if inputs.shape[1] != 2:
             raise ValueError(f'inputs must be pairs in mode {mode!r}, got {tuple(inputs.shape)}')
         return self._loss(inputs, data_samples)
+
+    def compile(self, **options: Any) -> None:
+        """Compile both networks in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
+        self.decoder.compile(**options)
 
     @torch.no_grad()
     def inspect(self, inputs: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ skeleton with 3 numbers each (x, y, confidence), D embedding width, C classes.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -108,6 +109,10 @@ class SequenceClassifier(BaseModel):
             self.encoder.eval()
         return self
 
+    def compile(self, **options: Any) -> None:
+        """Compile the encoder in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
+
     def forward(
         self,
         inputs: Tensor | Sequence[Tensor],
@@ -182,6 +187,10 @@ class SimCLR(BaseModel):
         self.loss = NTXentLoss(temperature=temperature)
         # embeddings (B, D) to scores (B, C)
         self.neighbors: Callable[[Tensor], Tensor] | None = None
+
+    def compile(self, **options: Any) -> None:
+        """Compile the encoder in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
 
     def forward(
         self,
