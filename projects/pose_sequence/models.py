@@ -26,7 +26,7 @@ from typing_extensions import Self
 
 from mmotion.checks import check_at_least, check_range
 from mmotion.registry import MODELS
-from mmotion.training.models import check_mode
+from mmotion.training.models import check_mode, send_numbers
 
 from .losses import NTXentLoss
 
@@ -275,15 +275,14 @@ def read_batch(
         inputs = torch.stack(list(inputs))
     if data_samples is None:
         return inputs, torch.full(inputs.shape[:-3], inputs.shape[-3], device=inputs.device)
-    lengths = torch.as_tensor([sample.length for sample in data_samples], device=inputs.device)
-    return inputs, lengths
+    return inputs, send_numbers([sample.length for sample in data_samples], inputs.device)
 
 
 def read_labels(data_samples: list[ActionDataSample], num_classes: int) -> Tensor:
     """Labels (B,) of the data samples.
 
     Raises:
-        ValueError: If one has no label, or a label is not below `num_classes`.
+        ValueError: If one has no label, or, on a CPU, a label is not below `num_classes`.
     """
     unlabeled = [sample.get('name') for sample in data_samples if 'gt_label' not in sample]
     if unlabeled:
@@ -292,6 +291,9 @@ def read_labels(data_samples: list[ActionDataSample], num_classes: int) -> Tenso
             'sequences without a label out of this data set'
         )
     labels = torch.cat([sample.gt_label for sample in data_samples])
+    if labels.device.type != 'cpu':
+        # to look at them there would wait for all that is queued; the loss stops at a wrong one
+        return labels
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise ValueError(
