@@ -5,63 +5,30 @@ the sizes of what it stacks; the logging, which reads each loss once the step is
 of the gradients, which `optim_wrapper.clip_grad` logs before the optimizer's step.
 """
 
-import importlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmotion.config import load_config
-from mmotion.registry import MODELS
 from mmotion.training.compiling import compile_parts
-from mmotion.training.runner import Runner
-from tests.test_configs import system_of
+from tests.training_steps import CONFIGS, prepare_step
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = (
-    'timesformer_shapes',
-    'repnet_small',
-    'repnet_pose',
-    'bkind_shapes',
-    'anomaly_shapes',
-    'anomaly_ucf_sports_timesformer_finetune',
-    'anomaly_ucf_sports_r2plus1d_finetune',
-    'pose_convlstm_shapes',
-    'pose_lstm_shapes',
-    'pose_transformer_shapes',
-    'pose_simclr_shapes',
-)
 # what asks a device for a number, or for how many there are
 READS = ('_local_scalar_dense', 'nonzero', 'is_nonzero', 'equal', 'masked_select', 'unique')
 
 
 @pytest.fixture(params=CONFIGS)
-def case(request, tmp_path, monkeypatch) -> tuple[nn.Module, dict[str, Any], Any]:
-    """A model in training, a batch behind its data preprocessor, and the optimizer's config."""
-    config = load_config(request.param)
+def case(request, tmp_path, monkeypatch) -> tuple[nn.Module, dict[str, Any], OptimWrapper]:
+    """A model in training, a batch behind its data preprocessor, and its optimizer."""
     monkeypatch.chdir(tmp_path)
-    system = system_of(ROOT / 'configs' / f'{request.param}.py')
-    if (ROOT / 'tests' / 'projects' / system / 'config_data.py').is_file():
-        importlib.import_module(f'tests.projects.{system}.config_data').prepare(config, tmp_path)
-    config.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    model = MODELS.build(config.model).train()
-    with DefaultScope.overwrite_default_scope('mmotion'):
-        loader = Runner.build_dataloader(config.train_dataloader)
-        batch = model.data_preprocessor(next(iter(loader)), True)
-        optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    if not isinstance(batch['inputs'], Tensor):
-        batch['inputs'] = torch.stack(list(batch['inputs']))
-    # all losses of a curriculum
-    model.epoch = 100
-    return model, batch, optim_wrapper
+    step = prepare_step(request.param, tmp_path)
+    return step.model, step.batch, step.build_optimizer()
 
 
 class ReadWatch(TorchDispatchMode):
