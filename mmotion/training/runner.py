@@ -34,7 +34,7 @@ from mmotion.checkpoint.carried import built_for
 from mmotion.checkpoint.files import (
     CheckpointError,
 )
-from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
+from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run, send_ahead
 from mmotion.config import load_config
 from mmotion.registry import (
     MODEL_WRAPPERS,
@@ -148,6 +148,9 @@ class Runner(MMEngineRunner):
         Raises:
             ValueError: If it would give no batch at all.
         """
+        if isinstance(dataloader, dict):
+            # a GPU fetches from pinned memory while it works
+            dataloader = {'pin_memory': torch.cuda.is_available(), **dataloader}
         loader = MMEngineRunner.build_dataloader(dataloader, seed, diff_rank_seed)
         # an endless sampler fills a batch from several rounds
         is_endless = isinstance(loader.sampler, InfiniteSampler)
@@ -211,6 +214,8 @@ class Runner(MMEngineRunner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it; DDP, the default, names no device on CPUs."""
+        if torch.cuda.is_available():
+            send_ahead(model)
         kind = (model_wrapper_cfg or {}).get('type', 'MMDistributedDataParallel')
         wrapper: Any = MODEL_WRAPPERS.get(kind)
         is_ddp = issubclass(wrapper, DistributedDataParallel)
