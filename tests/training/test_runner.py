@@ -49,8 +49,10 @@ def test_an_argument_wins_over_the_config_and_leaves_it_alone(tmp_path):
 
 @pytest.mark.parametrize('has_gpu', [False, True], ids=['cpu', 'gpu'])
 def test_batches_for_a_gpu_are_pinned_and_sent_ahead(tmp_path, monkeypatch, has_gpu):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     runner = build_runner(toy(val_dataloader__pin_memory=False), work_dir=tmp_path)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
+    runner.wrap_model(None, runner.model)
     assert runner.build_dataloader(runner.cfg.train_dataloader).pin_memory == has_gpu
     assert not runner.build_dataloader(runner.cfg.val_dataloader).pin_memory
     sent = []
