@@ -418,6 +418,13 @@ def note_loaded(runner: Any) -> None:
     runner._has_loaded = True
 
 
+def send_ahead(model: Any) -> None:
+    """Let data preprocessors send pinned batches to a GPU without waiting until they are there."""
+    for module in model.modules():
+        if hasattr(module, '_non_blocking'):
+            module._non_blocking = True
+
+
 def count_epoch(train_loop: Any) -> None:
     """Tell a loop of mmengine, whose `run_epoch` is another one, that an epoch is done."""
     train_loop._epoch += 1

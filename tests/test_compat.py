@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import av
 import pytest
 from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmotion import compat
@@ -36,6 +37,7 @@ SOURCES = [
 FOREIGN = ('mmengine', 'mmcv', 'mmaction')
 # what compat.py uses of that which mmengine keeps to itself
 PRIVATE_NAMES: dict[type, set[str]] = {
+    BaseDataPreprocessor: {'_non_blocking'},
     Config: {'_cfg_dict', '_file2dict', '_get_cfg_path'},
     EpochBasedTrainLoop: {'_epoch'},
     Runner: {'_has_loaded', '_resume', '_timestamp', '_train_loop'},
