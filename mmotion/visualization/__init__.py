@@ -2,7 +2,6 @@
 
 from mmotion.visualization.drawing import Image
 from mmotion.visualization.results import (
-    PLOT_ACTIVE,
     PLOT_LINE,
     PLOT_TRUTH,
     Caption,
@@ -21,7 +20,6 @@ from mmotion.visualization.results import (
 )
 
 __all__ = [
-    'PLOT_ACTIVE',
     'PLOT_LINE',
     'PLOT_TRUTH',
     'Caption',

@@ -24,7 +24,6 @@ from mmotion.checks import (
 from mmotion.structures.results import Clock, Timed, describe_numbers, part_at, time_at
 from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
-    PLOT_ACTIVE,
     PLOT_LINE,
     PLOT_TRUTH,
     Caption,
@@ -39,6 +38,7 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
+from mmotion.visualization.results import PLOT_ACTIVE
 from mmotion.visualization.drawing import ACTIVE, GREY, WHITE, Image, Span, Timeline, draw_strip
 
 if TYPE_CHECKING:
