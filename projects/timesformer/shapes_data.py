@@ -144,7 +144,7 @@ class PackScene(BaseTransform):
 class ScenePreprocessor(ActionDataPreprocessor):
     """MMAction2's preprocessor, which first draws the scenes of a batch on the model's device."""
 
-    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+    def forward(self, data: dict[str, Any], training: bool = False) -> Any:
         """Prepare a batch, of clips or of scenes."""
         inputs = draw_scenes(data['inputs'], self.device)
         return super().forward({**data, 'inputs': [*inputs]}, training)
