@@ -9,6 +9,7 @@ yapf 0.43.0, av 17.1.0 and 18.1.0, mediapipe 1.2.3.
 """
 
 import functools
+import importlib
 import importlib.util
 import logging
 import os
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -29,6 +30,11 @@ from mmotion.paths import find_config
 
 DRN_PACKAGE = 'mmaction.models.localizers.drn'
 MULTIMODAL_PACKAGE = 'mmaction.models.multimodal'
+# what shards a training over processes: modules of mmengine, and the class that is in them
+SHARDING = {
+    'mmengine.optim.optimizer.zero_optimizer': 'ZeroRedundancyOptimizer',
+    'mmengine.model.wrappers.fully_sharded_distributed': 'MMFullyShardedDataParallel',
+}
 # lines of the loggers of TensorFlow Lite and of Abseil
 _CHATTER = re.compile(rb'(INFO|WARNING): |[IW]\d{4} ')
 # it is one for all threads
@@ -38,30 +44,13 @@ _STDERR = threading.Lock()
 @functools.cache
 def apply_compat() -> None:
     """Apply every remedy, once; `mmotion.registry` calls it before it imports MMAction2."""
-    survive_half_written_grammar()
+    import_yapf_late()
+    import_sharding_late()
     silence_mmcv_lite_warning()
     stand_in_for_missing_drn()
     survive_broken_multimodal()
     resolve_own_base_configs()
     stop_while_laying_out_configs()
-
-
-def survive_half_written_grammar() -> None:
-    """Let `import mmengine` survive a cached grammar of yapf, which it imports, that is cut short.
-
-    yapf writes that file in the user's cache folder at its first import, and renames it before
-    all of it is written: of two processes that start together on a fresh machine, one can read an
-    empty file. Then it is made and written anew.
-    """
-    if importlib.util.find_spec('yapf') is None:
-        return
-    try:
-        import yapf
-    except (EOFError, pickle.UnpicklingError):
-        from yapf_third_party._ylib2to3.pgen2 import driver
-
-        driver._newer = lambda cached, source: False
-        import yapf  # noqa: F401
 
 
 def silence_mmcv_lite_warning() -> None:
@@ -162,6 +151,52 @@ def resolve_own_base_configs() -> None:
     Config._get_cfg_path = staticmethod(resolve_base)
 
 
+def import_yapf_late() -> None:
+    """Let mmengine import yapf when it lays out a config, not with its reader of configs."""
+    if 'mmengine.config' in sys.modules or 'yapf' in sys.modules:
+        return
+    names = ('yapf', 'yapf.yapflib', 'yapf.yapflib.yapf_api')
+    stand_ins = [_LateYapf(name) for name in names]
+    sys.modules.update(zip(names, stand_ins, strict=True))
+    try:
+        import mmengine.config  # noqa: F401
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
+class _LateYapf(ModuleType):
+    """Stands for yapf, with what mmengine reads of it."""
+
+    @property
+    def __version__(self) -> str:
+        return _import_yapf().__version__
+
+    def FormatCode(self, *args: Any, **kwargs: Any) -> Any:
+        """As in yapf."""
+        _import_yapf()
+        from yapf.yapflib import yapf_api
+
+        return yapf_api.FormatCode(*args, **kwargs)
+
+
+def _import_yapf() -> Any:
+    """Import yapf.
+
+    yapf writes a grammar in the user's cache folder at its first import, and renames it before all
+    of it is written: of two processes that start together on a fresh machine, one can read an
+    empty file. Then it is made and written anew.
+    """
+    try:
+        import yapf
+    except (EOFError, pickle.UnpicklingError):
+        from yapf_third_party._ylib2to3.pgen2 import driver
+
+        driver._newer = lambda cached, source: False
+        import yapf
+    return yapf
+
+
 def stop_while_laying_out_configs() -> None:
     """Let Ctrl-C end what lays out a config, of which mmengine's `except:` makes a SyntaxError.
 
@@ -180,6 +215,104 @@ def stop_while_laying_out_configs() -> None:
             raise
 
     Config.pretty_text = property(pretty_text, doc=Config.pretty_text.__doc__)
+
+
+def import_sharding_late() -> None:
+    """Let mmengine import what shards a training over processes with its runner, not its models.
+
+    `mmengine.model` imports torch.distributed's FSDP and ZeRO, and with them 600 modules: sympy,
+    triton, half as long as torch itself takes. A prediction needs none of them.
+    """
+    is_late = {'mmengine.runner', *SHARDING}.isdisjoint(sys.modules)
+    if is_late and not any(isinstance(finder, _ShardingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _ShardingFinder())
+
+
+class _ShardingFinder:
+    """Finds stand-ins for two classes of mmengine, until its runner, or one of them, is needed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == 'mmengine.runner':
+            self.import_real()
+        # pyright does not see that the loader has all that is asked of one
+        return ModuleSpec(fullname, self) if fullname in SHARDING else None  # pyright: ignore[reportArgumentType]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """As usual."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the stand-in into its module."""
+        setattr(module, SHARDING[module.__name__], _LateClass(module.__name__, self))
+
+    def import_real(self) -> None:
+        """Put the real classes where the stand-ins are."""
+        if self not in sys.meta_path:
+            return
+        sys.meta_path.remove(self)
+        for name, kind in SHARDING.items():
+            if sys.modules.pop(name, None):
+                real = getattr(importlib.import_module(name), kind)
+                package = name.rpartition('.')[0]
+                while package != 'mmengine':
+                    setattr(sys.modules[package], kind, real)
+                    package = package.rpartition('.')[0]
+
+
+class _LateClass:
+    """Stands for a class, and imports it to make an object or a class of it."""
+
+    def __init__(self, module: str, finder: _ShardingFinder) -> None:
+        self.module = module
+        self.finder = finder
+
+    def find_class(self) -> type:
+        """Import the class, and all others that are late."""
+        self.finder.import_real()
+        return getattr(importlib.import_module(self.module), SHARDING[self.module])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.find_class()(*args, **kwargs)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type]:
+        return (self.find_class(),)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, self.find_class())
+
+
+def call_after_import(name: str, act: Callable[[ModuleType], object]) -> None:
+    """Call `act(module)` when a module has been imported, at once if it has."""
+    if name in sys.modules:
+        act(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, _ActingFinder(name, act))
+
+
+class _ActingFinder:
+    """Finds one module as usual, once, and acts when it is loaded."""
+
+    def __init__(self, name: str, act: Callable[[ModuleType], object]) -> None:
+        self.name = name
+        self.act = act
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        exec_module = spec.loader.exec_module
+
+        def exec_and_act(module: ModuleType) -> None:
+            exec_module(module)
+            self.act(module)
+
+        spec.loader.exec_module = exec_and_act
+        return spec
 
 
 def accept_any_tags() -> dict[str, Any]:
@@ -283,6 +416,13 @@ def has_train_loop(runner: Any) -> bool:
 def note_loaded(runner: Any) -> None:
     """Tell a runner that its weights are loaded, so that `train` and `test` do not load again."""
     runner._has_loaded = True
+
+
+def send_ahead(model: Any) -> None:
+    """Let data preprocessors send pinned batches to a GPU without waiting until they are there."""
+    for module in model.modules():
+        if hasattr(module, '_non_blocking'):
+            module._non_blocking = True
 
 
 def count_epoch(train_loop: Any) -> None:

@@ -9,7 +9,6 @@ import ast
 import contextlib
 import difflib
 import importlib
-import inspect
 import sys
 import traceback
 import warnings
@@ -18,14 +17,21 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
+from mmotion.compat import apply_compat, find_config_read_by, options_of
+from mmotion.paths import SCOPE, enable_projects, find_config
 
-from mmotion.compat import find_config_read_by, options_of
-from mmotion.paths import enable_projects, find_config
-from mmotion.registry import SCOPE
+apply_compat()
 
-RUNNER_KEYS = frozenset(inspect.signature(Runner).parameters) - {'cfg'}
+from mmengine.config import Config, ConfigDict  # noqa: E402  (needs apply_compat)
+
+# the arguments of mmengine's Runner; importing it takes as long as importing torch once more
+RUNNER_KEYS = frozenset(
+    {'model', 'data_preprocessor', 'load_from', 'resume', 'work_dir', 'experiment_name'}
+    | {'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator'}
+    | {'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'}
+    | {'default_hooks', 'custom_hooks', 'visualizer', 'log_processor', 'log_level'}
+    | {'default_scope', 'env_cfg', 'launcher', 'randomness'}
+)
 # what mmengine's Runner reads from the whole config beside its own arguments
 MODEL_KEYS = frozenset(
     {'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'compile'}

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parent
+# of the registries, and the default scope of configs: mmengine imports `<scope>.registry`
+SCOPE = 'mmotion'
 
 
 def find_root() -> Path:

@@ -1,34 +1,38 @@
 """The registries: the names that a config can use as `type=`.
 
-Each is a child of MMAction2's registry of the same name, so a config can also name MMAction2's
-and mmengine's modules. A name is looked up here first, then in MMAction2, then in mmengine.
+A config can also name MMAction2's and mmengine's modules: a name is looked up here first, then in
+MMAction2's registry of the same kind, then in mmengine's.
+
+What registers a name is imported when the name is looked up: the module of the core, or of a system
+that is imported, whose source has it; MMAction2 when the name is not ours.
 """
 
 import ast
 import difflib
 import inspect
+import re
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
-from mmengine.registry import DefaultScope, init_default_scope
-from mmengine.registry import Registry as MMEngineRegistry
-
 from mmotion.compat import apply_compat, find_built_by
-from mmotion.paths import PACKAGE_DIR, find_root
+from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
 
 apply_compat()
 
-import mmaction.registry as mmaction  # noqa: E402  (needs apply_compat)
+from mmengine import registry as mmengine  # noqa: E402  (needs apply_compat)
+from mmengine.config import Config  # noqa: E402
+from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
+from mmengine.registry import Registry as MMEngineRegistry  # noqa: E402
 
 # mmengine's loader of checkpoints, which anything that is built may call, reads safely from here on
 from mmotion.checkpoint import sources as sources  # noqa: E402
 
-SCOPE = 'mmotion'
+SYSTEM = re.compile(r'projects\.\w+(\.\w+)?')
 
 
 class UnknownNameError(KeyError):
@@ -42,14 +46,14 @@ class UnknownNameError(KeyError):
 class Registry(MMEngineRegistry):
     """A registry that answers an unknown name with the nearest ones and the import they need.
 
-    Differs from mmengine's class: `get` imports MMAction2's modules when a name is not ours
-    (mmengine reads only what happens to be imported), and raises where mmengine returns None;
-    `build` finds our modules whatever the default scope is.
+    Differs from mmengine's class: `get` imports what registers a name, which mmengine wants to be
+    imported already, and raises where mmengine returns None; `build` finds our modules whatever
+    the default scope is.
 
     Args:
         name: Name of the registry as users write it, such as 'MODELS'.
-        parent: MMAction2's registry for the same kind of module.
-        locations: Modules of the core that register into it, imported on the first look-up.
+        parent: mmengine's registry for the same kind of module.
+        locations: Modules of the core that register into it.
 
     Example:
         >>> MODELS.get('X3D').__module__
@@ -60,6 +64,7 @@ class Registry(MMEngineRegistry):
         self, name: str, *, parent: MMEngineRegistry, locations: list[str] | None = None
     ) -> None:
         super().__init__(name, parent=parent, scope=SCOPE, locations=locations or [])
+        self._core_modules = locations or []
 
     def __contains__(self, key: str) -> bool:
         try:
@@ -89,8 +94,10 @@ class Registry(MMEngineRegistry):
             if found is not None:
                 return found
         else:
+            self._import_modules(key)
             for registry in self._lineage():
-                registry.import_from_location()
+                if registry is not self:
+                    registry.import_from_location()
                 if key in registry.module_dict:
                     return registry.module_dict[key]
         raise UnknownNameError(self._explain_unknown(key))
@@ -109,11 +116,40 @@ class Registry(MMEngineRegistry):
         with scope, explain_building():
             return super().build(cfg, *args, **kwargs)
 
-    def _lineage(self) -> list[MMEngineRegistry]:
-        lineage: list[MMEngineRegistry] = [self]
-        while lineage[-1].parent is not None:
-            lineage.append(lineage[-1].parent)
-        return lineage
+    def import_from_location(self) -> None:
+        """Import every module of the core and of the imported systems that registers into this."""
+        self._import_modules()
+
+    def _import_modules(self, key: str = '') -> None:
+        """Import what registers a name, or all that registers into this registry.
+
+        Modules that only mention the name come last, and are left alone once it is registered.
+        """
+        found = []
+        for name, file in self._list_sources():
+            text = file.read_text(encoding='utf-8')
+            if f'{self.name}.register_module' in text and re.search(rf'\b{key}\b', text):
+                is_defined = re.search(rf'^(class|def) {key}\b', text, re.MULTILINE)
+                found.append((not is_defined, name))
+        for _, name in sorted(found):
+            if not key or key not in self.module_dict:
+                import_module(name)
+
+    def _list_sources(self) -> Iterator[tuple[str, Path]]:
+        for name in self._core_modules:
+            yield name, PACKAGE_DIR.parent.joinpath(*name.split('.')).with_suffix('.py')
+        for package, module in [*sys.modules.items()]:
+            if SYSTEM.fullmatch(package) and hasattr(module, '__path__'):
+                for file in Path(module.__path__[0]).glob('[!_]*.py'):
+                    yield f'{package}.{file.stem}', file
+
+    def _lineage(self) -> Iterator[MMEngineRegistry]:
+        yield self
+        # MMAction2's looks for its functions in a module that does not exist
+        if self.parent is not mmengine.FUNCTIONS:
+            import_module('mmaction.registry')
+            yield self.parent.children['mmaction']
+        yield self.parent
 
     def _explain_unknown(self, key: str) -> str:
         in_projects = _scan_projects(self.name)
@@ -123,7 +159,7 @@ class Registry(MMEngineRegistry):
         if key not in in_projects and nearest:
             message += f'; did you mean {" or ".join(map(repr, nearest))}?'
         for name in [key, *nearest[:1]]:
-            if name in in_projects and name not in self.module_dict:
+            if name in in_projects and in_projects[name] not in sys.modules:
                 return (
                     f'{message}; {name} is in {in_projects[name]}, which the config must import:\n'
                     f'custom_imports = dict(imports=[{in_projects[name]!r}], '
@@ -197,6 +233,7 @@ def _explain_unknown_arguments(target: Any, arguments: Mapping[str, Any]) -> str
     message += f'; it has {", ".join(sorted(known)) or "none"}'
     # what a base config gave the class that another one replaces stays in the merged dict
     for registry in (MODELS, DATASETS, TRANSFORMS, HOOKS, METRICS):
+        registry.import_from_location()
         for name, other in registry.module_dict.items():
             if other is not target and {*unknown} <= (_list_arguments(other) or set()):
                 return (
@@ -252,51 +289,50 @@ def _scan_projects(registry_name: str) -> dict[str, str]:
     return found
 
 
-RUNNERS = Registry('RUNNERS', parent=mmaction.RUNNERS, locations=['mmotion.training.runner'])
-RUNNER_CONSTRUCTORS = Registry('RUNNER_CONSTRUCTORS', parent=mmaction.RUNNER_CONSTRUCTORS)
-LOOPS = Registry('LOOPS', parent=mmaction.LOOPS)
+RUNNERS = Registry('RUNNERS', parent=mmengine.RUNNERS, locations=['mmotion.training.runner'])
+RUNNER_CONSTRUCTORS = Registry('RUNNER_CONSTRUCTORS', parent=mmengine.RUNNER_CONSTRUCTORS)
+LOOPS = Registry('LOOPS', parent=mmengine.LOOPS)
 HOOKS = Registry(
     'HOOKS',
-    parent=mmaction.HOOKS,
+    parent=mmengine.HOOKS,
     locations=['mmotion.training.hooks', 'mmotion.training.unfreeze'],
 )
-DATASETS = Registry('DATASETS', parent=mmaction.DATASETS)
+DATASETS = Registry('DATASETS', parent=mmengine.DATASETS)
 DATA_SAMPLERS = Registry(
-    'DATA_SAMPLERS', parent=mmaction.DATA_SAMPLERS, locations=['mmotion.transforms.samplers']
+    'DATA_SAMPLERS', parent=mmengine.DATA_SAMPLERS, locations=['mmotion.transforms.samplers']
 )
 TRANSFORMS = Registry(
     'TRANSFORMS',
-    parent=mmaction.TRANSFORMS,
-    locations=['mmotion.transforms.sampling', 'mmotion.transforms'],
+    parent=mmengine.TRANSFORMS,
+    locations=['mmotion.transforms.sampling', 'mmotion.transforms.augmentation'],
 )
 MODELS = Registry(
     'MODELS',
-    parent=mmaction.MODELS,
-    locations=['mmotion.checkpoint.sources', 'mmotion.transforms.preprocessing'],
+    parent=mmengine.MODELS,
+    locations=['mmotion.transforms.preprocessing'],
 )
 MODEL_WRAPPERS = Registry(
-    'MODEL_WRAPPERS', parent=mmaction.MODEL_WRAPPERS, locations=['mmotion.training.sharding']
+    'MODEL_WRAPPERS', parent=mmengine.MODEL_WRAPPERS, locations=['mmotion.training.sharding']
 )
-WEIGHT_INITIALIZERS = Registry('WEIGHT_INITIALIZERS', parent=mmaction.WEIGHT_INITIALIZERS)
-OPTIMIZERS = Registry('OPTIMIZERS', parent=mmaction.OPTIMIZERS)
+WEIGHT_INITIALIZERS = Registry('WEIGHT_INITIALIZERS', parent=mmengine.WEIGHT_INITIALIZERS)
+OPTIMIZERS = Registry('OPTIMIZERS', parent=mmengine.OPTIMIZERS)
 OPTIM_WRAPPERS = Registry(
     'OPTIM_WRAPPERS',
-    parent=mmaction.OPTIM_WRAPPERS,
+    parent=mmengine.OPTIM_WRAPPERS,
     locations=['mmotion.training.precision'],
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'OPTIM_WRAPPER_CONSTRUCTORS',
-    parent=mmaction.OPTIM_WRAPPER_CONSTRUCTORS,
+    parent=mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
     locations=['mmotion.training.layer_decay'],
 )
-PARAM_SCHEDULERS = Registry('PARAM_SCHEDULERS', parent=mmaction.PARAM_SCHEDULERS)
-METRICS = Registry('METRICS', parent=mmaction.METRICS, locations=['mmotion.metrics'])
-EVALUATOR = Registry('EVALUATOR', parent=mmaction.EVALUATOR)
-TASK_UTILS = Registry('TASK_UTILS', parent=mmaction.TASK_UTILS)
-VISUALIZERS = Registry('VISUALIZERS', parent=mmaction.VISUALIZERS)
-VISBACKENDS = Registry('VISBACKENDS', parent=mmaction.VISBACKENDS)
-LOG_PROCESSORS = Registry('LOG_PROCESSORS', parent=mmaction.LOG_PROCESSORS)
+PARAM_SCHEDULERS = Registry('PARAM_SCHEDULERS', parent=mmengine.PARAM_SCHEDULERS)
+METRICS = Registry('METRICS', parent=mmengine.METRICS, locations=['mmotion.metrics'])
+EVALUATOR = Registry('EVALUATOR', parent=mmengine.EVALUATOR)
+TASK_UTILS = Registry('TASK_UTILS', parent=mmengine.TASK_UTILS)
+VISUALIZERS = Registry('VISUALIZERS', parent=mmengine.VISUALIZERS)
+VISBACKENDS = Registry('VISBACKENDS', parent=mmengine.VISBACKENDS)
+LOG_PROCESSORS = Registry('LOG_PROCESSORS', parent=mmengine.LOG_PROCESSORS)
 # what turns a video into a result: one class a task, see mmotion.inference
-PREDICTORS = Registry('PREDICTORS', parent=mmaction.INFERENCERS)
-# a child of mmengine's: MMAction2's looks for its functions in a module that does not exist
-FUNCTIONS = Registry('FUNCTIONS', parent=MMENGINE_FUNCTIONS)
+PREDICTORS = Registry('PREDICTORS', parent=mmengine.INFERENCERS)
+FUNCTIONS = Registry('FUNCTIONS', parent=mmengine.FUNCTIONS)

@@ -32,6 +32,23 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(
+    params=[
+        'cpu',
+        pytest.param(
+            'cuda',
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'),
+            ],
+        ),
+    ]
+)
+def device(request) -> str:
+    """A test that asks runs on the CPU, and on a GPU where there is one."""
+    return request.param
+
+
 @pytest.fixture(scope='session')
 def data_root() -> Path:
     """Folder of real data, `$MMOTION_DATA` or `../shared/data`; a test that asks skips without."""

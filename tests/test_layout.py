@@ -30,9 +30,9 @@ PLAN = {
     'tables': 'atomic',
     'worker_process': '',
     'compat': 'paths',
-    'checkpoint': 'atomic paths',
+    'checkpoint': 'atomic compat paths',
     'registry': 'checkpoint compat paths',
-    'config': 'compat paths registry',
+    'config': 'compat paths',
     # what files hold, and what values are
     'video': 'atomic checks compat structures tables',
     'shapes': 'checks',

@@ -16,7 +16,7 @@ predictor = dict(type='AnomalyPredictor')
 val_cfg = dict()
 test_cfg = dict()
 # baselines are fitted, and do not use it
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True))
 custom_hooks = [dict(type='EmbeddingHook'), dict(type='CalibrationHook'), dict(type='CollapseHook')]
 val_evaluator = dict(type='AnomalyMetric')
 test_evaluator = val_evaluator

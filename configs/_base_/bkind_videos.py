@@ -17,5 +17,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 # the rate stays as it is, as the reference's schedule is as long as its training
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=1e-4))
+optim_wrapper = dict(
+    optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
+)
 param_scheduler = []

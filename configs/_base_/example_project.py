@@ -24,6 +24,6 @@ test_pipeline = [
 train_cfg = dict(by_epoch=True, max_epochs=2)
 val_cfg = dict()
 test_cfg = dict()
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=0.005))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=0.005, fused=True))
 val_evaluator = dict(type='DirectionAccuracy')
 test_evaluator = val_evaluator

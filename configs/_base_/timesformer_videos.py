@@ -42,7 +42,7 @@ test_dataloader = val_dataloader
 
 # the rate belongs to 64 clips in a step, and follows their number
 optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.005, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    optimizer=dict(type='SGD', lr=0.005, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True)
 )
 auto_scale_lr = dict(base_batch_size=64, enable=True)
 param_scheduler = [dict(type='MultiStepLR', milestones=[11, 14], gamma=0.1)]

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
@@ -153,6 +152,9 @@ def fetch_released(name: str, file: Path | None = None) -> Path:
     released = find_released(name)
     if file is None and (here := released.find()) is not None:
         return _check(released, here)
+    # brings asyncio, and most weights are here
+    from filelock import FileLock
+
     try:
         released.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f'{released.path}.lock'):

@@ -2,26 +2,37 @@
 
 `load_from`, `resume` and `init_cfg=dict(type='Pretrained', checkpoint=...)` reach mmengine's
 `CheckpointLoader`, whose own loaders unpickle without restriction, the ones for URLs even with a
-current torch. Importing this module replaces them all.
+current torch. Importing this module replaces them all, as soon as there are any: a prediction does
+not import mmengine's runner.
 """
 
-from collections.abc import Callable
+import sys
+from types import ModuleType
 from typing import Any
-
-from mmengine.runner import CheckpointLoader
-from mmengine.runner.checkpoint import get_external_models, get_torchvision_models
 
 from mmotion.checkpoint.downloads import fetch_file
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.checkpoint.released import fetch_if_released
 from mmotion.checkpoint.weights import load_checkpoint_file
+from mmotion.compat import call_after_import
+
+LOADERS = 'mmengine.runner.checkpoint'
+
+
+def _list_torchvision() -> dict[str, str]:
+    return sys.modules[LOADERS].get_torchvision_models()
+
+
+def _list_external() -> dict[str, str]:
+    return sys.modules[LOADERS].get_external_models()
+
 
 # tables of mmengine and torchvision: name of a model to the URL of its weights
-_MODEL_TABLES: dict[str, Callable[[], dict[str, str]]] = {
-    'torchvision://': get_torchvision_models,
-    'modelzoo://': get_torchvision_models,
-    'open-mmlab://': get_external_models,
-    'openmmlab://': get_external_models,
+_MODEL_TABLES = {
+    'torchvision://': _list_torchvision,
+    'modelzoo://': _list_torchvision,
+    'open-mmlab://': _list_external,
+    'openmmlab://': _list_external,
 }
 
 
@@ -54,10 +65,15 @@ def refuse_source(filename: str, map_location: Any = None) -> dict[str, Any]:
     )
 
 
-for _prefixes, _loader in (
-    ('', load_from_local),
-    (('http://', 'https://'), load_from_http),
-    (tuple(_MODEL_TABLES), load_from_model_table),
-    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://', 'pavi://', 'mmcls://'), refuse_source),
-):
-    CheckpointLoader.register_scheme(_prefixes, _loader, force=True)
+def replace_loaders(module: ModuleType) -> None:
+    """Put ours in the place of those that mmengine's `CheckpointLoader` has."""
+    for prefixes, loader in (
+        ('', load_from_local),
+        (('http://', 'https://'), load_from_http),
+        (tuple(_MODEL_TABLES), load_from_model_table),
+        ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://', 'pavi://', 'mmcls://'), refuse_source),
+    ):
+        module.CheckpointLoader.register_scheme(prefixes, loader, force=True)
+
+
+call_after_import(LOADERS, replace_loaders)

@@ -158,7 +158,7 @@ class Predictor(ABC, Generic[R]):
         check_regions(regions)
         frames, fps = source.frames(start_s, end_s), source.times.fps
         first = next(frames)
-        height, width = first.image.shape[:2]
+        width, height = first.size_wh
         windows = [
             CropWindow(
                 region,
@@ -309,8 +309,10 @@ class Predictor(ABC, Generic[R]):
         """Find out how to read a video."""
         return open_source(video, fps=fps)
 
-    def _open_again(self, video: Video, result: Result) -> Iterator[VideoFrame]:
-        """The frames that a result was predicted from, to draw on."""
+    def _open_again(
+        self, video: Video, result: Result, start_s: float | None = None
+    ) -> Iterator[VideoFrame]:
+        """The frames that a result was predicted from, to draw on, or those from a time on."""
         source = self._open(video)
         if not source.is_rereadable:
             raise TypeError(
@@ -320,7 +322,8 @@ class Predictor(ABC, Generic[R]):
         if source.fps != result.fps:
             # it was given to `predict`
             source = self._open(video, result.fps)
-        return itertools.islice(source.frames(result.start_s), result.num_frames)
+        start_s = result.start_s if start_s is None else start_s
+        return itertools.islice(source.frames(start_s), result.num_frames)
 
     @staticmethod
     def _name_drawings(video: Video, out_dir: str | Path, *names: str) -> list[Path]:
@@ -394,4 +397,5 @@ def _build_pipeline(config: 'Config', model: Any) -> Any:
 
 def _crop_frame(window: CropWindow, frame: VideoFrame) -> VideoFrame:
     """The same frame with the window's piece of the image."""
-    return dataclasses.replace(frame, image=window.crop(frame.image, frame=frame.index))
+    image = window.crop(frame.image, frame=frame.index)
+    return VideoFrame(frame.index, frame.time_s, image)

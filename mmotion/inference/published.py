@@ -27,8 +27,7 @@ from mmotion.checkpoint.carried import CARRIED
 from mmotion.checkpoint.downloads import check_hash, fetch_from_hub, hash_file
 from mmotion.checkpoint.files import CheckpointError
 from mmotion.config import apply_options
-from mmotion.paths import enable_projects
-from mmotion.registry import SCOPE
+from mmotion.paths import SCOPE, enable_projects
 
 WEIGHTS, CONFIG, CARD, SUMS = 'model.safetensors', 'config.json', 'README.md', 'SHA256SUMS'
 # what a prediction reads of a config

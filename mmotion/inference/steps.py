@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mmotion.inference.resizing import resize_linear
+from mmotion.video.resizing import resize_linear
 from mmotion.video.timing import choose_clips
 
 Results = dict[str, Any]

@@ -139,6 +139,10 @@ class Scene:
         """All frames, RGB, (N, S, S, 3)."""
         return np.stack(list(self.frames()))
 
+    def show(self, render_on: str) -> dict[str, Any]:
+        """What a pipeline gets: `imgs`, frames (S, S, 3), or the `scene`, see `RENDER_ON`."""
+        return {'scene': self} if render_on == 'device' else {'imgs': list(self.frames())}
+
     def frames(self) -> Iterator[ByteArray]:
         """Draw one frame (S, S, 3) after the other."""
         shape = (self.size, self.size)
@@ -159,11 +163,6 @@ class Scene:
                 grains = grain[row : row + self.size, column : column + self.size]
                 frame = cv2.add(frame, grains, dtype=cv2.CV_8U)
             yield self.look.apply(frame)
-
-
-def show_scene(scene: Scene, render_on: str) -> dict[str, Any]:
-    """What a pipeline gets: `imgs`, frames (S, S, 3), or the `scene`, see `RENDER_ON`."""
-    return {'scene': scene} if render_on == 'device' else {'imgs': list(scene.frames())}
 
 
 def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:

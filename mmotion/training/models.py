@@ -1,9 +1,11 @@
 """What models of all systems share: the modes of mmengine's models, and wrappers around a model."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmengine.model import is_model_wrapper
-from torch import nn
+from torch import Tensor, nn
 
 from mmotion.checks import check_choice
 
@@ -17,6 +19,11 @@ def check_mode(mode: str) -> None:
         ValueError: If it is not in `MODES`.
     """
     check_choice('mode', mode, MODES)
+
+
+def send_numbers(numbers: Sequence[Any], device: torch.device) -> Tensor:
+    """Make a tensor of a few numbers on a device, without waiting for what that still has to do."""
+    return torch.tensor(numbers).to(device, non_blocking=True)
 
 
 def unwrap_model(model: nn.Module) -> Any:

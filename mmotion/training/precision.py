@@ -21,6 +21,9 @@ class BFloat16OptimWrapper(OptimWrapper):
 
     bfloat16 has the range of float32, so the loss needs no scaling. A head of MMAction2 gives its
     logits in float32: it makes an array of NumPy of them, which knows no bfloat16.
+
+    A network with `nn.Conv3d` stays in float32 on a CPU: there torch 2.14 gives the weights of a
+    convolution over two steps of time gradients of up to 1e38 (`findings/torch_conv3d_bf16.sh`).
     """
 
     @contextmanager
@@ -32,7 +35,8 @@ class BFloat16OptimWrapper(OptimWrapper):
                 if isinstance(module, BaseHead):
                     stack.callback(module.register_forward_hook(_widen).remove)
             stack.enter_context(super().optim_context(model))
-            stack.enter_context(torch.autocast(device, dtype=torch.bfloat16))
+            is_safe = device != 'cpu' or not any(isinstance(m, nn.Conv3d) for m in model.modules())
+            stack.enter_context(torch.autocast(device, dtype=torch.bfloat16, enabled=is_safe))
             yield
 
 

@@ -34,7 +34,7 @@ from mmotion.checkpoint.carried import built_for
 from mmotion.checkpoint.files import (
     CheckpointError,
 )
-from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run
+from mmotion.compat import has_train_loop, is_resumed, note_loaded, rename_run, send_ahead
 from mmotion.config import load_config
 from mmotion.registry import (
     MODEL_WRAPPERS,
@@ -43,6 +43,7 @@ from mmotion.registry import (
     explain_building,
 )
 from mmotion.training import divergence, hooks, leaks  # noqa: F401
+from mmotion.training.compiling import compile_parts
 from mmotion.training.labels import check_labels
 from mmotion.training.models import unwrap_model
 from mmotion.training.precision import choose_precision
@@ -91,10 +92,12 @@ class Runner(MMEngineRunner):
             ValueError: If another one does.
         """
         if get_rank():
+            self._compile_parts()
             with explain_building():
                 return super().train()
         with hold_work_dir(self.work_dir), explain_building():
             super().dump_config()
+            self._compile_parts()
             return super().train()
 
     @report_errors()
@@ -102,6 +105,12 @@ class Runner(MMEngineRunner):
         """Test; an error of what is built for it says what it was given."""
         with explain_building():
             return super().test()
+
+    def _compile_parts(self) -> None:
+        """Compile what the model names; if it names nothing, mmengine compiles the step."""
+        if compile_parts(self.model, self.cfg.get('compile')):
+            self.cfg.compile = False
+            self.logger.info('parts of the model are compiled; the first steps take minutes')
 
     def dump_config(self) -> None:
         """Leave the config in the work dir to `train`: until then, that of another run is there."""
@@ -139,6 +148,9 @@ class Runner(MMEngineRunner):
         Raises:
             ValueError: If it would give no batch at all.
         """
+        if isinstance(dataloader, dict):
+            # a GPU fetches from pinned memory while it works
+            dataloader = {'pin_memory': torch.cuda.is_available(), **dataloader}
         loader = MMEngineRunner.build_dataloader(dataloader, seed, diff_rank_seed)
         # an endless sampler fills a batch from several rounds
         is_endless = isinstance(loader.sampler, InfiniteSampler)
@@ -202,6 +214,8 @@ class Runner(MMEngineRunner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move the model to its device and wrap it; DDP, the default, names no device on CPUs."""
+        if torch.cuda.is_available():
+            send_ahead(model)
         kind = (model_wrapper_cfg or {}).get('type', 'MMDistributedDataParallel')
         wrapper: Any = MODEL_WRAPPERS.get(kind)
         is_ddp = issubclass(wrapper, DistributedDataParallel)
@@ -325,7 +339,7 @@ def build_runner(
         resume: Checkpoint with which training goes on, or 'auto' for the last one in `work_dir`,
             if there is one.
         amp: Train in mixed precision: float16 with loss scaling on a GPU, bfloat16 without.
-        compile: Compile the training step with `torch.compile`.
+        compile: Compile the parts that the model names with `torch.compile`, or the training step.
         seed: Seed of all random numbers; 0 if the config has none either.
         launcher: What started the processes of a distributed run, one of
             `mmotion.training.processes.LAUNCHERS`.

@@ -24,9 +24,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
-from torchvision.transforms import v2
 
 from mmotion.checks import check_range
 from mmotion.registry import TRANSFORMS
@@ -231,6 +229,9 @@ class ClipJitter(BaseTransform):
         check_range('hue', hue, 0, 0.5)
         check_range('blur_px', blur_px, 0, math.inf)
         check_range('prob', prob, 0, 1)
+        # slow to import, and camera motion does without
+        from torchvision.transforms import v2
+
         self.color = v2.ColorJitter(brightness, contrast, saturation, hue)
         self.blur_px = blur_px
         self.prob = prob
@@ -260,11 +261,13 @@ class ClipJitter(BaseTransform):
         frames = rearrange(picture, 'c (t h) w -> t h w c', t=num_frames).contiguous()
         sigma_px = self.blur_px * float(torch.rand(()))
         if sigma_px > 0:
+            from torchvision.transforms.v2.functional import gaussian_blur
+
             # three standard deviations, or as far as the frame can be mirrored
             reach = min(math.ceil(3 * sigma_px), min(frames.shape[1:3]) - 1)
             # still with the channels last in memory, where it takes a fifth of the time
             clip = rearrange(frames, 't h w c -> t c h w')
-            clip = v2.functional.gaussian_blur(clip, [2 * reach + 1] * 2, [sigma_px] * 2)
+            clip = gaussian_blur(clip, [2 * reach + 1] * 2, [sigma_px] * 2)
             frames = rearrange(clip, 't c h w -> t h w c').contiguous()
         return frames
 
@@ -287,6 +290,9 @@ def _smooth_curves(num_curves: int, num_frames: int, spacing_frames: float) -> T
     num_knots = math.ceil(num_frames / spacing_frames) + 2
     knots = 2 * torch.rand(num_knots, num_curves, dtype=torch.float64) - 1
     times = float(torch.rand(())) + np.arange(num_frames) / spacing_frames
+    # slow to import, and workers that do not draw curves do without
+    from scipy.interpolate import PchipInterpolator
+
     # unlike a cubic spline it does not swing beyond its knots
     curves = PchipInterpolator(np.arange(num_knots), knots.numpy())(times)
     return torch.from_numpy(curves.T)

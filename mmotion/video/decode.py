@@ -10,12 +10,14 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, dropwhile, islice
 from pathlib import Path
+from threading import Lock
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from mmotion.video.scan import (
     FrameIndex,
@@ -32,11 +34,14 @@ _MAX_UNWANTED_FRAMES = 32
 # as many as H.264 lets come between a frame and its turn
 _MAX_WAITING_FRAMES = 16
 _TORCHCODEC_BATCH = 16
+# of libswscale: triangles as wide as two new pixels, and the flags SWS_FULL_CHR_H_INT (without it
+# all is a level or two too dark), SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV 17 lacks
+_SHRINKING = Interpolation.BILINEAR | 0x2000 | 0x4000 | 0x40000
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One decoded frame.
+    """One frame of a video.
 
     Attributes:
         index: Number of the frame in the file, from 0, whatever was left out before it.
@@ -47,6 +52,80 @@ class VideoFrame:
     index: int
     time_s: float
     image: np.ndarray
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.image.shape[:2]
+        return width, height
+
+    def scaled(self, width: int, height: int) -> np.ndarray:
+        """Scale the image, without keeping its form, by a filter that averages where it shrinks.
+
+        A frame that was just decoded goes straight from its YUV to that size, by libswscale's
+        bilinear filter, and another one, which is an array, by Pillow's, which weighs in the same
+        way. Of the same frame they differ by a grey level or two: FFmpeg's fast conversion to RGB,
+        by which `image` is made, is a level too dark, and this is not.
+
+        Args:
+            width: Of what is given, in pixels.
+            height: Of what is given, in pixels.
+
+        Returns:
+            RGB (height, width, 3), uint8; of the same size as before, `image` itself.
+        """
+        from mmotion.video.resizing import resize_bilinear
+
+        return resize_bilinear(self.image, width, height)
+
+
+class DecodedFrame(VideoFrame):
+    """A frame whose pixels are converted when they are asked for, and not before.
+
+    A copy of it in another process has its `image` alone.
+
+    Args:
+        index: See `VideoFrame`, like the next one.
+        time_s: See `VideoFrame`.
+        stored: The frame as its decoder gave it.
+        converter: What makes pictures of all frames of the video.
+    """
+
+    def __init__(
+        self, index: int, time_s: float, *, stored: av.VideoFrame, converter: 'Converter'
+    ) -> None:
+        vars(self).update(index=index, time_s=time_s, _stored=stored, _converter=converter)
+
+    def __reduce__(self) -> tuple[type[VideoFrame], tuple[int, float, np.ndarray]]:
+        return VideoFrame, (self.index, self.time_s, self.image)
+
+    @cached_property
+    def image(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """RGB (H, W, 3), uint8.
+
+        Raises:
+            VideoError: If FFmpeg cannot convert its pixels.
+        """
+        return self._converter.convert(self._stored, self.size_wh)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._converter.size_wh
+
+    @property
+    def yuv(self) -> av.VideoFrame | None:
+        """The frame as it is stored, upright yuv420p with even sides; None if it is not."""
+        stored, (width, height) = self._stored, self.size_wh
+        is_plain = self._converter.orientation == (False, 1, 1) and stored.format.name == 'yuv420p'
+        is_whole = (stored.width, stored.height) == (width, height)
+        return stored if is_plain and is_whole and not width % 2 and not height % 2 else None
+
+    def scaled(self, width: int, height: int) -> np.ndarray:
+        """See `VideoFrame`."""
+        if (width, height) == self.size_wh:
+            return self.image
+        return self._converter.convert(self._stored, (width, height))
 
 
 Decoder = Callable[[FrameIndex, np.ndarray], Iterator[VideoFrame]]
@@ -72,8 +151,11 @@ def choose_decoder(backend: str | None) -> Decoder:
 
 def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoFrame]:
     """Give the frames of these numbers (N,), N > 0, ascending; leave out what is undecodable."""
-    # one converter to RGB for all frames: a new one for each takes five times as long
-    reformatter = VideoReformatter()
+    converter = Converter(
+        size_wh=(index.info.width, index.info.height),
+        orientation=index.orientation,
+        name=index.info.path,
+    )
     keyframes = index.keyframes[np.searchsorted(index.keyframes, numbers, side='right') - 1]
     jumps = np.flatnonzero(keyframes[1:] - numbers[:-1] > _MAX_UNWANTED_FRAMES) + 1
     for run, keyframe in zip(np.split(numbers, jumps), keyframes[[0, *jumps]], strict=True):
@@ -82,14 +164,8 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
             for number, frame in _put_in_order(decoded, int(keyframe)):
                 if number in wanted:
                     wanted.remove(number)
-                    image = to_image(
-                        frame,
-                        reformatter,
-                        size_wh=(index.info.width, index.info.height),
-                        orientation=index.orientation,
-                        name=index.info.path,
-                    )
-                    yield VideoFrame(number, float(index.times_s[number]), image)
+                    time_s = float(index.times_s[number])
+                    yield DecodedFrame(number, time_s, stored=frame, converter=converter)
                 if number >= run[-1]:
                     break
 
@@ -156,43 +232,50 @@ def _demux_from(index: FrameIndex, timestamp: int | None) -> Generator[av.Packet
     yield from dropwhile(lambda packet: packet.pts != timestamp, _demux_from(index, None))
 
 
-def to_image(
-    frame: av.VideoFrame,
-    reformatter: VideoReformatter,
-    *,
-    size_wh: tuple[int, int],
-    orientation: Orientation,
-    name: str | Path,
-) -> np.ndarray:
-    """Make an upright picture of a decoded frame.
+class Converter:
+    """Makes upright pictures of decoded frames, which may differ in size; safe to share by threads.
 
     Args:
-        frame: The frame, which may have another size than those before it.
-        reformatter: The converter to RGB, one for all frames of a video.
-        size_wh: Width and height of the picture in pixels.
+        size_wh: Width and height of the video in pixels, upright.
         orientation: How the stored pixels are turned.
         name: Of the video, in errors.
-
-    Returns:
-        RGB (H, W, 3), uint8.
-
-    Raises:
-        VideoError: If FFmpeg cannot convert its pixels.
     """
-    transposed, down, across = orientation
-    width, height = reversed(size_wh) if transposed else size_wh
-    try:
-        # to one size: streams may change it; bicubic for their colours, as torchcodec has it
-        rgb = reformatter.reformat(frame, width, height, 'rgb24', interpolation='BICUBIC')
-    except av.FFmpegError as error:
-        raise VideoError(
-            f'the pixels of a video must be convertible to RGB, got format={frame.format.name} in '
-            f'{name} ({error.strerror}); encode it again as yuv420p'
-        ) from error
-    image = rgb.to_ndarray()
-    if transposed:
-        image = image.swapaxes(0, 1)
-    return np.ascontiguousarray(image[::down, ::across])
+
+    def __init__(
+        self, *, size_wh: tuple[int, int], orientation: Orientation, name: str | Path
+    ) -> None:
+        self.size_wh, self.orientation, self.name = size_wh, orientation, name
+        # one for all frames: a new one for each takes five times as long
+        self._whole, self._small = VideoReformatter(), VideoReformatter()
+        self._lock = Lock()
+
+    def convert(self, frame: av.VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
+        """Make a picture of this width and height, RGB (H, W, 3), uint8.
+
+        Raises:
+            VideoError: If FFmpeg cannot convert its pixels.
+        """
+        transposed, down, across = self.orientation
+        width, height = reversed(size_wh) if transposed else size_wh
+        # bicubic for the colours of whole frames, as torchcodec has it
+        reformatter, how = (
+            (self._whole, Interpolation.BICUBIC)
+            if size_wh == self.size_wh
+            else (self._small, _SHRINKING)
+        )
+        try:
+            with self._lock:
+                rgb = reformatter.reformat(frame, width, height, 'rgb24', interpolation=how)
+        except av.FFmpegError as error:
+            raise VideoError(
+                'the pixels of a video must be convertible to RGB, got '
+                f'format={frame.format.name} in {self.name} ({error.strerror}); encode it again as '
+                'yuv420p'
+            ) from error
+        image = rgb.to_ndarray()
+        if transposed:
+            image = image.swapaxes(0, 1)
+        return np.ascontiguousarray(image[::down, ::across])
 
 
 def _decode_with_torchcodec(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoFrame]:

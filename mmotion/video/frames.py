@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmotion.structures.times import find_end
-from mmotion.video.decode import VideoFrame
+from mmotion.video.decode import DecodedFrame, VideoFrame
 from mmotion.video.timing import FrameTimes
 
 Item = TypeVar('Item')
@@ -33,19 +33,29 @@ def take_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """Get the next item in a thread while the one before is used; `close` ends the thread.
+def read_ahead(items: Iterable[Item], depth: int = 1) -> Generator[Item, None, None]:
+    """Get the next items in a thread while the one before is used; `close` ends the thread.
+
+    What the items raise is raised here, when it is their turn.
+
+    Args:
+        items: What is read.
+        depth: How many are got ready at most, which are in memory beside the one in use.
 
     Example:
-        >>> list(read_ahead('abc'))
+        >>> list(read_ahead('abc', depth=2))
         ['a', 'b', 'c']
     """
     items, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(next, items, end)
-        while (item := future.result()) is not end:
-            future = pool.submit(next, items, end)
-            yield cast('Item', item)
+        waiting = deque(pool.submit(next, items, end) for _ in range(depth))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(pool.submit(next, items, end))
+                yield cast('Item', item)
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def slide(
@@ -170,25 +180,33 @@ def check_frames(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
     """Refuse images of another type or layout, a change of size, and having no frame at all."""
     size = None
     for frame in frames:
-        image = frame.image
-        if not isinstance(image, np.ndarray):
-            raise ValueError(
-                f'frame {frame.index} must be an array (H, W, 3), got {type(image).__name__}'
-            )
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(
-                f'frame {frame.index} must be uint8 RGB (H, W, 3), got dtype={image.dtype} and '
-                f'shape={image.shape}'
-            )
-        if size not in (None, image.shape):
+        # a decoder gives nothing else, and converts what is looked at
+        if not isinstance(frame, DecodedFrame):
+            _check_image(frame)
+        width, height = frame.size_wh
+        shape = height, width, 3
+        if size not in (None, shape):
             raise ValueError(
                 f'frame {frame.index} must have the size of the frames before it, got '
-                f'shape={image.shape} after {size}; scale all frames to one size'
+                f'shape={shape} after {size}; scale all frames to one size'
             )
-        size = image.shape
+        size = shape
         yield frame
     if size is None:
         raise ValueError(
             'video must have at least one frame between start_s and end_s, got none; '
             'check both against its duration'
+        )
+
+
+def _check_image(frame: VideoFrame) -> None:
+    image = frame.image
+    if not isinstance(image, np.ndarray):
+        raise ValueError(
+            f'frame {frame.index} must be an array (H, W, 3), got {type(image).__name__}'
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(
+            f'frame {frame.index} must be uint8 RGB (H, W, 3), got dtype={image.dtype} and '
+            f'shape={image.shape}'
         )

@@ -24,11 +24,10 @@ from types import TracebackType
 from typing import Any
 
 import av
-from av.video.reformatter import VideoReformatter
 
 from mmotion.checks import check_at_least, check_fps, check_positive
 from mmotion.video.addresses import SCHEMES, Address, find_address, name_test_camera
-from mmotion.video.decode import VideoFrame, to_image
+from mmotion.video.decode import Converter, DecodedFrame, VideoFrame
 from mmotion.video.receiving import (
     Arrival,
     Counts,
@@ -185,26 +184,24 @@ class LiveVideo:
         """Give the frames as they come in.
 
         Raises:
-            VideoError: If it cannot be connected to, or its pixels cannot be read.
+            VideoError: If it cannot be connected to.
         """
         self._start()
-        reformatter, size_wh, orientation = VideoReformatter(), None, None
+        converter = None
         while (item := self._take()) is not None:
             if isinstance(item, LiveEvent):
                 if self.on_event:
                     self.on_event(item)
                 continue
             frame = item.frame
-            if size_wh is None or orientation is None:
+            if converter is None:
                 orientation = read_orientation(frame)
                 height, width = frame.height, frame.width
                 size_wh = (height, width) if orientation.transposed else (width, height)
-            image = to_image(
-                frame, reformatter, size_wh=size_wh, orientation=orientation, name=self.name
-            )
+                converter = Converter(size_wh=size_wh, orientation=orientation, name=self.name)
             self.counts.given += 1
             self._arrivals.append((item.time_s, item.arrived_s))
-            yield VideoFrame(item.index, item.time_s, image)
+            yield DecodedFrame(item.index, item.time_s, stored=frame, converter=converter)
         self._check_begun()
 
     def now_s(self) -> float:

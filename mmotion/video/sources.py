@@ -7,10 +7,12 @@ trained on. Frames are numbered from 0 in the order in which they are shown. Ima
 Shape letters in this file: N frames of a video, H and W height and width in pixels.
 """
 
+import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,16 @@ from numpy.typing import NDArray
 from mmotion.checks import check_fps
 from mmotion.video.clips import LazyFrames
 from mmotion.video.files import STREAMPIX_SUFFIX, name_video
-from mmotion.video.frames import Frames, Video, check_frames, number_frames
+from mmotion.video.frames import Frames, Video, check_frames, number_frames, read_ahead
 from mmotion.video.pictures import Page, find_pictures, list_pages, measure_bits, read_picture
 from mmotion.video.reading import VideoError, VideoFrame, iterate_frames
 from mmotion.video.scan import scan_video
 from mmotion.video.timing import FrameTimes, check_times
+
+# pixels that are read before they are looked at, in frames that are as many as this or fewer, while
+# a network is at work on some 50; of YUV they take 24 MB, of pictures 48 MB
+AHEAD_PIXELS = 16_000_000
+MAX_AHEAD = 32
 
 
 class VideoSource(ABC):
@@ -44,6 +51,9 @@ class VideoSource(ABC):
             was asked for last; known when all of them have been given.
         is_rereadable: Whether it can be read again, and by number.
         on_frame: What is called with each frame that `frames` gives, before it is given.
+
+    The frames of a file or folder are read in a thread, some of them before they are asked for; it
+    ends with the iterator.
     """
 
     path: Path
@@ -56,6 +66,8 @@ class VideoSource(ABC):
     on_frame: Callable[[VideoFrame], object] | None = None
     # in messages
     _kind = 'frames'
+    # whether reading it takes time
+    _is_stored = False
 
     def __init__(self, name: str, fps: float | None) -> None:
         if fps is not None:
@@ -100,7 +112,7 @@ class VideoSource(ABC):
             VideoError: If a file cannot be read.
         """
         check_times(start_s, end_s)
-        frames = check_frames(self._iterate(start_s, end_s))
+        frames = check_frames(self._read_ahead(self._iterate(start_s, end_s)))
         return frames if self.on_frame is None else _tell_each(frames, self.on_frame)
 
     def read(self, numbers: NDArray[np.int64]) -> Sequence[NDArray[np.uint8]]:
@@ -124,6 +136,17 @@ class VideoSource(ABC):
         total = len(self.numbers)
         places = np.linspace(0, total - 1, min(num_frames, total)).round().astype(int)
         return [*self.read(self.numbers[places])]
+
+    def _read_ahead(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        """Let those that come from a file be read while others are looked at."""
+        if not self._is_stored:
+            yield from frames
+            return
+        for first in itertools.islice(frames, 1):
+            width, height = first.size_wh
+            depth = min(max(AHEAD_PIXELS // (width * height), 1), MAX_AHEAD)
+            with closing(read_ahead(itertools.chain([first], frames), depth)) as read:
+                yield from read
 
     def _count_lost(self, frames: Iterable[VideoFrame], num_expected: int) -> Iterator[VideoFrame]:
         """Pass frames on, and note at their end how many there are not."""
@@ -191,6 +214,8 @@ def _tell_each(
 class VideoFile(VideoSource):
     """A file that FFmpeg reads; it knows its own rate, unless another one is given."""
 
+    _is_stored = True
+
     def __init__(self, path: Path, name: str, fps: float | None = None) -> None:
         if path.suffix.lower() == STREAMPIX_SUFFIX:
             raise VideoError(
@@ -234,6 +259,7 @@ class PictureFolder(VideoSource):
     """A folder of pictures, or a TIFF of several pages, as in `mmotion.video.pictures`."""
 
     _kind = 'a folder of pictures'
+    _is_stored = True
 
     def __init__(self, path: Path, name: str, fps: float | None) -> None:
         super().__init__(name, fps)

@@ -2,11 +2,11 @@
 
 from mmotion.visualization.drawing import Image
 from mmotion.visualization.results import (
-    PLOT_ACTIVE,
     PLOT_LINE,
     PLOT_TRUTH,
     Caption,
     Painter,
+    StripPainter,
     describe_certainty,
     draw_result,
     make_caption,
@@ -20,12 +20,12 @@ from mmotion.visualization.results import (
 )
 
 __all__ = [
-    'PLOT_ACTIVE',
     'PLOT_LINE',
     'PLOT_TRUTH',
     'Caption',
     'Image',
     'Painter',
+    'StripPainter',
     'describe_certainty',
     'draw_result',
     'make_caption',

@@ -25,8 +25,8 @@ from mmotion.visualization.drawing import (
     Image,
     Span,
     Timeline,
-    add_strip,
     as_hex,
+    draw_strip,
     enlarge,
     list_colors,
 )
@@ -35,6 +35,7 @@ from mmotion.visualization.results import (
     PLOT_TRUTH,
     Caption,
     Painter,
+    StripPainter,
     describe_certainty,
     make_caption,
     make_painter,
@@ -70,7 +71,7 @@ def paint_actions(result: ActionScores) -> Painter:
     spans = [Span(s.start_s, s.end_s, s.label, colors[s.label]) for s in result.segments]
     timeline = Timeline(spans, result.start_s, result.end_s)
 
-    def paint(image: Image, index: int) -> Image:
+    def draw(shape: tuple[int, ...], index: int) -> Image:
         scores = result.window_scores[result.window_at(index)]
         (label, score), *others = rank_classes(result.classes, scores, 2)
         texts = [
@@ -81,9 +82,9 @@ def paint_actions(result: ActionScores) -> Painter:
                 for other, other_score in others
             ),
         ]
-        return add_strip(image, texts, timeline, part_at(result, index))
+        return draw_strip(shape, texts, timeline, part_at(result, index))
 
-    return paint
+    return StripPainter(draw)
 
 
 @make_caption.register

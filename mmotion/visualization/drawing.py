@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +114,13 @@ def measure_unit(image: Image) -> float:
     return min(image.shape[:2]) / 100
 
 
-def add_strip(
-    image: Image,
+def add_strip(image: Image, *args: Any, **options: Any) -> Image:
+    """Put what `draw_strip` draws below a picture (H, W, 3), which is left alone."""
+    return np.concatenate([image, draw_strip(image.shape, *args, **options)])
+
+
+def draw_strip(
+    shape: Sequence[int],
     texts: Sequence[tuple[str, Color]],
     timeline: Timeline | None = None,
     part: float = 0.0,
@@ -123,12 +128,12 @@ def add_strip(
     dial: float | None = None,
     ground: Color = INK,
 ) -> Image:
-    """Put a strip with words and a timeline below a picture.
+    """Draw a strip with words and a timeline, to stand below a picture.
 
     Square and upright pictures have the first words in a line of their own.
 
     Args:
-        image: The picture (H, W, 3), which is left alone.
+        shape: Of the picture, (H, W) and more.
         texts: At least one, the most important first, and the color of each.
         timeline: What the whole video shows, if anything.
         part: How much of the video is over, in [0, 1].
@@ -136,25 +141,20 @@ def add_strip(
         ground: Color behind the words.
 
     Returns:
-        A larger image, of a height that depends on the shape of the picture, on whether there is a
-        timeline, and on whether there are several texts.
+        The strip (h, W, 3), whose height depends on the shape of the picture, on whether there is a
+        timeline, and on whether there are several texts; 0 where a video cannot be higher.
     """
-    height, width = image.shape[:2]
-    unit = measure_unit(image)
+    height, width = shape[:2]
+    unit = min(height, width) / 100
     is_wide = width >= 1.25 * height or len(texts) == 1
     lines = 1 if is_wide else 2
     size = LINE * lines + 1 + (timeline.thickness + 2 if timeline else 0)
     # x264 takes no higher ones
-    num_rows = min(round(size * unit), MAX_SIDE_PX - height)
-    if num_rows < 1:
-        return image.copy()
-    canvas = np.empty((height + num_rows, width, 3), np.uint8)
-    canvas[:height] = image
-    strip = canvas[height:]
-    strip[:] = INK
+    num_rows = max(min(round(size * unit), MAX_SIDE_PX - height), 0)
     # a timeline stays on ink, for its colors to be seen
-    strip[: round((LINE * lines + 1) * unit)] = ground
-
+    strip = _fill_strip(num_rows, width, ground, round((LINE * lines + 1) * unit)).copy()
+    if not num_rows:
+        return strip
     left, right = 2.5 * unit, width - 2.5 * unit
     base = (0.5 + LINE / 2 + TEXT / 2) * unit
     if dial is not None:
@@ -179,7 +179,15 @@ def add_strip(
         draw_timeline(
             strip, timeline, part, top=num_rows - thickness - 2 * unit, thickness=thickness
         )
-    return canvas
+    return strip
+
+
+@lru_cache(maxsize=8)
+def _fill_strip(num_rows: int, width: int, ground: Color, num_colored: int) -> Image:
+    """An empty strip, of which the upper rows have this color; to fill it takes long."""
+    strip = np.full((num_rows, width, 3), INK, np.uint8)
+    strip[:num_colored] = ground
+    return strip
 
 
 def enlarge(image: Image) -> Image:
@@ -262,6 +270,7 @@ def _load_font(size: int) -> 'FreeTypeFont':
     )
 
 
+@lru_cache(maxsize=256)
 def _measure(text: str, size: int) -> float:
     """How wide text is, in pixels."""
     return _load_font(size).getlength(text)

@@ -34,6 +34,7 @@ from mmotion.visualization import (
     PLOT_LINE,
     Caption,
     Painter,
+    StripPainter,
     make_caption,
     make_painter,
     place_legend,
@@ -50,8 +51,8 @@ from mmotion.visualization.drawing import (
     Image,
     Span,
     Timeline,
-    add_strip,
     as_hex,
+    draw_strip,
 )
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ def paint_anomaly(result: AnomalyScores) -> Painter:
     timeline = Timeline(spans, result.start_s, result.end_s)
     is_alarm = result.is_alarm
 
-    def paint(image: Image, index: int) -> Image:
+    def draw(shape: tuple[int, ...], index: int) -> Image:
         window = result.window_at(index)
         alarm = bool(is_alarm[window])
         texts = [
@@ -296,9 +297,9 @@ def paint_anomaly(result: AnomalyScores) -> Painter:
             ),
         ]
         ground = ALARM if alarm else INK
-        return add_strip(image, texts, timeline, part_at(result, index), ground=ground)
+        return draw_strip(shape, texts, timeline, part_at(result, index), ground=ground)
 
-    return paint
+    return StripPainter(draw)
 
 
 @make_caption.register

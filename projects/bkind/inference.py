@@ -20,11 +20,11 @@ from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
-from mmotion.inference.resizing import resize_area
 from mmotion.inference.samples import make_sample
 from mmotion.structures.times import list_irregular
 from mmotion.video import VideoFrame
 from mmotion.video.frames import take_chunks
+from mmotion.video.resizing import resize_area
 
 from .results import FrameKeypoints, KeypointTracks, find_quality
 

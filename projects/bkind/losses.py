@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmotion.checkpoint import load_image_weights
+from mmotion.training.models import send_numbers
 
 from .networks import gaussian_maps, load_features
 
@@ -255,7 +256,7 @@ class ReconstructionLoss(nn.Module):
         errors = self.measure(pictures, targets, mask)
         if self.kind == 'lite0':
             return errors[0] + LITE0_SHARE * errors[1:].sum()
-        weights = torch.tensor(PERCEPTUAL_WEIGHTS, device=errors.device)
+        weights = send_numbers(PERCEPTUAL_WEIGHTS, errors.device)
         return (errors / ((1 - OWN_SHARE) * weights + OWN_SHARE * errors)).sum()
 
     def measure(self, pictures: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -392,7 +393,8 @@ def masked_error(pictures: Tensor, targets: Tensor, mask: Tensor | None) -> Tens
 
 def _blur(images: Tensor, sigma: float) -> Tensor:
     """Gaussian window over the last two axes of (N, C, rows, columns), without padding."""
-    offsets = torch.arange(SSIM_WINDOW).to(images) - (SSIM_WINDOW - 1) / 2
+    offsets = torch.arange(SSIM_WINDOW, dtype=images.dtype, device=images.device)
+    offsets = offsets - (SSIM_WINDOW - 1) / 2
     kernel = torch.exp(-offsets.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     # a product of matrices: convolutions of one channel are ten times slower on a CPU

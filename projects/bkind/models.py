@@ -10,6 +10,7 @@ encoder's deepest features, and h = w = S / 4, the size of the heat maps.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import MessageHub, print_log
@@ -18,7 +19,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmotion.registry import MODELS
-from mmotion.training.models import check_mode
+from mmotion.training.models import check_mode, send_numbers
 
 from .losses import DiscoveryLoss
 from .networks import KeypointEncoder, Keypoints, ReconstructionDecoder, spatial_softmax
@@ -141,6 +142,11 @@ class BKinD(BaseModel):
             raise ValueError(f'inputs must be pairs in mode {mode!r}, got {tuple(inputs.shape)}')
         return self._loss(inputs, data_samples)
 
+    def compile(self, **options: Any) -> None:
+        """Compile both networks in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
+        self.decoder.compile(**options)
+
     @torch.no_grad()
     def inspect(self, inputs: Tensor) -> dict[str, Tensor]:
         """Everything that a picture of the model at work needs.
@@ -178,7 +184,7 @@ class BKinD(BaseModel):
         mask = None
         if data_samples is not None:
             weights = [float(sample.get('weight', 1.0)) for sample in data_samples]
-            mask = inputs.new_tensor(weights).view(-1, 1, 1, 1)
+            mask = send_numbers(weights, inputs.device).view(-1, 1, 1, 1)
         error = self.losses.reconstruction(pictures, self._make_target(inputs), mask)
         losses = {'loss_reconstruction': error}
         if joined:
@@ -255,9 +261,12 @@ class BKinD(BaseModel):
 
     def _undo_normalization(self, inputs: Tensor) -> Tensor:
         """Images (..., 3, S, S) with values in [0, 1]."""
-        mean = getattr(self.data_preprocessor, 'mean', inputs.new_tensor(MEAN))
-        std = getattr(self.data_preprocessor, 'std', inputs.new_tensor(STD))
-        return (inputs * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
+        found = (getattr(self.data_preprocessor, name, None) for name in ('mean', 'std'))
+        mean, std = (
+            (send_numbers(usual, inputs.device) if value is None else value).view(3, 1, 1)
+            for value, usual in zip(found, (MEAN, STD), strict=True)
+        )
+        return (inputs * std + mean) / 255
 
 
 def _by_pair(values: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ Shape letters in this file: B sequences, D width of a projection.
 """
 
 import torch
-from mmengine.dist import get_rank, get_world_size
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor, nn
 
 from mmotion.checks import check_positive
@@ -15,10 +16,6 @@ from mmotion.checks import check_positive
 
 class NTXentLoss(nn.Module):
     """Normalised temperature-scaled cross-entropy: find the other view among all other sequences.
-
-    Computed by pytorch-metric-learning. With two views a sequence NT-Xent is the supervised
-    contrastive loss in which each sequence is a class of its own, and that class of the library
-    needs B ** 2 numbers; its `NTXentLoss` needs B ** 3, which for 256 sequences are 2 GB.
 
     With several processes, the sequences of all are compared, and the gradients that DDP averages
     are those of one process with the whole batch. All processes need equally many sequences.
@@ -39,12 +36,7 @@ class NTXentLoss(nn.Module):
     def __init__(self, *, temperature: float) -> None:
         super().__init__()
         check_positive('temperature', temperature)
-        # slow to import, and only pretraining needs it
-        from pytorch_metric_learning.losses import SupConLoss
-        from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
-
-        self.local = SupConLoss(temperature=temperature)
-        self.gathered = DistributedLossWrapper(self.local)
+        self.temperature = temperature
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Compare the views of a batch.
@@ -58,12 +50,24 @@ class NTXentLoss(nn.Module):
         """
         # half precision is too coarse for a sum of exponentials
         with torch.autocast(first.device.type, enabled=False):
-            views = torch.cat([first, second]).float()
-            labels = torch.arange(len(first), device=first.device).repeat(2)
-            num_processes = get_world_size()
-            if num_processes == 1:
-                return self.local(views, labels)
+            views = [_gather(x.float()) for x in (first, second)]
+            unit = F.normalize(torch.cat(views), dim=1)
+            logits = unit @ unit.T / self.temperature
+            # nobody is compared with itself
+            logits.fill_diagonal_(-torch.inf)
+            # the other view of number i is i + B, and the other way round
+            target = torch.arange(len(unit), device=unit.device).roll(len(views[0]))
+            loss = F.cross_entropy(logits, target)
             # a gradient times the number of processes, as only the own part of it is known here
-            # and DDP takes the mean; the value itself is that of the whole batch
-            loss = self.gathered(views, labels + get_rank() * len(first))
-            return loss - loss.detach() * (1 - 1 / num_processes)
+            # and DDP takes the mean
+            num_processes = get_world_size()
+            return loss * num_processes - loss.detach() * (num_processes - 1)
+
+
+def _gather(views: Tensor) -> Tensor:
+    """Those of all processes (N, D), where the own ones (B, D) have a gradient."""
+    if get_world_size() == 1:
+        return views
+    gathered = all_gather(views.detach())
+    gathered[get_rank()] = views
+    return torch.cat(gathered)

@@ -14,6 +14,7 @@ skeleton with 3 numbers each (x, y, confidence), D embedding width, C classes.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ from typing_extensions import Self
 
 from mmotion.checks import check_at_least, check_range
 from mmotion.registry import MODELS
-from mmotion.training.models import check_mode
+from mmotion.training.models import check_mode, send_numbers
 
 from .losses import NTXentLoss
 
@@ -108,6 +109,10 @@ class SequenceClassifier(BaseModel):
             self.encoder.eval()
         return self
 
+    def compile(self, **options: Any) -> None:
+        """Compile the encoder in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
+
     def forward(
         self,
         inputs: Tensor | Sequence[Tensor],
@@ -182,6 +187,10 @@ class SimCLR(BaseModel):
         self.loss = NTXentLoss(temperature=temperature)
         # embeddings (B, D) to scores (B, C)
         self.neighbors: Callable[[Tensor], Tensor] | None = None
+
+    def compile(self, **options: Any) -> None:
+        """Compile the encoder in place, with options of `torch.compile`."""
+        self.encoder.compile(**options)
 
     def forward(
         self,
@@ -266,15 +275,14 @@ def read_batch(
         inputs = torch.stack(list(inputs))
     if data_samples is None:
         return inputs, torch.full(inputs.shape[:-3], inputs.shape[-3], device=inputs.device)
-    lengths = torch.as_tensor([sample.length for sample in data_samples], device=inputs.device)
-    return inputs, lengths
+    return inputs, send_numbers([sample.length for sample in data_samples], inputs.device)
 
 
 def read_labels(data_samples: list[ActionDataSample], num_classes: int) -> Tensor:
     """Labels (B,) of the data samples.
 
     Raises:
-        ValueError: If one has no label, or a label is not below `num_classes`.
+        ValueError: If one has no label, or, on a CPU, a label is not below `num_classes`.
     """
     unlabeled = [sample.get('name') for sample in data_samples if 'gt_label' not in sample]
     if unlabeled:
@@ -283,6 +291,9 @@ def read_labels(data_samples: list[ActionDataSample], num_classes: int) -> Tenso
             'sequences without a label out of this data set'
         )
     labels = torch.cat([sample.gt_label for sample in data_samples])
+    if labels.device.type != 'cpu':
+        # to look at them there would wait for all that is queued; the loss stops at a wrong one
+        return labels
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise ValueError(

@@ -14,11 +14,11 @@ Labels: Dwibedi et al. 2020, section 3.2, https://arxiv.org/abs/2006.15418
 """
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmengine.structures import BaseDataElement
 from numpy.typing import NDArray
@@ -26,9 +26,11 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from mmotion.checks import check_at_least, check_choice, check_index
+from mmotion.inference.lean import Transform
 from mmotion.registry import DATASETS, TRANSFORMS
-from mmotion.shapes import MotionShapes, PersonShapes, Scene, simulate_detector
-from mmotion.shapes.scene import RENDER_ON, show_scene
+
+if TYPE_CHECKING:
+    from mmotion.shapes import Scene
 
 # shorter periods are not counted (materight/RepNet-pytorch@c455c53, utils/plots.py, get_counts)
 MIN_PERIOD = 3
@@ -44,11 +46,12 @@ MAX_SPEED = 4
 
 
 @TRANSFORMS.register_module()
-class ResizeFrames(BaseTransform):
+class ResizeFrames(Transform):
     """Scale frames to a square, without keeping the aspect, as the reference's run.py does.
 
     Pillow's bilinear filter averages over the pixels that it leaves out, so that large frames do
-    not flicker when they become small.
+    not flicker when they become small. Predictions scale the frames of a file so where they are
+    decoded, see `VideoFrame.scaled`, which moves counts in the third digit.
 
     Args:
         size: Width and height in pixels.
@@ -87,7 +90,7 @@ class ResizeFrames(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class PackRepetitionInputs(BaseTransform):
+class PackRepetitionInputs(Transform):
     """Stack the frames to `inputs`, uint8 (3, T, H, W), and put the labels into `data_samples`.
 
     A scene becomes `inputs` as it is, see `ClipDataPreprocessor`.
@@ -189,6 +192,10 @@ class RepetitionShapesDataset(GeneratedRepetitions):
         render_on: str = 'workers',
     ) -> None:
         super().__init__(num_videos=num_videos, pipeline=pipeline, clip_frames=clip_frames, fps=fps)
+        # a prediction does without, and without scipy
+        from mmotion.shapes import MotionShapes
+        from mmotion.shapes.scene import RENDER_ON
+
         check_choice('render_on', render_on, RENDER_ON)
         self.render_on = render_on
         self.shapes = MotionShapes(split=split, size=size, **(shapes or {}))
@@ -204,7 +211,7 @@ class RepetitionShapesDataset(GeneratedRepetitions):
         if self.clip_frames is not None:
             scene = random_clip(scene, self.clip_frames, np.random.default_rng([index, 1]))
         return self._finish(
-            **show_scene(scene, self.render_on),
+            **scene.show(self.render_on),
             name=f'{self.shapes.split}_{index:06d}',
             gt_count=scene.count,
             gt_period=scene.period,
@@ -241,6 +248,8 @@ class RepetitionPosesDataset(GeneratedRepetitions):
         fps: float = 10.0,
     ) -> None:
         super().__init__(num_videos=num_videos, pipeline=pipeline, clip_frames=clip_frames, fps=fps)
+        from mmotion.shapes import PersonShapes
+
         self.people = PersonShapes(split=split)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -250,6 +259,8 @@ class RepetitionPosesDataset(GeneratedRepetitions):
             IndexError: If there is no video with this number.
         """
         check_index(index, self.num_videos)
+        from mmotion.shapes import simulate_detector
+
         motion, rng = self.people[index], np.random.default_rng([index, 1])
         joints, cycles, period = motion.joints, motion.cycles, motion.period
         if self.clip_frames is not None:
@@ -279,7 +290,7 @@ def resize_pillow(
     )
 
 
-def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scene:
+def random_clip(scene: 'Scene', num_frames: int, rng: np.random.Generator) -> 'Scene':
     """Look at a scene as RepNet does: a window of frames at one of its strides.
 
     Args:
@@ -293,7 +304,7 @@ def random_clip(scene: Scene, num_frames: int, rng: np.random.Generator) -> Scen
     frames = sample_window(scene.period, num_frames, rng)
     clip = scene.take(np.minimum(frames, len(scene) - 1))
     period = countable_period(scene.period, frames)
-    return Scene(**{**vars(clip), 'period': period, 'cycles': count_cycles(period)})
+    return replace(clip, period=period, cycles=count_cycles(period))
 
 
 def count_cycles(period: NDArray[np.float64]) -> NDArray[np.float64]:

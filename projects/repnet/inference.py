@@ -18,7 +18,6 @@ from mmotion.inference.abilities import PortableNetwork
 from mmotion.inference.exported import ExportedModel
 from mmotion.inference.lean import PREDICTORS, to_array, without_gradients
 from mmotion.inference.predictor import Predictor
-from mmotion.inference.resizing import resize_square
 from mmotion.inference.samples import make_sample
 from mmotion.keypoints.detectors import DEFAULT_DETECTOR
 from mmotion.keypoints.skeletons import Skeleton
@@ -206,9 +205,9 @@ class RepetitionPredictor(CountingPredictor):
         middle = np.searchsorted(time_at(result, np.arange(result.num_frames)), middle_s)
         size = self.model.num_frames * result.stride
         first = min(max(int(middle) - size // 2, 0), max(result.num_frames - size, 0))
-        frames = itertools.islice(self._open_again(video, result), first, None)
-        matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
         from_s = time_at(result, first)
+        frames = self._open_again(video, result, from_s)
+        matrix = self.compare_frames(frames, fps=result.fps, stride=result.stride)
         last = min(first + len(matrix) * result.stride, result.num_frames)
         frame_s = (time_at(result, last) - from_s) / len(matrix)
         plot_similarity(
@@ -263,9 +262,12 @@ class RepetitionPredictor(CountingPredictor):
         """What the model sees of frames (n, 3, H, W); exported, grey levels (n, H, W, 3)."""
         if isinstance(self.model, ExportedModel):
             size = self.model.meta['size']
-            return np.stack([resize_square(frame.image, size) for frame in frames])
-        sample = make_sample([frame.image for frame in frames], fps=fps)
-        return self.preprocess([sample])['inputs'][0].transpose(0, 1)
+            return np.stack([frame.scaled(size, size) for frame in frames])
+        first = self.config.test_pipeline[0]
+        # the pipeline then leaves them as they are
+        size = first['size'] if first['type'] == 'ResizeFrames' else None
+        images = [frame.scaled(size, size) if size else frame.image for frame in frames]
+        return self.preprocess([make_sample(images, fps=fps)])['inputs'][0].transpose(0, 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

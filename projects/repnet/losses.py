@@ -192,7 +192,7 @@ def phase_loss(similarity: Tensor, cycles: Tensor, periodicity: Tensor) -> Tenso
     # the row's softmax again, over the compared frames alone
     logits = similarity.clamp_min(1e-12).log().masked_fill(~compared, -1e4)
     rows = compared.any(-1)
-    return -(target * logits.log_softmax(-1)).sum(-1)[rows].sum() / rows.sum().clamp_min(1)
+    return -(target * logits.log_softmax(-1)).sum() / rows.sum().clamp_min(1)
 
 
 def _two_hot(period: Tensor, num_classes: int) -> Tensor:

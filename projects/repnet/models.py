@@ -401,6 +401,11 @@ class RepNet(BaseModel):
         self.periodicity_head = PeriodHead(num_outputs=1, **rows, **(head or {}))
         self.loss = RepNetLoss(**(loss or {}))
 
+    def compile(self, **options: Any) -> None:
+        """Compile the networks in place, with options of `torch.compile`."""
+        for part in (self.encoder, self.similarity, self.period_head, self.periodicity_head):
+            part.compile(**options)
+
     def encode_frames(self, frames: Tensor) -> Tensor:
         """Do all the work that a frame needs by itself, whatever window it will be part of.
 

@@ -24,11 +24,11 @@ from mmotion.checks import (
 from mmotion.structures.results import Clock, Timed, describe_numbers, part_at, time_at
 from mmotion.structures.times import describe_frames, freeze_frame_times
 from mmotion.visualization import (
-    PLOT_ACTIVE,
     PLOT_LINE,
     PLOT_TRUTH,
     Caption,
     Painter,
+    StripPainter,
     describe_certainty,
     make_caption,
     make_painter,
@@ -38,7 +38,8 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.visualization.drawing import ACTIVE, GREY, WHITE, Image, Span, Timeline, add_strip
+from mmotion.visualization.results import PLOT_ACTIVE
+from mmotion.visualization.drawing import ACTIVE, GREY, WHITE, Image, Span, Timeline, draw_strip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -410,7 +411,7 @@ def paint_count(result: RepetitionCount) -> Painter:
     sure = describe_certainty(result.confidence)
     doubt = sure if result.rival is None else f'perhaps {result.rival:.1f}'
 
-    def paint(image: Image, index: int) -> Image:
+    def draw(shape: tuple[int, ...], index: int) -> Image:
         count = float(result.count_per_frame[index]) + COUNT_EPS
         period_s = float(result.period_s_per_frame[index])
         goes_on = period_s > 0
@@ -419,9 +420,9 @@ def paint_count(result: RepetitionCount) -> Painter:
             (f'every {period_s:.1f} s' if goes_on else 'resting', WHITE if goes_on else GREY),
             (doubt, GREY),
         ]
-        return add_strip(image, texts, timeline, part_at(result, index), dial=count % 1)
+        return draw_strip(shape, texts, timeline, part_at(result, index), dial=count % 1)
 
-    return paint
+    return StripPainter(draw)
 
 
 @make_caption.register

@@ -13,6 +13,7 @@ columns, N heads, K width of a head, S sequences of L tokens.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,11 @@ SCHEMES = {
 PLAIN_KEYS_HALF = 256
 PLAIN_KEYS_TRAINING = 16
 
+# so few keys are attended to by sums when a compiler makes the kernels: PyTorch's fused kernel and
+# products of matrices work on tiles of 16 to 128 rows, which eight frames leave empty. The compiler
+# unrolls sums of up to eight, so that scores are one kernel, softmax and mean another.
+SUMMED_KEYS = 8
+
 # queries and keys (T, B, 1 + P, N, K), values of any width (T, B, 1 + P, N, V), R -> like values
 Mix = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
@@ -52,12 +58,29 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     Returns:
         (S, L, N, V).
     """
+    if mask is None and key.shape[1] <= SUMMED_KEYS and torch.compiler.is_compiling():
+        return attend_by_sums(query, key, value)
     q, k, v = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     if mask is None and _is_plain_faster(k):
         mixed = (q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)).softmax(-1) @ v
     else:
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.transpose(1, 2)
+
+
+def attend_by_sums(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The same without a product of matrices, in single precision; only a compiler makes it fast.
+
+    It reads queries, keys and values where they lie, and so moves nothing.
+    """
+    dtype = value.dtype
+    query, key, value = (
+        x.to(torch.promote_types(x.dtype, torch.float32)) for x in (query, key, value)
+    )
+    # (S, L, M, N)
+    scores = (query[:, :, None] * key[:, None]).sum(-1)
+    weights = (scores * query.shape[-1] ** -0.5).softmax(2)
+    return (weights[..., None] * value[:, None]).sum(2).to(dtype)
 
 
 def mix_time(query: Tensor, key: Tensor, value: Tensor, rows: int) -> Tensor:
@@ -141,6 +164,23 @@ def mix_local(query: Tensor, key: Tensor, value: Tensor, rows: int) -> Tensor:
     return torch.cat([cls.expand(num_frames, *cls.shape), patches], dim=2)
 
 
+def add_to_patches(tokens: Tensor, change: Tensor) -> Tensor:
+    """Add to the patches of tokens (T, B, 1 + P, D), and leave the class token as it is.
+
+    By a factor of 0, as to write the old class token over the new one takes copies of all tokens
+    in the backward pass.
+    """
+    is_patch = torch.arange(tokens.shape[2], device=tokens.device)[:, None] > 0
+    return torch.addcmul(tokens, change, is_patch.to(change.dtype))
+
+
+def share_class_token(tokens: Tensor) -> Tensor:
+    """Give the copies of the class token in tokens (T, B, 1 + P, D) their mean, in place."""
+    if torch.compiler.is_compiling():
+        return _average_class_token(tokens)
+    return _SharedClassToken.apply(tokens)
+
+
 MIXES: dict[str, Mix] = {
     'time': mix_time,
     'space': mix_space,
@@ -156,6 +196,24 @@ def window_starts(length: int, device: torch.device | None = None) -> Tensor:
     """First index of the window of `length // 2` around each of `length` positions, (length,)."""
     window = length // 2
     return (torch.arange(length, device=device) - window // 2).clamp(0, length - window)
+
+
+class _SharedClassToken(torch.autograd.Function):
+    """Its gradient is averaged as it is: a copy, where autograd's own way takes three more."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor) -> Tensor:
+        ctx.mark_dirty(tokens)
+        return _average_class_token(tokens)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _average_class_token(gradients[0].clone())
+
+
+def _average_class_token(tokens: Tensor) -> Tensor:
+    tokens[:, :, 0] = tokens[:, :, 0].mean(0)
+    return tokens
 
 
 def _is_plain_faster(keys: Tensor) -> bool:

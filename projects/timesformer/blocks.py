@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import MIXES, SCHEMES
+from .attention import MIXES, SCHEMES, add_to_patches, share_class_token
 
 NORM_EPS = 1e-6
 MLP_RATIO = 4
@@ -31,14 +31,23 @@ class DropPath(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
+        # a tensor: blocks that differ in a number alone are one to a compiler
+        self.register_buffer('keep', torch.tensor(1 - rate), persistent=False)
+
+    def draw(self, x: Tensor, independent: tuple[int, ...]) -> Tensor | None:
+        """Factors for slices of `x`; those along the axes `independent` are drawn each by itself.
+
+        None stands for 1. What is compiled draws at a rate of 0, too, as it serves all blocks.
+        """
+        if not self.training or not (torch.compiler.is_compiling() or self.rate):
+            return None
+        shape = [size if axis in independent else 1 for axis, size in enumerate(x.shape)]
+        return (torch.rand(shape, device=x.device) < self.keep) / self.keep
 
     def forward(self, x: Tensor, *, independent: tuple[int, ...]) -> Tensor:
-        """Drop slices of `x`; those along the axes `independent` are drawn each by itself."""
-        if not self.training or self.rate == 0:
-            return x
-        shape = [size if axis in independent else 1 for axis, size in enumerate(x.shape)]
-        keep = 1 - self.rate
-        return x * x.new_empty(shape).bernoulli_(keep).div_(keep)
+        """Drop slices of `x`, see `draw`."""
+        factors = self.draw(x, independent)
+        return x if factors is None else x * factors
 
 
 class AttentionStep(nn.Module):
@@ -92,13 +101,11 @@ class AttentionStep(nn.Module):
             query, key, value = self._heads(x)
         y = MIXES[self.kind](query, key, value, rows).flatten(3)
         if fold and isinstance(self.fc, nn.Linear):
-            y = F.linear(y, self.fc.weight @ self.proj.weight, self.fc.weight @ self.proj.bias)
-            y = x + self.drop_path(y, independent=self.sequences) + self.fc.bias
+            y = self._project_folded(y)
         else:
-            y = x + self.fc(self.drop_path(self.proj(y), independent=self.sequences))
+            y = self.fc(self.drop_path(self.proj(y), independent=self.sequences))
         # one class token a clip: time leaves it alone, else its copies are averaged
-        y[:, :, 0] = x[:, :, 0] if self.kind == 'time' else y[:, :, 0].mean(0)
-        return y
+        return add_to_patches(x, y) if self.kind == 'time' else share_class_token(x + y)
 
     def spread(self, relevance: Tensor, x: Tensor, rows: int) -> Tensor:
         """Mix numbers as the tokens are mixed: attention and residual connection, half each.
@@ -121,6 +128,14 @@ class AttentionStep(nn.Module):
         cls = relevance[:, :, :1] if self.kind == 'time' else mixed[:, :, :1]
         cls = cls.mean(0, keepdim=True).expand_as(cls)
         return (relevance + torch.cat([cls, mixed[:, :, 1:]], dim=2)) / 2
+
+    def _project_folded(self, y: Tensor) -> Tensor:
+        """Both projections of mixed tokens (T, B, 1 + P, D), as one."""
+        weight, bias = self.fc.weight @ self.proj.weight, self.fc.weight @ self.proj.bias
+        factors = self.drop_path.draw(y, self.sequences)
+        if factors is None:
+            return F.linear(y, weight, bias + self.fc.bias)
+        return torch.addcmul(self.fc.bias, F.linear(y, weight, bias), factors)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values of tokens (T, B, 1 + P, D), each (T, B, 1 + P, N, K)."""

@@ -175,6 +175,15 @@ class TimeSformer(nn.Module):
         cls = x[:, :, 0].reshape(clips.shape[2], -1, self.embed_dim)
         return self.norm(cls.mean(0))
 
+    def compile(self, **options: Any) -> None:
+        """Compile the blocks in place: one and the last one, as the others are like the one.
+
+        Args:
+            options: Of `torch.compile`.
+        """
+        for block in self.blocks:
+            block.compile(**options)
+
     def tokens(self, clips: Tensor) -> Tensor:
         """Work out all tokens by the products that the paper names, for instance to count these.
 

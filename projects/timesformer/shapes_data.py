@@ -28,7 +28,7 @@ from mmotion.checks import check_at_least, check_choice, check_index
 from mmotion.registry import DATASETS, MODELS, TRANSFORMS
 from mmotion.shapes import SPLITS
 from mmotion.shapes.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
-from mmotion.shapes.scene import RENDER_ON, ByteArray, FloatArray, Part, Scene, show_scene
+from mmotion.shapes.scene import RENDER_ON, ByteArray, FloatArray, Part, Scene
 from mmotion.transforms.preprocessing import draw_scenes
 
 # for each coordinate of a pose: forward, backward, there and back
@@ -110,7 +110,7 @@ class ActionShapesDataset(Dataset):
         scene = action_scene(self.actions[label], rng, num_frames=self.num_frames, size=self.size)
         item: Any = self.pipeline(
             {
-                **show_scene(scene, self.render_on),
+                **scene.show(self.render_on),
                 'img_shape': (self.size, self.size),
                 'original_shape': (self.size, self.size),
                 'clip_len': self.num_frames,

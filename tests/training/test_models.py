@@ -1,8 +1,9 @@
 import pytest
+import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
-from mmotion.training.models import MODES, check_mode, unwrap_model
+from mmotion.training.models import MODES, check_mode, send_numbers, unwrap_model
 
 
 @pytest.mark.parametrize('mode', MODES)
@@ -13,6 +14,12 @@ def test_modes_of_mmengine(mode):
 def test_another_mode():
     with pytest.raises(ValueError, match="one of loss, predict, tensor, got mode='test'"):
         check_mode('test')
+
+
+def test_numbers_are_sent_to_a_device():
+    sent = send_numbers((1.5, 2.0), torch.device('meta'))
+    assert (sent.device.type, sent.dtype, sent.shape) == ('meta', torch.float32, (2,))
+    assert send_numbers([[1, 2], [3, 4]], torch.device('cpu')).tolist() == [[1, 2], [3, 4]]
 
 
 def test_the_model_in_a_wrapper():

@@ -8,6 +8,7 @@ from mmaction.structures import ActionDataSample
 from mmotion.checkpoint import load_checkpoint_file
 from mmotion.config import load_config
 from mmotion.registry import MODELS, OPTIM_WRAPPERS
+from mmotion.training.precision import BFloat16OptimWrapper
 from mmotion.training.runner import build_runner
 from tests.training_runs import train
 
@@ -106,3 +107,15 @@ def test_a_head_of_ones_own_trains_in_bfloat16(tmp_path, monkeypatch, kind):
     assert losses['loss'].isfinite() and losses['top1_acc'].isfinite()
     # as it was afterwards
     assert not model.cls_head._forward_hooks
+
+
+@pytest.mark.parametrize(
+    ('kind', 'dtype'), [(torch.nn.Conv2d, torch.bfloat16), (torch.nn.Conv3d, torch.float32)]
+)
+def test_convolutions_in_time_stay_in_float32_on_a_cpu(monkeypatch, kind, dtype):
+    monkeypatch.setattr('mmotion.training.precision.get_device', lambda: 'cpu')
+    model = kind(3, 4, 1)
+    wrapper = BFloat16OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with wrapper.optim_context(model):
+        output = model(torch.zeros(1, 3, *[2] * (kind is torch.nn.Conv3d), 4, 4))
+    assert output.dtype == dtype

@@ -47,6 +47,23 @@ def test_an_argument_wins_over_the_config_and_leaves_it_alone(tmp_path):
     assert config.pretty_text == before
 
 
+@pytest.mark.parametrize('has_gpu', [False, True], ids=['cpu', 'gpu'])
+def test_batches_for_a_gpu_are_pinned_and_sent_ahead(tmp_path, monkeypatch, has_gpu):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    runner = build_runner(toy(val_dataloader__pin_memory=False), work_dir=tmp_path)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
+    runner.wrap_model(None, runner.model)
+    assert runner.build_dataloader(runner.cfg.train_dataloader).pin_memory == has_gpu
+    assert not runner.build_dataloader(runner.cfg.val_dataloader).pin_memory
+    sent = []
+    preprocessor = runner.model.data_preprocessor
+    monkeypatch.setattr(
+        torch.Tensor, 'to', lambda self, *_, **options: sent.append(options) or self
+    )
+    preprocessor.cast_data({'inputs': [torch.zeros(2)]})
+    assert sent == [{'non_blocking': has_gpu}]
+
+
 def test_the_learning_rate_is_scaled(tmp_path):
     config = toy(auto_scale_lr__base_batch_size=4, train_cfg__max_epochs=1, param_scheduler=None)
     runner = train(config, work_dir=tmp_path, auto_scale_lr=True)

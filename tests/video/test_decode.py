@@ -1,7 +1,9 @@
 import itertools
 import os
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,86 @@ def test_pixel_formats(
     (frame,) = _decode(path, [2])
 
     np.testing.assert_allclose(frame.image.astype(int), images[2], atol=3)
+
+
+def _draw_scene(height: int, width: int) -> np.ndarray:
+    """Soft colours with a bright square, another one in each corner."""
+    y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)[None]
+    image = np.stack([40 + 150 * y + 0 * x, 60 + 120 * x + 0 * y, 200 - 90 * y * x], -1)
+    image[height // 8 : height // 3, width // 8 : width // 3] = (225, 200, 90)
+    return image.astype(np.uint8)
+
+
+@pytest.mark.parametrize('size', [(180, 320), (320, 180), (181, 319), (40, 60)])
+@pytest.mark.parametrize('rotation', [0, 90, 180, 270])
+def test_frames_are_scaled_as_pillow_does(tmp_path: Path, size, rotation: int) -> None:
+    # PNG has odd sizes as well, and MP4 turns it
+    codec = {'codec': 'png', 'pixel_format': 'rgb24'} if size[0] % 2 else {}
+    path = encode(tmp_path / 'video.mp4', [_draw_scene(*size)] * 3, rotation=rotation, **codec)
+
+    (frame,) = _decode(path, [1])
+
+    for width, height in ((32, 32), (48, 20), frame.size_wh):
+        small = frame.scaled(width, height)
+        assert (small.shape, small.dtype) == ((height, width, 3), np.uint8)
+        assert small.flags.c_contiguous
+        expected = VideoFrame(1, 0.0, frame.image).scaled(width, height)
+        apart = small.astype(int) - expected
+        assert np.abs(apart).mean() < 2
+        # but for the edge of the square, where colours have half of the resolution
+        assert np.percentile(np.abs(apart), 95) <= 4
+
+
+def test_a_frame_is_the_same_whatever_was_asked_of_it_before(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.mp4', [_draw_scene(90, 160)] * 3)
+    first, second = _decode(path, [0]) + _decode(path, [0])
+
+    small, image = first.scaled(32, 32), first.image
+
+    np.testing.assert_array_equal(second.image, image)
+    np.testing.assert_array_equal(second.scaled(32, 32), small)
+    np.testing.assert_array_equal(first.scaled(160, 90), image)
+
+
+def test_pixels_are_converted_when_they_are_asked_for(tmp_path: Path, monkeypatch) -> None:
+    path = encode(tmp_path / 'video.mp4')
+    sizes = []
+    convert = decode.Converter.convert
+    monkeypatch.setattr(
+        decode.Converter,
+        'convert',
+        lambda self, frame, size_wh: sizes.append(size_wh) or convert(self, frame, size_wh),
+    )
+
+    frames = _decode(path, [0, 1, 2])
+
+    assert [frame.size_wh for frame in frames] == [(64, 48)] * 3
+    assert sizes == []
+    for _ in range(2):
+        assert read_number(frames[1].image) == 1
+    assert sizes == [(64, 48)]
+
+
+def test_a_frame_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    (frame,) = _decode(encode(tmp_path / 'video.mp4'), [5])
+
+    copied = pickle.loads(pickle.dumps(frame))
+
+    assert (copied.index, copied.time_s, copied.size_wh) == (5, frame.time_s, (64, 48))
+    np.testing.assert_array_equal(copied.image, frame.image)
+
+
+def test_threads_may_share_the_frames_of_a_video(tmp_path: Path) -> None:
+    images = [_draw_scene(90, 160) // 24 * number for number in range(24)]
+    path = encode(tmp_path / 'video.mp4', images)
+    sizes = [(32, 32), (160, 90), (48, 27), (64, 36)]
+    expected = [frame.scaled(*size) for size in sizes for frame in _decode(path, [*range(24)])]
+
+    frames = _decode(path, [*range(24)])
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(frame.scaled, *size) for size in sizes for frame in frames]
+    for job, image in zip(jobs, expected, strict=True):
+        np.testing.assert_array_equal(job.result(), image)
 
 
 def test_palette(tmp_path: Path) -> None:

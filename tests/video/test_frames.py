@@ -1,10 +1,12 @@
 import itertools
+import threading
+import warnings
 
 import numpy as np
 import pytest
 
 from mmotion.video import VideoFrame
-from mmotion.video.frames import number_frames, slide, take_chunks
+from mmotion.video.frames import number_frames, read_ahead, slide, take_chunks
 from mmotion.video.timing import FrameTimes
 
 
@@ -67,3 +69,46 @@ def test_windows_behind_a_pause_begin_one_after_the_other(pause, hop_s):
     for place in (0, -1):
         found = [window[place] for window in windows]
         assert found == sorted(set(found))
+
+
+# read ahead
+
+
+def test_no_more_is_read_ahead_than_was_said():
+    taken = []
+    items = read_ahead((taken.append(item) or item for item in range(20)), depth=3)
+    assert next(items) == 0
+    assert next(items) == 1
+    items.close()
+    # the thread has ended: those given, and up to three more
+    assert taken == [*range(len(taken))]
+    assert 2 <= len(taken) <= 5
+
+
+def test_what_is_raised_while_reading_ahead_comes_when_it_is_its_turn():
+    def fail_at_two():
+        yield from range(2)
+        warnings.warn('soon', stacklevel=1)
+        raise LookupError('no third one')
+
+    items = read_ahead(fail_at_two(), depth=8)
+    with pytest.warns(UserWarning, match='soon'):
+        assert [next(items), next(items)] == [0, 1]
+        with pytest.raises(LookupError, match='no third one'):
+            next(items)
+    assert list(items) == []
+
+
+@pytest.mark.parametrize('end', ['closed', 'forgotten', 'failed'])
+def test_reading_ahead_leaves_no_thread(end):
+    before = set(threading.enumerate())
+    items = read_ahead(itertools.count(), depth=4)
+    assert next(items) == 0
+    assert set(threading.enumerate()) > before
+    if end == 'closed':
+        items.close()
+    elif end == 'failed':
+        with pytest.raises(ZeroDivisionError):
+            items.throw(ZeroDivisionError())
+    del items
+    assert set(threading.enumerate()) == before

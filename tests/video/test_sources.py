@@ -1,5 +1,6 @@
 """Files and folders of pictures are found, numbered and read alike."""
 
+import threading
 from pathlib import Path
 
 import av
@@ -7,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmotion.video import VideoError
+from mmotion.video import VideoError, sources
+from mmotion.video.frames import read_ahead
 from mmotion.video.sources import open_source
 from tests.moving_boxes import draw_frames, write_pictures, write_video
 from tests.video_files import encode, paint, read_number, truncate
@@ -163,3 +165,54 @@ def test_pictures_that_are_missing_are_counted(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match='1 frames are missing'):
         assert len([*folder.frames()]) == 39
     assert folder.num_lost == 1
+
+
+@pytest.mark.parametrize('kind', ['file', 'pictures'])
+def test_stored_frames_are_read_in_a_thread_of_their_own(tmp_path: Path, monkeypatch, kind) -> None:
+    if kind == 'file':
+        source = open_source(write_video(tmp_path / 'a.mp4', 12))
+    else:
+        source = open_source(write_pictures(tmp_path / 'a', 12), fps=10.0)
+    readers, listeners, before = [], [], set(threading.enumerate())
+    iterate = source._iterate
+
+    def note_reader(*span):
+        for frame in iterate(*span):
+            readers.append(threading.current_thread())
+            yield frame
+
+    monkeypatch.setattr(source, '_iterate', note_reader)
+    source.on_frame = lambda frame: listeners.append(threading.current_thread())
+
+    frames = source.frames()
+    assert next(frames).index == 0
+    frames.close()
+
+    # the first tells how many the memory may hold
+    assert {*readers[1:]} & before == set()
+    assert listeners == [threading.current_thread()]
+    assert set(threading.enumerate()) == before
+    assert [frame.index for frame in source.frames()] == [*range(12)]
+
+
+def test_large_frames_are_not_read_far_ahead(tmp_path: Path, monkeypatch) -> None:
+    path = write_video(tmp_path / 'a.mp4', 24)
+    depths = []
+    monkeypatch.setattr(
+        sources, 'read_ahead', lambda frames, depth: depths.append(depth) or read_ahead(frames)
+    )
+    for pixels in (sources.AHEAD_PIXELS, 64 * 64 * 5, 1):
+        monkeypatch.setattr(sources, 'AHEAD_PIXELS', pixels)
+        width, height = open_source(path).size_wh
+        assert len([*open_source(path).frames()]) == 24
+        assert depths[-1] == min(max(pixels // (width * height), 1), sources.MAX_AHEAD)
+    assert depths[0] == sources.MAX_AHEAD
+    assert depths[2] == 1
+
+
+def test_frames_that_are_there_are_not_read_ahead() -> None:
+    before = set(threading.enumerate())
+    for video in (np.zeros((5, 4, 4, 3), np.uint8), iter(np.zeros((5, 4, 4, 3), np.uint8))):
+        frames = open_source(video, fps=10.0).frames()
+        next(frames)
+        assert set(threading.enumerate()) == before

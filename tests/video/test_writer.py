@@ -4,9 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from mmotion.video import VideoFrame, iterate_frames
 from mmotion.video.scan import VideoError, scan_video
 from mmotion.video.writer import VideoWriter
-from tests.video_files import paint
+from tests.video_files import encode, paint, read_number
 
 
 def _decode(path: Path) -> np.ndarray:
@@ -72,6 +73,20 @@ def test_odd_sides_repeat_the_last_pixel(tmp_path: Path, size: tuple, stored: tu
     assert np.abs(decoded - expected).mean() < 8
 
 
+def test_haste_costs_some_size_and_not_looks(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (120, 160, 1), np.uint8)
+    images = [np.roll(noise, 3 * number, axis=1).repeat(3, axis=2) + 90 for number in range(24)]
+    sizes = []
+    for hasty in (False, True):
+        with VideoWriter(tmp_path / 'video.mp4', fps=25, hasty=hasty) as writer:
+            for image in images:
+                writer.write(image)
+        sizes.append((tmp_path / 'video.mp4').stat().st_size)
+        apart = _decode(tmp_path / 'video.mp4').astype(int) - images
+        assert np.abs(apart).mean() < 4
+    assert sizes[1] < 2 * sizes[0]
+
+
 @pytest.mark.parametrize('fps', [29.97, 30000 / 1001, 12.3456, 0.5, 1000.0, 1 / 3])
 def test_rate_is_kept(tmp_path: Path, fps: float) -> None:
     with VideoWriter(tmp_path / 'video.mp4', fps=fps) as writer:
@@ -93,14 +108,73 @@ def test_views_are_written_as_they_look(tmp_path: Path) -> None:
     assert _decode(tmp_path / 'video.mp4')[0, -1, -1, 0] > 240
 
 
-def test_a_limit_gives_the_same_file_each_time(tmp_path: Path) -> None:
+def _paint_corner(number: int, size: tuple[int, int]) -> np.ndarray:
+    image = paint(number, *size)
+    image[: size[0] // 2, : size[1] // 2] = (200, 60, 30)
+    return image
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'is_copied'),
+    [
+        pytest.param({'colorspace': '1', 'color_range': '1'}, True, id='bt709'),
+        pytest.param({'colorspace': '5', 'color_range': '1'}, True, id='bt601'),
+        pytest.param({}, True, id='unknown'),
+        pytest.param({'color_range': '2'}, False, id='full-range'),
+        pytest.param({'pixel_format': 'yuv444p'}, False, id='yuv444'),
+        pytest.param({'rotation': 90}, False, id='rotated'),
+        pytest.param({'codec': 'ffv1', 'size': (47, 63), 'name': 'a.mkv'}, False, id='odd'),
+    ],
+)
+def test_frames_are_written_above_a_strip(tmp_path: Path, kwargs: dict, is_copied: bool) -> None:
+    size, name = kwargs.pop('size', (48, 64)), kwargs.pop('name', 'a.mp4')
+    images = [_paint_corner(number, size) for number in range(24)]
+    frames = [*iterate_frames(encode(tmp_path / name, images, **kwargs))]
+    width, height = frames[0].size_wh
+    strip = np.full((9, width, 3), (20, 90, 210), np.uint8)
+
+    assert (frames[0].yuv is not None) == is_copied
+    with VideoWriter(tmp_path / 'video.mp4', fps=30) as writer:
+        for frame in frames:
+            writer.write_above(frame, strip)
+
+    copied = [*iterate_frames(tmp_path / 'video.mp4')]
+    assert len(copied) == writer.num_frames == 24
+    assert copied[0].image.shape == (height + 9 + (height + 9) % 2, width + width % 2, 3)
+    for frame, copy in zip(frames, copied, strict=True):
+        # smeared by the codec where colours change
+        apart = copy.image[:height, :width].astype(int) - frame.image
+        assert np.median(np.abs(apart)) <= 3
+        below = copy.image[height + 2 : height + 8, 4:-4].astype(int)
+        assert np.abs(below - strip[0, 0]).max() <= 6
+    colors = [(f.yuv.colorspace, f.yuv.color_range) for f in (frames[0], copied[0]) if f.yuv]
+    assert colors[-1] == (colors[0] if is_copied else (1, 1))
+
+
+def test_a_strip_may_be_empty_or_wrong(tmp_path: Path) -> None:
+    frames = [*iterate_frames(encode(tmp_path / 'a.mp4'))]
+    with VideoWriter(tmp_path / 'video.mp4', fps=30) as writer:
+        writer.write_above(frames[0], np.empty((0, 64, 3), np.uint8))
+        # of another size, another type, and of an array
+        with pytest.raises(VideoError, match=r'shape of the first one, \(48, 64, 3\), got'):
+            writer.write_above(frames[1], np.zeros((2, 64, 3), np.uint8))
+        with pytest.raises(VideoError, match='dtype=float64'):
+            writer.write_above(frames[1], np.zeros((2, 64, 3)))
+        array = VideoFrame(2, 0.1, frames[2].image)
+        writer.write_above(array, np.empty((0, 64, 3), np.uint8))
+    written = _decode(tmp_path / 'video.mp4')
+    assert [read_number(image) for image in written] == [0, 2]
+
+
+@pytest.mark.parametrize('hasty', [False, True])
+def test_a_limit_gives_the_same_file_each_time(tmp_path: Path, hasty: bool) -> None:
     rng = np.random.default_rng(0)
     images = [np.full((290, 256, 3), 10 * level, np.uint8) for level in range(20)]
     for image in images:
         image[60:100, 40:90] = rng.integers(0, 255, (40, 50, 3))
     written = set()
     for _ in range(4):
-        with VideoWriter(tmp_path / 'video.mp4', fps=10, max_rate=20_000) as writer:
+        with VideoWriter(tmp_path / 'video.mp4', fps=10, max_rate=20_000, hasty=hasty) as writer:
             for image in images:
                 writer.write(image)
         written.add((tmp_path / 'video.mp4').read_bytes())

@@ -11,7 +11,10 @@ from projects.timesformer.attention import (
     MIXES,
     SCHEMES,
     _is_plain_faster,
+    add_to_patches,
     attend,
+    attend_by_sums,
+    share_class_token,
     window_starts,
 )
 
@@ -76,6 +79,43 @@ def test_each_step_equals_a_loop_over_the_neighbours(kind: str) -> None:
 )
 def test_sparse_steps_see_as_many_patches_from_everywhere(kind: str, count: int) -> None:
     assert {len(neighbors(kind, patch, SIZE)) for patch in all_patches(SIZE)} == {count}
+
+
+def test_few_keys_are_summed_by_a_compiler_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = torch.randn(3, 5, 8, N, K, dtype=torch.float64, requires_grad=True)
+    inputs = (query, key, value)
+    torch.testing.assert_close(attend_by_sums(*inputs), attend(*inputs))
+    half = attend_by_sums(*(x.bfloat16() for x in inputs))
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.double(), attend(*inputs), rtol=0, atol=0.05)
+    sums = Mock(wraps=attend_by_sums)
+    monkeypatch.setattr('projects.timesformer.attention.attend_by_sums', sums)
+    attend(*inputs)
+    sums.assert_not_called()
+    monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)
+    attend(*inputs)
+    sums.assert_called_once()
+    attend(query, *torch.randn(2, 5, 9, N, K, dtype=torch.float64))
+    sums.assert_called_once()
+
+
+def test_copies_of_the_class_token_and_their_gradients_are_averaged() -> None:
+    tokens = torch.randn(T, B, 1 + R * C, K, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn_like(tokens)
+    shared = share_class_token(tokens * 1)
+    means = tokens[:, :, :1].mean(0, keepdim=True).expand(T, -1, -1, -1)
+    expected = torch.cat([means, tokens[:, :, 1:]], dim=2)
+    torch.testing.assert_close(shared, expected)
+    (found,) = torch.autograd.grad((shared * weights).sum(), tokens)
+    torch.testing.assert_close(found, *torch.autograd.grad((expected * weights).sum(), tokens))
+    assert torch.autograd.gradcheck(lambda x: share_class_token(x * 1), tokens[:, :, :2])
+
+
+def test_what_is_added_to_patches_leaves_the_class_token_alone() -> None:
+    tokens, change = torch.randn(2, T, B, 1 + R * C, K)
+    added = add_to_patches(tokens, change)
+    assert added[:, :, 0].equal(tokens[:, :, 0])
+    assert added[:, :, 1:].equal((tokens + change)[:, :, 1:])
 
 
 def test_windows_are_centred_where_the_border_lets_them() -> None:

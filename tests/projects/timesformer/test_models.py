@@ -185,6 +185,25 @@ def test_compiles_as_one_graph(attention: str) -> None:
     torch.testing.assert_close(compiled(clips), model(clips))
 
 
+def test_a_block_is_compiled_once_for_all_and_once_for_the_last() -> None:
+    graphs = []
+
+    def count(graph: torch.fx.GraphModule, _: list) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    torch.compiler.reset()
+    model = randomised(**resized(depth=5, drop_path=0.3)).train()
+    twin = copy.deepcopy(model)
+    model.compile(backend=count, fullgraph=True)
+    clips = torch.randn(2, 3, 2, 32, 32)
+    for _ in range(3):
+        model(clips).sum().backward()
+    assert len(graphs) == 2
+    assert model.state_dict().keys() == twin.state_dict().keys()
+    torch.testing.assert_close(model.eval()(clips), twin.eval()(clips))
+
+
 @pytest.mark.parametrize('attention', SCHEMES)
 def test_runs_under_autocast(attention: str) -> None:
     model = randomised(attention=attention, **TINY).train()

@@ -35,8 +35,6 @@ CONFIGS = ('pose_simclr_shapes', 'pose_probe_shapes', 'pose_convlstm_shapes')
 
 
 def test_all_runs_are_done_once(tmp_path, monkeypatch, capsys):
-    pytest.importorskip('pytorch_metric_learning')
-
     def compare():
         return script.compare(
             *CONFIGS,

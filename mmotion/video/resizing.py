@@ -28,35 +28,36 @@ PRECISION_BITS = 32 - 8 - 2
 BLOCK = 4
 
 
-def resize_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Scale a frame (H, W, 3) to (size, size, 3) by Pillow's bilinear filter."""
-    height, width = image.shape[:2]
-    is_high = height > size and height - size > 2 * (width - size)
-    if (height, width) == (size, size):
+def resize_bilinear(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Scale a frame (H, W, 3) by Pillow's bilinear filter, which averages where it shrinks."""
+    old_height, old_width = image.shape[:2]
+    is_high = old_height > height and old_height - height > 2 * (old_width - width)
+    if (old_height, old_width) == (height, width):
         return image
     if Image is None:
-        return resize_without_pillow(image, size, rows_first=is_high)
+        return resize_without_pillow(image, width, height, rows_first=is_high)
     between = Image.fromarray(image).resize(
-        (width, size) if is_high else (size, height), Image.Resampling.BILINEAR
+        (old_width, height) if is_high else (width, old_height), Image.Resampling.BILINEAR
     )
-    return np.asarray(between.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(between.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resize_without_pillow(
-    image: NDArray[np.uint8], size: int, *, rows_first: bool
+    image: NDArray[np.uint8], width: int, height: int, *, rows_first: bool
 ) -> NDArray[np.uint8]:
-    """What `resize_square` gives, by NumPy; about three times as slow.
+    """What `resize_bilinear` gives, by NumPy; about three times as slow.
 
     Args:
         image: The frame (H, W, 3).
-        size: Of both sides, in pixels.
+        width: Of what is given, in pixels.
+        height: Of what is given, in pixels.
         rows_first: Whether it is made lower before it is made narrower.
     """
     rows: NDArray[np.generic] = image.reshape(len(image), -1)
-    passes = (_resize_rows, _resize_columns) if rows_first else (_resize_columns, _resize_rows)
-    for resize in passes:
+    passes = [(_resize_columns, width), (_resize_rows, height)]
+    for resize, size in reversed(passes) if rows_first else passes:
         rows = resize(rows, size)
-    return rows.astype(np.uint8).reshape(size, size, 3)
+    return rows.astype(np.uint8).reshape(height, width, 3)
 
 
 def _resize_columns(rows: NDArray[np.generic], size: int) -> NDArray[np.float64]:

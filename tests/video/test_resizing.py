@@ -3,8 +3,8 @@ import PIL
 import pytest
 from PIL import Image
 
-from mmotion.inference import resizing
-from mmotion.inference.resizing import resize_area, resize_linear, resize_square
+from mmotion.video import resizing
+from mmotion.video.resizing import resize_area, resize_bilinear, resize_linear
 
 # what is high is made lower first
 SIZES = [(360, 640, 96), (640, 360, 96), (640, 361, 96), (720, 1280, 112), (50, 70, 96)]
@@ -23,9 +23,21 @@ def case(request):
 
 def test_numpy_gives_what_pillow_gives_to_the_last_digit(case, monkeypatch):
     frames, size = case
-    expected = [resize_square(frame, size) for frame in frames]
+    expected = [resize_bilinear(frame, size, size) for frame in frames]
     monkeypatch.setattr(resizing, 'Image', None)
-    np.testing.assert_array_equal([resize_square(frame, size) for frame in frames], expected)
+    np.testing.assert_array_equal(
+        [resize_bilinear(frame, size, size) for frame in frames], expected
+    )
+
+
+def test_numpy_gives_what_pillow_gives_of_another_form(monkeypatch):
+    frame = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    expected = [resize_bilinear(frame, *size) for size in ((64, 36), (200, 40), (30, 100))]
+    assert [image.shape for image in expected] == [(36, 64, 3), (40, 200, 3), (100, 30, 3)]
+    monkeypatch.setattr(resizing, 'Image', None)
+    for image in expected:
+        height, width = image.shape[:2]
+        np.testing.assert_array_equal(resize_bilinear(frame, width, height), image)
 
 
 @pytest.mark.skipif(PIL.__version__ < '13', reason='which always begins with the width')
@@ -33,7 +45,7 @@ def test_two_passes_are_pillows_own(case):
     frames, size = case
     for frame in frames:
         expected = Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR)
-        np.testing.assert_array_equal(resize_square(frame, size), np.asarray(expected))
+        np.testing.assert_array_equal(resize_bilinear(frame, size, size), np.asarray(expected))
 
 
 @pytest.mark.parametrize(
