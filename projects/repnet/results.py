@@ -38,8 +38,8 @@ from mmotion.visualization import (
     save_figure,
     style_axes,
 )
-from mmotion.visualization.results import PLOT_ACTIVE
 from mmotion.visualization.drawing import ACTIVE, GREY, WHITE, Image, Span, Timeline, draw_strip
+from mmotion.visualization.results import PLOT_ACTIVE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
