@@ -7,9 +7,10 @@ model = dict(
     cls_head=dict(type='TimeSformerHead', num_classes=400),
     # 0.45 and 0.225 of values in [0, 1], as in the reference code
     data_preprocessor=dict(
-        type='ClipDataPreprocessor',
+        type='ActionDataPreprocessor',
         mean=[114.75, 114.75, 114.75],
         std=[57.375, 57.375, 57.375],
+        format_shape='NCTHW',
     ),
 )
 predictor = dict(type='ActionPredictor')

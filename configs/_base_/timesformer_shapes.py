@@ -9,7 +9,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     sampler=dict(type='EpochSliceSampler', epoch_size=9600),
-    # drawn on a GPU: --cfg-options train_dataloader.dataset.render_on=device
+    # drawn on a GPU, where the model has a ScenePreprocessor, by render_on='device'
     dataset=dict(
         type='ActionShapesDataset',
         split='train',

@@ -51,7 +51,7 @@ def compress_jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
 
     Args:
         pictures: RGB in grey levels from 0 to 255, float32 (N, 3, H, W).
-        quality: Of each picture, from 1 to 100, (N,) on the same device.
+        quality: Of each picture, from 0 to 100, (N,) on the same device; 0 is as 1.
 
     Returns:
         Whole grey levels of the same shape.
@@ -81,7 +81,7 @@ def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 
 def _steps(table: tuple[int, ...], quality: Tensor) -> Tensor:
     """Steps of a table at qualities (N,), (N, 1, 1, 1, 8, 8)."""
-    quality = quality.view(-1, 1, 1, 1, 1, 1).float()
+    quality = quality.view(-1, 1, 1, 1, 1, 1).float().clamp(min=1)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     steps = _send(table, quality.device).view(BLOCK, BLOCK)
     return ((steps * percent + 50) / 100).floor().clamp_(1, 255)

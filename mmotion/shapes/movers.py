@@ -158,10 +158,8 @@ def sprite(rng: np.random.Generator, outline: FloatArray) -> ByteArray:
     mask = np.zeros((4 * SPRITE_SIZE, 4 * SPRITE_SIZE), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline * 4 * SPRITE_SIZE).astype(np.int32)], 255)
     mask = cv2.resize(mask, (SPRITE_SIZE, SPRITE_SIZE), interpolation=cv2.INTER_AREA)
-    color = texture(rng, SPRITE_SIZE).astype(np.uint16)
-    color *= cv2.merge([mask] * 3)
-    color >>= 8
-    return np.asarray(cv2.merge([color.astype(np.uint8), mask]))
+    color = np.multiply(texture(rng, SPRITE_SIZE), cv2.merge([mask] * 3), dtype=np.uint16)
+    return np.dstack([color >> 8, mask]).astype(np.uint8)
 
 
 def bar(width: float) -> FloatArray:

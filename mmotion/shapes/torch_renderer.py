@@ -85,9 +85,9 @@ def _render(scenes: Sequence[Scene], device: torch.device) -> Tensor:
     # grey levels are whole numbers in float32, colors first: (3, B, T, S, S)
     frames = _draw_backgrounds(scenes, device)
     _draw_parts(frames, scenes, device)
-    light = _send(np.float32([scene.light for scene in scenes]), device)
+    light = _send(np.array([scene.light for scene in scenes], np.float32), device)
     frames = (frames * light[..., None, None]).round_().clamp_(0, 255)
-    noise = np.float32([scene.noise for scene in scenes])
+    noise = np.array([scene.noise for scene in scenes], np.float32)
     if noise.any():
         grains = _grains(scenes[0].size, len(scenes[0]), device)[:, None]
         grains = grains * _send(noise, device)[:, None, None, None]
@@ -129,7 +129,7 @@ def _draw_parts(frames: Tensor, scenes: Sequence[Scene], device: torch.device) -
     # the largest box of a layer in all its frames; what is not in the picture has none
     spans = np.where((stops > starts).all(-1, keepdims=True), stops - starts, 0).max(1)
     counts = [len(layer) for layer in layers]
-    ends = np.cumsum(counts)
+    ends = np.cumsum(counts, dtype=np.int64)
     windows = np.maximum.reduceat(spans, ends - counts)
     starts = np.minimum(starts, size - np.repeat(windows, counts, axis=0)[:, None])
     # of each part in each frame the first pixel of its window, counted through all frames
@@ -227,13 +227,14 @@ def _apply_looks(frames: Tensor, scenes: Sequence[Scene], device: torch.device) 
         seen = [(place >= bars[:, k]) & (place < size - bars[:, k + 1]) for k in (0, 2)]
         rows, columns = (_send(mask, device)[:, None] for mask in seen)
         frames = frames * (rows[..., None] & columns[..., None, :])
-    if compressed := [i for i, look in enumerate(looks) if look.jpeg_quality is not None]:
-        chosen = _send(np.array(compressed), device)
-        quality = np.repeat([looks[i].jpeg_quality for i in compressed], frames.shape[2])
+    qualities = {i: q for i, q in enumerate(look.jpeg_quality for look in looks) if q is not None}
+    if qualities:
+        chosen = _send(np.array([*qualities]), device)
+        quality = np.repeat(np.array([*qualities.values()]), frames.shape[2])
         # OpenCV takes the first color for blue
         pictures = rearrange(frames[:, chosen].flip(0), 'c b t h w -> (b t) c h w')
         pictures = compress_jpeg(pictures, _send(quality, device)).flip(1)
-        frames[:, chosen] = rearrange(pictures, '(b t) c h w -> c b t h w', b=len(compressed))
+        frames[:, chosen] = rearrange(pictures, '(b t) c h w -> c b t h w', b=len(qualities))
     return frames
 
 
@@ -252,4 +253,4 @@ def _blur_matrix(size: int, sigma_px: float) -> NDArray[np.float64]:
     # a line of the unit matrix is one bright pixel; mirrored at, not beyond, the last pixel
     lines = np.pad(np.eye(size), ((reach, reach), (0, 0)), mode='reflect')
     weights = kernel / kernel.sum()
-    return sum(weight * lines[k : k + size] for k, weight in enumerate(weights))
+    return np.sum([weight * lines[k : k + size] for k, weight in enumerate(weights)], axis=0)

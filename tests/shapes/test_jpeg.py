@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from mmotion.shapes.jpeg import compress_jpeg
 
 def compress_by_opencv(picture: np.ndarray, quality: int) -> np.ndarray:
     _, data = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(float)
+    decoded: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return decoded[..., ::-1].astype(float)
 
 
 @pytest.fixture(scope='module')
@@ -18,7 +21,7 @@ def pictures() -> np.ndarray:
     return np.stack([scene.take(np.array([20])).render()[0] for scene in scenes])
 
 
-@pytest.mark.parametrize('quality', [15, 30, 49, 50, 79])
+@pytest.mark.parametrize('quality', [0, 15, 30, 49, 50, 79])
 @pytest.mark.parametrize('size', [96, 80, 75])
 def test_what_is_lost_is_what_libjpeg_loses(pictures, quality, size):
     cut = pictures[:, :size, : size - 6]

@@ -10,12 +10,12 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.feature_selection import f_classif
 
 from mmotion.registry import TRANSFORMS
-from mmotion.transforms.preprocessing import ClipDataPreprocessor
 from projects.timesformer.shapes_data import (
     ACTIONS,
     POSE_RANGES,
     ActionShapesDataset,
     PackScene,
+    ScenePreprocessor,
     action_scene,
     sample_pose,
 )
@@ -45,7 +45,7 @@ def test_clips_drawn_on_the_device_are_those_that_workers_draw() -> None:
         make(pipeline=[PackScene()]),
         make(pipeline=[PackScene()], render_on='device'),
     ]
-    prepare = ClipDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    prepare = ScenePreprocessor(mean=[0.0] * 3, std=[1.0] * 3, format_shape='NCTHW')
     wanted, packed, drawn = (prepare(pseudo_collate([way[i] for i in range(5)])) for way in ways)
     assert wanted['inputs'].shape == (5, 1, 3, 8, 64, 64)
     assert torch.equal(packed['inputs'], wanted['inputs'])
