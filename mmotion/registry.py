@@ -19,18 +19,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmotion.compat import apply_compat, find_built_by
-from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
-
-apply_compat()
-
-from mmengine import registry as mmengine  # noqa: E402  (needs apply_compat)
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
-from mmengine.registry import Registry as MMEngineRegistry  # noqa: E402
+from mmengine import registry as mmengine
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import Registry as MMEngineRegistry
 
 # mmengine's loader of checkpoints, which anything that is built may call, reads safely from here on
-from mmotion.checkpoint import sources as sources  # noqa: E402
+from mmotion.checkpoint import sources as sources
+from mmotion.compat import find_built_by
+from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
 
 SYSTEM = re.compile(r'projects\.\w+(\.\w+)?')
 
