@@ -29,7 +29,6 @@ TRAINING = 'mmotion.training.runner mmotion.config'
         pytest.param(
             'mmotion.registry', 'mmaction mmcv torchvision mmengine.runner', id='registry'
         ),
-        pytest.param('mmotion.corpus.run', 'torch mmaction mmcv', id='runs over many videos'),
         pytest.param('mmengine.model', 'torch.distributed.fsdp sympy', id='bases of models'),
         pytest.param('mmotion.training.models', TRAINING, id='models'),
         pytest.param('mmotion.training.hooks', TRAINING, id='hooks'),
