@@ -2,7 +2,8 @@
 
 Of each the median of some runs, each in a process of its own, in seconds and as a share of that of
 torch: by the clock, and of the processor, on which other work of the machine has less influence.
-All rounds run everything once, so that it slows all of them alike. Last, how many modules it imports.
+All rounds run everything once, so that it slows all of them alike. The last
+column says how many modules are imported.
 
 Example:
     mmotion tool time_start --rounds 7
