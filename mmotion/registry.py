@@ -122,11 +122,11 @@ class Registry(MMEngineRegistry):
 
         Modules that only mention the name come last, and are left alone once it is registered.
         """
-        found = []
+        found, word = [], re.escape(key)
         for name, file in self._list_sources():
             text = file.read_text(encoding='utf-8')
-            if f'{self.name}.register_module' in text and re.search(rf'\b{key}\b', text):
-                is_defined = re.search(rf'^(class|def) {key}\b', text, re.MULTILINE)
+            if f'{self.name}.register_module' in text and re.search(rf'\b{word}\b', text):
+                is_defined = re.search(rf'^(class|def) {word}\b', text, re.MULTILINE)
                 found.append((not is_defined, name))
         for _, name in sorted(found):
             if not key or key not in self.module_dict:
@@ -141,12 +141,13 @@ class Registry(MMEngineRegistry):
                     yield f'{package}.{file.stem}', file
 
     def _lineage(self) -> Iterator[MMEngineRegistry]:
+        root = self.root
         yield self
         # MMAction2's looks for its functions in a module that does not exist
-        if self.parent is not mmengine.FUNCTIONS:
+        if root is not mmengine.FUNCTIONS:
             import_module('mmaction.registry')
-            yield self.parent.children['mmaction']
-        yield self.parent
+            yield root.children['mmaction']
+        yield root
 
     def _explain_unknown(self, key: str) -> str:
         in_projects = _scan_projects(self.name)
