@@ -91,7 +91,8 @@ class Registry(MMEngineRegistry):
             if found is not None:
                 return found
         else:
-            self._import_modules(key)
+            if key not in self.module_dict:
+                self._import_modules(key)
             for registry in self._lineage():
                 if registry is not self:
                     registry.import_from_location()
