@@ -86,17 +86,19 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-class _BeforeMMAction:
-    """Finds no module, and makes the models of MMAction2 importable before they are imported."""
+class _BeforeMMEngine:
+    """Finds no module, and mends mmengine and MMAction2 before they are imported."""
 
     @classmethod
     def find_spec(cls, fullname: str, path: object = None, target: object = None) -> None:
-        """Apply the remedies of `mmotion.compat` at the first search for MMAction2."""
-        if fullname == 'mmaction':
+        """Apply the remedies of `mmotion.compat` at the first search for one of them."""
+        if fullname in ('mmengine', 'mmaction'):
             sys.meta_path.remove(cls)
             from importlib import import_module
 
             import_module('mmotion.compat').apply_compat()
 
 
-sys.meta_path.insert(0, _BeforeMMAction)
+sys.meta_path.insert(0, _BeforeMMEngine)
+if 'mmengine' in sys.modules:
+    _BeforeMMEngine.find_spec('mmengine')

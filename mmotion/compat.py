@@ -43,7 +43,7 @@ _STDERR = threading.Lock()
 
 @functools.cache
 def apply_compat() -> None:
-    """Apply every remedy, once; `mmotion.registry` calls it before it imports MMAction2."""
+    """Apply every remedy, once; `mmotion` calls it before mmengine or MMAction2 is imported."""
     import_yapf_late()
     import_sharding_late()
     silence_mmcv_lite_warning()
@@ -135,20 +135,22 @@ def resolve_own_base_configs() -> None:
     mmengine resolves `package::path` for a fixed list of packages, and by `pkg_resources`, which
     setuptools no longer has; other packages still go its way.
     """
-    from mmengine.config import Config
 
-    resolve = Config._get_cfg_path
-    if getattr(resolve, 'resolves_mmotion', False):
-        return
+    def mend(module: ModuleType) -> None:
+        resolve = module.Config._get_cfg_path
+        if getattr(resolve, 'resolves_mmotion', False):
+            return
 
-    def resolve_base(base: str, filename: str) -> tuple[str, str | None]:
-        package, separator, name = base.partition('::')
-        if separator and package == 'mmotion':
-            return str(find_config(name)), None
-        return resolve(base, filename)
+        def resolve_base(base: str, filename: str) -> tuple[str, str | None]:
+            package, separator, name = base.partition('::')
+            if separator and package == 'mmotion':
+                return str(find_config(name)), None
+            return resolve(base, filename)
 
-    resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
-    Config._get_cfg_path = staticmethod(resolve_base)
+        resolve_base.resolves_mmotion = True  # pyright: ignore[reportFunctionMemberAccess]
+        module.Config._get_cfg_path = staticmethod(resolve_base)
+
+    call_after_import('mmengine.config.config', mend)
 
 
 def import_yapf_late() -> None:
@@ -156,13 +158,13 @@ def import_yapf_late() -> None:
     if 'mmengine.config' in sys.modules or 'yapf' in sys.modules:
         return
     names = ('yapf', 'yapf.yapflib', 'yapf.yapflib.yapf_api')
-    stand_ins = [_LateYapf(name) for name in names]
-    sys.modules.update(zip(names, stand_ins, strict=True))
-    try:
-        import mmengine.config  # noqa: F401
-    finally:
+    sys.modules.update({name: _LateYapf(name) for name in names})
+
+    def take_back(_: ModuleType) -> None:
         for name in names:
             del sys.modules[name]
+
+    call_after_import('mmengine.config.config', take_back)
 
 
 class _LateYapf(ModuleType):
@@ -202,19 +204,22 @@ def stop_while_laying_out_configs() -> None:
 
     yapf takes a second for it at the start of each run.
     """
-    from mmengine.config import Config
 
-    lay_out = Config.pretty_text.fget
+    def mend(module: ModuleType) -> None:
+        config = module.Config
+        lay_out = config.pretty_text.fget
 
-    def pretty_text(config: Config) -> str:
-        try:
-            return lay_out(config)  # pyright: ignore[reportOptionalCall]
-        except SyntaxError as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise error.__context__ from None
-            raise
+        def pretty_text(self: Any) -> str:
+            try:
+                return lay_out(self)
+            except SyntaxError as error:
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None
+                raise
 
-    Config.pretty_text = property(pretty_text, doc=Config.pretty_text.__doc__)
+        config.pretty_text = property(pretty_text, doc=config.pretty_text.__doc__)
+
+    call_after_import('mmengine.config.config', mend)
 
 
 def import_sharding_late() -> None:
@@ -286,8 +291,12 @@ def call_after_import(name: str, act: Callable[[ModuleType], object]) -> None:
     """Call `act(module)` when a module has been imported, at once if it has."""
     if name in sys.modules:
         act(sys.modules[name])
-    else:
-        sys.meta_path.insert(0, _ActingFinder(name, act))
+        return
+    for finder in sys.meta_path:
+        if isinstance(finder, _ActingFinder) and finder.name == name:
+            finder.acts.append(act)
+            return
+    sys.meta_path.insert(0, _ActingFinder(name, act))
 
 
 class _ActingFinder:
@@ -295,13 +304,14 @@ class _ActingFinder:
 
     def __init__(self, name: str, act: Callable[[ModuleType], object]) -> None:
         self.name = name
-        self.act = act
+        self.acts = [act]
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != self.name:
             return None
+        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
             return spec
@@ -309,7 +319,8 @@ class _ActingFinder:
 
         def exec_and_act(module: ModuleType) -> None:
             exec_module(module)
-            self.act(module)
+            for act in self.acts:
+                act(module)
 
         spec.loader.exec_module = exec_and_act
         return spec

@@ -17,12 +17,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mmotion.compat import apply_compat, find_config_read_by, options_of
+from mmengine.config import Config, ConfigDict
+
+from mmotion.compat import find_config_read_by, options_of
 from mmotion.paths import SCOPE, enable_projects, find_config
-
-apply_compat()
-
-from mmengine.config import Config, ConfigDict  # noqa: E402  (needs apply_compat)
 
 # the arguments of mmengine's Runner; importing it takes as long as importing torch once more
 RUNNER_KEYS = frozenset(

@@ -19,18 +19,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmotion.compat import apply_compat, find_built_by
-from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
-
-apply_compat()
-
-from mmengine import registry as mmengine  # noqa: E402  (needs apply_compat)
-from mmengine.config import Config  # noqa: E402
-from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
-from mmengine.registry import Registry as MMEngineRegistry  # noqa: E402
+from mmengine import registry as mmengine
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import Registry as MMEngineRegistry
 
 # mmengine's loader of checkpoints, which anything that is built may call, reads safely from here on
-from mmotion.checkpoint import sources as sources  # noqa: E402
+from mmotion.checkpoint import sources as sources
+from mmotion.compat import find_built_by
+from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
 
 SYSTEM = re.compile(r'projects\.\w+(\.\w+)?')
 
@@ -94,7 +91,8 @@ class Registry(MMEngineRegistry):
             if found is not None:
                 return found
         else:
-            self._import_modules(key)
+            if key not in self.module_dict:
+                self._import_modules(key)
             for registry in self._lineage():
                 if registry is not self:
                     registry.import_from_location()
@@ -125,11 +123,11 @@ class Registry(MMEngineRegistry):
 
         Modules that only mention the name come last, and are left alone once it is registered.
         """
-        found = []
+        found, word = [], re.escape(key)
         for name, file in self._list_sources():
             text = file.read_text(encoding='utf-8')
-            if f'{self.name}.register_module' in text and re.search(rf'\b{key}\b', text):
-                is_defined = re.search(rf'^(class|def) {key}\b', text, re.MULTILINE)
+            if f'{self.name}.register_module' in text and re.search(rf'\b{word}\b', text):
+                is_defined = re.search(rf'^(class|def) {word}\b', text, re.MULTILINE)
                 found.append((not is_defined, name))
         for _, name in sorted(found):
             if not key or key not in self.module_dict:
@@ -144,12 +142,13 @@ class Registry(MMEngineRegistry):
                     yield f'{package}.{file.stem}', file
 
     def _lineage(self) -> Iterator[MMEngineRegistry]:
+        root = self.root
         yield self
         # MMAction2's looks for its functions in a module that does not exist
-        if self.parent is not mmengine.FUNCTIONS:
+        if root is not mmengine.FUNCTIONS:
             import_module('mmaction.registry')
-            yield self.parent.children['mmaction']
-        yield self.parent
+            yield root.children['mmaction']
+        yield root
 
     def _explain_unknown(self, key: str) -> str:
         in_projects = _scan_projects(self.name)

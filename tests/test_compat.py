@@ -121,6 +121,67 @@ class TestHalfWrittenGrammar:
         assert all(pickle.loads(file.read_bytes()) for file in cached)
 
 
+class TestSharding:
+    """Two classes of mmengine that stand-ins stand for, until they are needed."""
+
+    LATE = (
+        'import mmotion, sys; import mmengine.model\n'
+        'from mmengine.optim import ZeroRedundancyOptimizer as zero\n'
+        'assert "torch.distributed.fsdp" not in sys.modules\n'
+    )
+    REAL = 'from mmengine.optim import ZeroRedundancyOptimizer as real; assert real is not zero\n'
+
+    @pytest.mark.parametrize(
+        'need',
+        [
+            pytest.param('import mmengine.runner', id='the runner'),
+            pytest.param(
+                'class Own(zero): pass\nassert Own.__mro__[2].__module__[:5] == "torch"',
+                id='a base class',
+            ),
+            pytest.param('assert not isinstance(3, zero)', id='a check'),
+            pytest.param(
+                'try: zero([], optimizer_type="SGD")\nexcept (RuntimeError, ValueError): pass',
+                id='a call',
+            ),
+        ],
+    )
+    def test_are_real_when_something_needs_them(self, need):
+        registered = (
+            'from mmotion.registry import MODEL_WRAPPERS, OPTIMIZERS\n'
+            'assert OPTIMIZERS.get("ZeroRedundancyOptimizer") is real\n'
+            'wrapper = MODEL_WRAPPERS.get("MMFullyShardedDataParallel")\n'
+            'assert wrapper.__mro__[1].__module__[:5] == "torch"'
+        )
+        done = run(f'{self.LATE}{need}\n{self.REAL}{registered}')
+        assert done.returncode == 0, done.stderr
+
+    def test_are_real_from_the_start_where_the_runner_is(self):
+        code = (
+            'import mmotion, mmengine.runner, mmengine.optim as o; print(o.ZeroRedundancyOptimizer)'
+        )
+        assert "<class 'mmengine" in run(code).stdout
+
+
+def test_what_is_called_after_an_import_is_called_once():
+    code = (
+        'from mmotion.compat import call_after_import as call\n'
+        'call("wave", lambda m: print("one", m.Error)); call("wave", lambda m: print("two"))\n'
+        'import wave; import wave; call("wave", lambda m: print("three"))\n'
+    )
+    done = run(code)
+    assert done.stdout.split('\n')[:-1] == ["one <class 'wave.Error'>", 'two', 'three'], done.stderr
+
+
+@pytest.mark.parametrize('first', ['mmotion', 'mmengine'])
+def test_configs_are_mended_whichever_is_imported_first(first):
+    other = {'mmotion': 'mmengine', 'mmengine': 'mmotion'}[first]
+    code = (
+        f'import {first}, {other}; from mmengine.config import Config; print(Config._get_cfg_path)'
+    )
+    assert 'resolve_base' in run(code).stdout
+
+
 class TestMmcvLiteWarning:
     def test_is_there_without_the_remedy(self):
         done = run(without('silence_mmcv_lite_warning') + 'import mmaction.models')

@@ -1,14 +1,16 @@
 """Reading configs: what is found, what is changed, and what is refused with which words."""
 
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmotion.cli import main
-from mmotion.config import load_config, read_options
+from mmotion.config import RUNNER_KEYS, load_config, read_options
 
 RUNTIME = "_base_ = 'mmotion::_base_/default_runtime.py'\n"
 
@@ -31,6 +33,10 @@ def test_a_bundled_config_is_loaded_by_its_name():
     assert isinstance(config, Config)
     assert config.model.type == 'ClipClassifier'
     assert 'projects.example_project' in sys.modules
+
+
+def test_the_keys_of_a_runner_are_its_arguments():
+    assert {*inspect.signature(Runner).parameters} - {'cfg'} == RUNNER_KEYS
 
 
 def test_a_config_elsewhere_can_stand_on_a_bundled_base(write):

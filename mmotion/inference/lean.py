@@ -1,7 +1,7 @@
 """What lets a predictor run without torch and the registries, where a model was exported to a file.
 
-`projects/<system>/__init__.py` imports all of its system, and with it torch. `import_lean` imports
-one module and what that needs. Modules that are imported so import nothing heavy at their top.
+What registers a class imports the registries, and with them torch. `import_lean` imports one module
+and what that needs. Modules that are imported so import nothing heavy at their top.
 """
 
 import importlib

@@ -23,14 +23,13 @@ def imported() -> dict[str, set[str]]:
         importlib.import_module(f'projects.{system}')
     held = {}
     for name in find_registries():
-        names, current = set(), getattr(registry, name)
-        while current is not None:
+        names = set()
+        for current in getattr(registry, name)._lineage():
             current.import_from_location()
             # other tests register toys, and commands what they alone use
             for key, kind in current.module_dict.items():
                 if kind.__module__.split('.')[0] in ROOTS and '.commands.' not in kind.__module__:
                     names.add(key)
-            current = current.parent
         held[name] = names
     return held
 

@@ -2,10 +2,12 @@
 
 Of each the median of some runs, each in a process of its own, in seconds and as a share of that of
 torch: by the clock, and of the processor, on which other work of the machine has less influence.
-All rounds run everything once, so that it slows all of them alike.
+All rounds run everything once, so that it slows all of them alike. The last
+column says how many modules are imported.
 
 Example:
     mmotion tool time_start --rounds 7
+    mmotion tool time_start "predict repnet_small one_second.mp4"
 """
 
 import argparse
@@ -29,6 +31,14 @@ def time_process(arguments: Sequence[str]) -> tuple[float, float]:
     return taken, used - before.children_user - before.children_system
 
 
+def count_modules(arguments: Sequence[str]) -> int:
+    """How many modules Python imports with these arguments."""
+    command = [sys.executable, '-X', 'importtime', *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # but for the heading
+    return sum(line.startswith('import time:') for line in done.stderr.splitlines()) - 1
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a row a command."""
     parser = argparse.ArgumentParser(description='Time the start of commands.')
@@ -49,11 +59,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         name: [statistics.median(column) for column in zip(*times, strict=True)]
         for name, times in seconds.items()
     }
-    print(f'{"":24} {"clock":>16} {"processor":>18}')
+    width = max(map(len, cases))
+    print(f'{"":{width}} {"clock":>16} {"processor":>18} {"modules":>9}')
     for name, middle in middles.items():
         pairs = zip(middle, middles[TORCH], strict=True)
         columns = [f'{value:8.2f} s {value / whole:5.2f} x' for value, whole in pairs]
-        print(f'{name:<24} {"  ".join(columns)}')
+        print(f'{name:<{width}} {"  ".join(columns)} {count_modules(cases[name]):9,}')
 
 
 if __name__ == '__main__':
