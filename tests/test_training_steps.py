@@ -82,9 +82,10 @@ def test_the_losses_of_a_step_on_a_gpu_wait_for_nothing(case):
 def test_backward_pass_and_optimizer_wait_for_nothing(case):
     model, batch, optim_wrapper = case
     optim_wrapper.clip_grad_kwargs = {}
+    read = ReadWatch()
     for _ in range(2):
         loss, _ = model.parse_losses(model(**batch, mode='loss'))
-        with ReadWatch() as read:
+        with read:
             optim_wrapper.update_params(loss)
     assert read.seen == []
 

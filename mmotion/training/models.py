@@ -21,9 +21,11 @@ def check_mode(mode: str) -> None:
     check_choice('mode', mode, MODES)
 
 
-def send_numbers(numbers: Sequence[Any], device: torch.device) -> Tensor:
+def send_numbers(
+    numbers: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
     """Make a tensor of a few numbers on a device, without waiting for what that still has to do."""
-    return torch.tensor(numbers).to(device, non_blocking=True)
+    return torch.tensor(numbers, dtype=dtype).to(device, non_blocking=True)
 
 
 def unwrap_model(model: nn.Module) -> Any:

@@ -184,7 +184,7 @@ class BKinD(BaseModel):
         mask = None
         if data_samples is not None:
             weights = [float(sample.get('weight', 1.0)) for sample in data_samples]
-            mask = send_numbers(weights, inputs.device).view(-1, 1, 1, 1)
+            mask = send_numbers(weights, inputs.device, inputs.dtype).view(-1, 1, 1, 1)
         error = self.losses.reconstruction(pictures, self._make_target(inputs), mask)
         losses = {'loss_reconstruction': error}
         if joined:
@@ -263,10 +263,10 @@ class BKinD(BaseModel):
         """Images (..., 3, S, S) with values in [0, 1]."""
         found = (getattr(self.data_preprocessor, name, None) for name in ('mean', 'std'))
         mean, std = (
-            (send_numbers(usual, inputs.device) if value is None else value).view(3, 1, 1)
+            (send_numbers(usual, inputs.device, inputs.dtype) if value is None else value)
             for value, usual in zip(found, (MEAN, STD), strict=True)
         )
-        return (inputs * std + mean) / 255
+        return (inputs * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
 
 
 def _by_pair(values: Tensor) -> Tensor:

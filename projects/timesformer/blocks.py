@@ -28,6 +28,8 @@ class DropPath(nn.Module):
         rate: Probability, in [0, 1), that it is left out.
     """
 
+    keep: Tensor
+
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
@@ -131,11 +133,12 @@ class AttentionStep(nn.Module):
 
     def _project_folded(self, y: Tensor) -> Tensor:
         """Both projections of mixed tokens (T, B, 1 + P, D), as one."""
-        weight, bias = self.fc.weight @ self.proj.weight, self.fc.weight @ self.proj.bias
+        fc: Any = self.fc
+        weight, bias = fc.weight @ self.proj.weight, fc.weight @ self.proj.bias
         factors = self.drop_path.draw(y, self.sequences)
         if factors is None:
-            return F.linear(y, weight, bias + self.fc.bias)
-        return torch.addcmul(self.fc.bias, F.linear(y, weight, bias), factors)
+            return F.linear(y, weight, bias + fc.bias)
+        return torch.addcmul(fc.bias, F.linear(y, weight, bias), factors)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values of tokens (T, B, 1 + P, D), each (T, B, 1 + P, N, K)."""

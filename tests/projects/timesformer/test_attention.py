@@ -92,7 +92,7 @@ def test_few_keys_are_summed_by_a_compiler_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr('projects.timesformer.attention.attend_by_sums', sums)
     attend(*inputs)
     sums.assert_not_called()
-    monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)
+    monkeypatch.setattr(torch.compiler, 'is_dynamo_compiling', lambda: True)
     attend(*inputs)
     sums.assert_called_once()
     attend(query, *torch.randn(2, 5, 9, N, K, dtype=torch.float64))
