@@ -17,6 +17,7 @@ from threading import Lock
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mmotion.video.picking import choose_threads, name_encoder, pick_frames, seek, split_runs
@@ -38,7 +39,8 @@ _TORCHCODEC_BATCH = 16
 # of libswscale: triangles as wide as two new pixels, and the flags SWS_FULL_CHR_H_INT,
 # SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV 17 does not name: colours in full resolution,
 # and sums that are rounded and not cut off
-_SHRINKING = Interpolation.BILINEAR | 0x2000 | 0x4000 | 0x40000
+_EXACT = 0x2000 | 0x4000 | 0x40000
+_SHRINKING, _AVERAGING = Interpolation.BILINEAR | _EXACT, Interpolation.AREA | _EXACT
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,38 @@ class VideoFrame:
         from mmotion.video.resizing import resize_bilinear
 
         return resize_bilinear(self.image, width, height)
+
+    def averaged(self, size: int) -> np.ndarray:
+        """Scale the image to a square by OpenCV's `INTER_AREA`, or linearly where it grows.
+
+        A frame that was just decoded goes straight from its YUV to that size, see `scaled`.
+
+        Args:
+            size: Of both sides, in pixels.
+
+        Returns:
+            RGB (size, size, 3), uint8.
+        """
+        from mmotion.video.resizing import resize_area
+
+        return resize_area(self.image, size)
+
+    def sampled(self, width: int, height: int) -> np.ndarray:
+        """Scale the image by OpenCV's `INTER_LINEAR`, which looks at four pixels for each new one.
+
+        Of a frame that was just decoded no others are converted to RGB, if they are few; what comes
+        out is the same.
+
+        Args:
+            width: Of what is given, in pixels.
+            height: Of what is given, in pixels.
+
+        Returns:
+            RGB (height, width, 3), uint8.
+        """
+        from mmotion.video.resizing import resize_linear
+
+        return resize_linear(self.image, width, height)
 
 
 class DecodedFrame(VideoFrame):
@@ -128,6 +162,23 @@ class DecodedFrame(VideoFrame):
         if (width, height) == self.size_wh:
             return self.image
         return self._converter.convert(self._stored, (width, height))
+
+    def averaged(self, size: int) -> np.ndarray:
+        """See `VideoFrame`."""
+        if size > min(self.size_wh) or (size, size) == self.size_wh:
+            return super().averaged(size)
+        return self._converter.convert(self._stored, (size, size), _AVERAGING)
+
+    def sampled(self, width: int, height: int) -> np.ndarray:
+        """See `VideoFrame`."""
+        from mmotion.video.resizing import list_sampled, mix_sampled
+
+        stored, size_wh = self.yuv, self.size_wh
+        # four pixels for each, and each in a square of four, which share their colour
+        if stored is None or 16 * width * height > size_wh[0] * size_wh[1]:
+            return super().sampled(width, height)
+        columns, rows = map(list_sampled, size_wh, (width, height))
+        return mix_sampled(self._converter.convert_some(stored, rows, columns), *size_wh)
 
 
 Decoder = Callable[[FrameIndex, np.ndarray], Iterator[VideoFrame]]
@@ -250,11 +301,18 @@ class Converter:
     ) -> None:
         self.size_wh, self.orientation, self.name = size_wh, orientation, name
         # one for all frames: a new one for each takes five times as long
-        self._whole, self._small = VideoReformatter(), VideoReformatter()
+        self._whole, self._small, self._some = (VideoReformatter() for _ in range(3))
         self._lock = Lock()
 
-    def convert(self, frame: av.VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
+    def convert(
+        self, frame: av.VideoFrame, size_wh: tuple[int, int], shrinking: int = _SHRINKING
+    ) -> np.ndarray:
         """Make a picture of this width and height, RGB (H, W, 3), uint8.
+
+        Args:
+            frame: As it is stored.
+            size_wh: Of the picture.
+            shrinking: How libswscale scales, where that is another size.
 
         Raises:
             VideoError: If FFmpeg cannot convert its pixels.
@@ -265,7 +323,7 @@ class Converter:
         reformatter, how = (
             (self._whole, Interpolation.BICUBIC)
             if size_wh == self.size_wh
-            else (self._small, _SHRINKING)
+            else (self._small, shrinking)
         )
         try:
             with self._lock:
@@ -280,6 +338,33 @@ class Converter:
         if transposed:
             image = image.swapaxes(0, 1)
         return np.ascontiguousarray(image[::down, ::across])
+
+    def convert_some(
+        self, frame: av.VideoFrame, rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
+        """Convert the pixels of these rows (h,) and columns (w,) of upright yuv420p: (h, w, 3).
+
+        They are what `convert` makes of them in the size of the video.
+        """
+        some = av.VideoFrame(2 * len(columns), 2 * len(rows), 'yuv420p')
+        some.colorspace, some.color_range = frame.colorspace, frame.color_range
+        # each as a square of four, which have one colour
+        color = (rows // 2, columns // 2)
+        places = [(np.repeat(rows, 2), np.repeat(columns, 2)), color, color]
+        for new, old, (down, across) in zip(some.planes, frame.planes, places, strict=True):
+            view_plane(new)[:] = view_plane(old).take(down, 0).take(across, 1)
+        with self._lock:
+            # so few that other threads take longer to start
+            rgb = self._some.reformat(
+                some, format='rgb24', interpolation=Interpolation.BICUBIC, threads=1
+            )
+        return rgb.to_ndarray()[::2, ::2]
+
+
+def view_plane(plane: VideoPlane) -> np.ndarray:
+    """The values of a plane of 8 bits (H, W), which are not copied."""
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
 
 
 def _decode_with_torchcodec(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoFrame]:
