@@ -49,7 +49,6 @@ class ViewMaker:
         self.num_frames = num_frames
         self._choosers = steps[: max(split - 1, 0)]
         self._shrinkers = list(itertools.takewhile(lambda step: _is(step, 'Resize'), steps[split:]))
-        self._size_wh = _find_size(self._shrinkers)
         self._finishers = steps[split + len(self._shrinkers) :]
         if not self.chooses and num_frames is None:
             raise ValueError(
@@ -93,17 +92,7 @@ class ViewMaker:
 
     def shrink(self, image: NDArray[np.uint8]) -> Results:
         """Resize one frame (H, W, 3) as the pipeline does."""
-        return self._shrink(image, image.shape[:2])
-
-    def shrink_frame(self, frame: VideoFrame) -> Results:
-        """Do the same with a frame of a video, of which no more is converted than is looked at."""
-        width, height = frame.size_wh
-        image = frame.sampled(*self._size_wh) if self._size_wh else frame.image
-        # of that size already, the step leaves it as it is
-        return self._shrink(image, (height, width))
-
-    def _shrink(self, image: NDArray[np.uint8], shape_hw: tuple[int, ...]) -> Results:
-        results = describe_images([image], shape_hw)
+        results = describe_images([image], image.shape[:2])
         for step in self._shrinkers:
             results = step(results)
         return results
@@ -170,7 +159,7 @@ class ViewMaker:
             its `index` and `time_s` in the video.
         """
         numbered = (
-            self.shrink_frame(frame)
+            self.shrink(frame.image)
             | {'number': number, 'index': frame.index, 'time_s': frame.time_s}
             for number, frame in enumerate(frames)
         )
@@ -200,16 +189,6 @@ class ViewMaker:
 def _is(step: Any, name: str) -> bool:
     """Whether a step is of the class of this name, ours or that which needs NumPy alone."""
     return name in (kind.__name__ for kind in type(step).__mro__)
-
-
-def _find_size(shrinkers: Sequence[Any]) -> tuple[int, int] | None:
-    """Width and height to which the first step scales by four pixels each, if it does."""
-    for step in shrinkers[:1]:
-        is_linear = getattr(step, 'interpolation', 'bilinear') == 'bilinear'
-        if is_linear and not step.keep_ratio and not getattr(step, 'lazy', False):
-            width, height = step.scale
-            return width, height
-    return None
 
 
 def find_span(window: Sequence[Results], fps: float) -> tuple[float, float]:

@@ -17,7 +17,6 @@ from threading import Lock
 
 import av
 import numpy as np
-from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from mmotion.video.picking import choose_threads, name_encoder, pick_frames, seek, split_runs
@@ -97,23 +96,6 @@ class VideoFrame:
 
         return resize_area(self.image, size)
 
-    def sampled(self, width: int, height: int) -> np.ndarray:
-        """Scale the image by OpenCV's `INTER_LINEAR`, which looks at four pixels for each new one.
-
-        Of a frame that was just decoded no others are converted to RGB, if they are few; what comes
-        out is the same.
-
-        Args:
-            width: Of what is given, in pixels.
-            height: Of what is given, in pixels.
-
-        Returns:
-            RGB (height, width, 3), uint8.
-        """
-        from mmotion.video.resizing import resize_linear
-
-        return resize_linear(self.image, width, height)
-
 
 class DecodedFrame(VideoFrame):
     """A frame whose pixels are converted when they are asked for, and not before.
@@ -169,17 +151,6 @@ class DecodedFrame(VideoFrame):
             return super().averaged(size)
         return self._converter.convert(self._stored, (size, size), _AVERAGING)
 
-    def sampled(self, width: int, height: int) -> np.ndarray:
-        """See `VideoFrame`."""
-        from mmotion.video.resizing import list_sampled, mix_sampled
-
-        stored, size_wh = self.yuv, self.size_wh
-        # four pixels for each, and each in a square of four, which share their colour
-        if stored is None or 16 * width * height > size_wh[0] * size_wh[1]:
-            return super().sampled(width, height)
-        columns, rows = map(list_sampled, size_wh, (width, height))
-        return mix_sampled(self._converter.convert_some(stored, rows, columns), *size_wh)
-
 
 Decoder = Callable[[FrameIndex, np.ndarray], Iterator[VideoFrame]]
 
@@ -215,7 +186,8 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
         return DecodedFrame(number, time_s, stored=frame, converter=converter)
 
     last_given = -1
-    is_sparse = len(numbers) <= numbers[-1] - numbers[0]
+    # of frames that follow one another none is left out
+    is_sparse = len(numbers) <= max(numbers[-1] - numbers[0], 1)
     if is_sparse and index.is_plain and not index.damage:
         with closing(pick_frames(index, numbers)) as picked:
             for last_given, frame in picked:
@@ -301,7 +273,7 @@ class Converter:
     ) -> None:
         self.size_wh, self.orientation, self.name = size_wh, orientation, name
         # one for all frames: a new one for each takes five times as long
-        self._whole, self._small, self._some = (VideoReformatter() for _ in range(3))
+        self._whole, self._small = VideoReformatter(), VideoReformatter()
         self._lock = Lock()
 
     def convert(
@@ -338,33 +310,6 @@ class Converter:
         if transposed:
             image = image.swapaxes(0, 1)
         return np.ascontiguousarray(image[::down, ::across])
-
-    def convert_some(
-        self, frame: av.VideoFrame, rows: np.ndarray, columns: np.ndarray
-    ) -> np.ndarray:
-        """Convert the pixels of these rows (h,) and columns (w,) of upright yuv420p: (h, w, 3).
-
-        They are what `convert` makes of them in the size of the video.
-        """
-        some = av.VideoFrame(2 * len(columns), 2 * len(rows), 'yuv420p')
-        some.colorspace, some.color_range = frame.colorspace, frame.color_range
-        # each as a square of four, which have one colour
-        color = (rows // 2, columns // 2)
-        places = [(np.repeat(rows, 2), np.repeat(columns, 2)), color, color]
-        for new, old, (down, across) in zip(some.planes, frame.planes, places, strict=True):
-            view_plane(new)[:] = view_plane(old).take(down, 0).take(across, 1)
-        with self._lock:
-            # so few that other threads take longer to start
-            rgb = self._some.reformat(
-                some, format='rgb24', interpolation=Interpolation.BICUBIC, threads=1
-            )
-        return rgb.to_ndarray()[::2, ::2]
-
-
-def view_plane(plane: VideoPlane) -> np.ndarray:
-    """The values of a plane of 8 bits (H, W), which are not copied."""
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[: plane.height, : plane.width]
 
 
 def _decode_with_torchcodec(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoFrame]:

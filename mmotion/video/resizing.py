@@ -132,44 +132,19 @@ def resize_without_opencv(image: NDArray[np.uint8], width: int, height: int) -> 
     if (old_width, old_height) == (2 * width, 2 * height):
         fours = image.reshape(height, 2, width, 2, -1).astype(np.int64).sum((1, 3))
         return ((fours + 2) >> 2).astype(np.uint8)
-    rows, columns = list_sampled(old_height, height), list_sampled(old_width, width)
-    pixels = image[rows[:, None], columns]
-    return mix_sampled(pixels, old_width, old_height)
-
-
-@lru_cache(maxsize=8)
-def list_sampled(length: int, size: int) -> NDArray[np.int64]:
-    """The two pixels of a side of which `resize_linear` makes each of `size` (2 * size,)."""
-    before, _ = _find_places(length, size)
-    return np.clip(np.stack([before, before + 1], 1).flatten(), 0, length - 1)
-
-
-def mix_sampled(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Make what `resize_linear` gives, (h, w, 3), of the pixels that it looks at.
-
-    Args:
-        pixels: Those of the rows and columns of `list_sampled` (2h, 2w, 3).
-        width: Of the whole frame.
-        height: Of the whole frame.
-    """
-    fours = pixels.reshape(len(pixels) // 2, 2, pixels.shape[1] // 2, 2, -1).astype(np.int32)
-    left, share_x = _find_places(width, fours.shape[2])
-    _, share_y = _find_places(height, len(fours))
+    left, share_x = _find_places(old_width, width)
+    top, share_y = _find_places(old_height, height)
     # beyond the sides a pixel stands for itself, but above and below for both of its row
-    share_x = np.where((left < 0) | (left >= width - 1), 0, share_x)
-    weights_x, weights_y = (
-        np.stack([_weigh(1 - share), _weigh(share)]).astype(np.int32)
-        for share in (share_x, share_y)
-    )
-    mixed = []
-    for number, weights in enumerate(weights_y):
-        line = fours[:, number]
-        sums = line[:, :, 0] * weights_x[0, :, None] + line[:, :, 1] * weights_x[1, :, None]
-        mixed.append((weights[:, None, None] * (sums >> 4)) >> 16)
-    return np.clip((mixed[0] + mixed[1] + 2) >> 2, 0, 255).astype(np.uint8)
+    share_x = np.where((left < 0) | (left >= old_width - 1), 0, share_x)
+    lines = []
+    for row, share in ((top, 1 - share_y), (top + 1, share_y)):
+        pixels = image[np.clip(row, 0, old_height - 1)].astype(np.int64)
+        first = pixels[:, np.clip(left, 0, old_width - 1)] * _weigh(1 - share_x)[:, None]
+        sums = first + pixels[:, np.clip(left + 1, 0, old_width - 1)] * _weigh(share_x)[:, None]
+        lines.append((_weigh(share)[:, None, None] * (sums >> 4)) >> 16)
+    return np.clip((lines[0] + lines[1] + 2) >> 2, 0, 255).astype(np.uint8)
 
 
-@lru_cache(maxsize=8)
 def _find_places(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The pixel before each place of a side (size,), and how far it is from there to the next."""
     places = ((np.arange(size) + 0.5) * (length / size) - 0.5).astype(np.float32)

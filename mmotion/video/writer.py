@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import ArrayLike
 
 from mmotion.atomic import write_atomically
-from mmotion.video.decode import DecodedFrame, VideoFrame, view_plane
+from mmotion.video.decode import DecodedFrame, VideoFrame
 from mmotion.video.scan import VideoError
 from mmotion.video.sound import Sound
 
@@ -259,9 +260,15 @@ def _stack(frames: Sequence[av.VideoFrame]) -> av.VideoFrame:
     """Put frames of one width, yuv420p with even sides, below each other."""
     stacked = av.VideoFrame(frames[0].width, sum(frame.height for frame in frames), 'yuv420p')
     for number, plane in enumerate(stacked.planes):
-        parts = [view_plane(frame.planes[number]) for frame in frames]
-        np.concatenate(parts, out=view_plane(plane))
+        parts = [_as_array(frame.planes[number]) for frame in frames]
+        np.concatenate(parts, out=_as_array(plane))
     return stacked
+
+
+def _as_array(plane: VideoPlane) -> np.ndarray:
+    """The values of a plane (H, W), which are not copied."""
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
 
 
 @contextmanager
