@@ -8,10 +8,10 @@ before it on, and leaves out what cannot be decoded.
 import multiprocessing
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, dropwhile, islice
+from itertools import chain, dropwhile
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +19,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from mmotion.video.picking import choose_threads, name_encoder, pick_frames, seek, split_runs
 from mmotion.video.scan import (
     FrameIndex,
     Orientation,
@@ -34,9 +35,11 @@ _MAX_UNWANTED_FRAMES = 32
 # as many as H.264 lets come between a frame and its turn
 _MAX_WAITING_FRAMES = 16
 _TORCHCODEC_BATCH = 16
-# of libswscale: triangles as wide as two new pixels, and the flags SWS_FULL_CHR_H_INT (without it
-# all is a level or two too dark), SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV 17 lacks
-_SHRINKING = Interpolation.BILINEAR | 0x2000 | 0x4000 | 0x40000
+# of libswscale: triangles as wide as two new pixels, or areas, with the flags SWS_FULL_CHR_H_INT
+# (without it all is a level or two too dark), SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV 17
+# does not name
+_EXACT = 0x2000 | 0x4000 | 0x40000
+_SHRINKING, _AVERAGING = Interpolation.BILINEAR | _EXACT, Interpolation.AREA | _EXACT
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,21 @@ class VideoFrame:
         from mmotion.video.resizing import resize_bilinear
 
         return resize_bilinear(self.image, width, height)
+
+    def averaged(self, size: int) -> np.ndarray:
+        """Scale the image to a square by OpenCV's `INTER_AREA`, or linearly where it grows.
+
+        A frame that was just decoded goes straight from its YUV to that size, see `scaled`.
+
+        Args:
+            size: Of both sides, in pixels.
+
+        Returns:
+            RGB (size, size, 3), uint8.
+        """
+        from mmotion.video.resizing import resize_area
+
+        return resize_area(self.image, size)
 
 
 class DecodedFrame(VideoFrame):
@@ -127,6 +145,12 @@ class DecodedFrame(VideoFrame):
             return self.image
         return self._converter.convert(self._stored, (width, height))
 
+    def averaged(self, size: int) -> np.ndarray:
+        """See `VideoFrame`."""
+        if size > min(self.size_wh) or (size, size) == self.size_wh:
+            return super().averaged(size)
+        return self._converter.convert(self._stored, (size, size), _AVERAGING)
+
 
 Decoder = Callable[[FrameIndex, np.ndarray], Iterator[VideoFrame]]
 
@@ -156,16 +180,28 @@ def _decode_with_pyav(index: FrameIndex, numbers: np.ndarray) -> Iterator[VideoF
         orientation=index.orientation,
         name=index.info.path,
     )
-    keyframes = index.keyframes[np.searchsorted(index.keyframes, numbers, side='right') - 1]
-    jumps = np.flatnonzero(keyframes[1:] - numbers[:-1] > _MAX_UNWANTED_FRAMES) + 1
-    for run, keyframe in zip(np.split(numbers, jumps), keyframes[[0, *jumps]], strict=True):
-        wanted = set(run.tolist())
-        with closing(_decode_from(index, int(keyframe))) as decoded:
-            for number, frame in _put_in_order(decoded, int(keyframe)):
+
+    def give(number: int, frame: av.VideoFrame) -> VideoFrame:
+        time_s = float(index.times_s[number])
+        return DecodedFrame(number, time_s, stored=frame, converter=converter)
+
+    last_given = -1
+    # of frames that follow one another none is left out
+    is_sparse = len(numbers) <= max(numbers[-1] - numbers[0], 1)
+    if is_sparse and index.is_plain and not index.damage:
+        with closing(pick_frames(index, numbers)) as picked:
+            for last_given, frame in picked:
+                yield give(last_given, frame)
+    for run, keyframe in split_runs(index, numbers, _MAX_UNWANTED_FRAMES):
+        # what was not picked; its neighbors are decoded again, as it may come only with them
+        wanted = set(run[run > last_given].tolist())
+        if not wanted:
+            continue
+        with closing(_decode_from(index, keyframe)) as decoded:
+            for number, frame in _put_in_order(decoded, keyframe):
                 if number in wanted:
                     wanted.remove(number)
-                    time_s = float(index.times_s[number])
-                    yield DecodedFrame(number, time_s, stored=frame, converter=converter)
+                    yield give(number, frame)
                 if number >= run[-1]:
                     break
 
@@ -210,23 +246,14 @@ def _put_in_order(
 def _demux_from(index: FrameIndex, timestamp: int | None) -> Generator[av.Packet, None, None]:
     """Give the packets from the keyframe that is shown at `timestamp` on; None: all packets."""
     with open_video(index.info.path) as stream:
-        # a data worker leaves the other cores to its neighbours; a broken packet, in threads, takes
-        # whole frames with it
-        single = index.damage or multiprocessing.parent_process()
-        stream.thread_type = 'NONE' if single else 'AUTO'
+        choose_threads(stream, index)
         if timestamp is None:
             yield from demux(stream)
             return
-        # the first packet may name the encoder: without that, FFmpeg turns 4:4:4 of x264 before
-        # build 151 green
-        for packet in islice(demux(stream), 1):
-            decode_packet(packet)
-        with suppress(av.FFmpegError):
-            stream.container.seek(timestamp, stream=stream)
-        packets = demux(stream)
-        first = next(packets, None)
-        if first is not None and first.pts == timestamp:
-            yield from chain([first], packets)
+        name_encoder(stream)
+        packets = seek(stream, timestamp)
+        if packets is not None:
+            yield from packets
             return
     # a format without a table of keyframes (MPEG-TS) sought elsewhere: read on from its beginning
     yield from dropwhile(lambda packet: packet.pts != timestamp, _demux_from(index, None))
@@ -249,8 +276,15 @@ class Converter:
         self._whole, self._small = VideoReformatter(), VideoReformatter()
         self._lock = Lock()
 
-    def convert(self, frame: av.VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
+    def convert(
+        self, frame: av.VideoFrame, size_wh: tuple[int, int], shrinking: int = _SHRINKING
+    ) -> np.ndarray:
         """Make a picture of this width and height, RGB (H, W, 3), uint8.
+
+        Args:
+            frame: As it is stored.
+            size_wh: Of the picture.
+            shrinking: How libswscale scales, where that is another size.
 
         Raises:
             VideoError: If FFmpeg cannot convert its pixels.
@@ -261,7 +295,7 @@ class Converter:
         reformatter, how = (
             (self._whole, Interpolation.BICUBIC)
             if size_wh == self.size_wh
-            else (self._small, _SHRINKING)
+            else (self._small, shrinking)
         )
         try:
             with self._lock:

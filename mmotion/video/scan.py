@@ -130,6 +130,11 @@ def scan_video(path: str | Path, fps: float | None = None) -> FrameIndex:
     return index if fps is None else _set_rate(index, fps)
 
 
+def forget_videos() -> None:
+    """Drop what is kept of the files that were read, to time reading them."""
+    _scan.cache_clear()
+
+
 @contextmanager
 def open_video(path: Path, **options: str) -> Iterator[av.VideoStream]:
     """Open a file and give its video stream; the file is closed when the block ends.

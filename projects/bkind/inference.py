@@ -81,6 +81,8 @@ class KeypointTracker(Predictor[KeypointTracks]):
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got batch_size={batch_size}')
         self.batch_size = batch_size
+        first = config.test_pipeline[0]
+        self._size: int | None = first['size'] if first['type'] == 'ResizePair' else None
 
     def make_portable(self) -> PortableNetwork:
         """The network from the grey levels of frames to keypoints, as the model gives them."""
@@ -132,7 +134,7 @@ class KeypointTracker(Predictor[KeypointTracks]):
 
     def _predict_frames(self, frames: Iterator[VideoFrame], fps: float) -> KeypointTracks:
         first = next(frames)
-        height, width = first.image.shape[:2]
+        width, height = first.size_wh
         found = [
             self._read(chunk) for chunk in self._batches(itertools.chain([first], frames), fps)
         ]
@@ -183,7 +185,8 @@ class KeypointTracker(Predictor[KeypointTracks]):
         yield from take_chunks((self._prepare(frame, fps) for frame in frames), self.batch_size)
 
     def _prepare(self, frame: VideoFrame, fps: float) -> _Prepared:
-        height, width = frame.image.shape[:2]
+        # the step leaves alone what has its size
+        image = frame.averaged(self._size) if self._size else frame.image
         pair = {
             'name': str(frame.index),
             'frame': frame.index,
@@ -191,8 +194,8 @@ class KeypointTracker(Predictor[KeypointTracks]):
             'video': '',
             'weight': 1.0,
         }
-        packed = self._pipeline(make_sample([frame.image], fps=fps) | pair)
-        return _Prepared(frame.index, frame.time_s, (width, height), packed)
+        packed = self._pipeline(make_sample([image], fps=fps) | pair)
+        return _Prepared(frame.index, frame.time_s, frame.size_wh, packed)
 
     def _read(self, chunk: list[_Prepared]) -> tuple[NDArray[Any], ...]:
         """Numbers (B,), times (B,), keypoints (B, K, 2), confidence and covariance in pixels."""

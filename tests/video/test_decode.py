@@ -11,6 +11,7 @@ import pytest
 
 from mmotion.video import decode, iterate_frames
 from mmotion.video.decode import VideoFrame, choose_decoder
+from mmotion.video.resizing import resize_area
 from mmotion.video.scan import VideoError, scan_video
 from tests.video_files import cut_start, encode, paint, read_number
 
@@ -351,3 +352,19 @@ def test_frames_of_a_damaged_header_are_in_order(tmp_path: Path) -> None:
 def test_decoded_frames_are_put_in_order(decoded: list[int], given: list[int]) -> None:
     numbered = [(number, None) for number in decoded]
     assert [number for number, _ in decode._put_in_order(numbered, 0)] == given
+
+
+@pytest.mark.parametrize('rotation', [None, 90], ids=['upright', 'turned'])
+def test_areas_are_averaged_from_what_is_stored(tmp_path: Path, rotation: int | None) -> None:
+    images = [np.kron(_textured(number), np.ones((4, 4, 1), np.uint8)) for number in range(3)]
+    path = encode(tmp_path / 'video.mp4', images, rotation=rotation)
+
+    (frame,) = _decode(path, [1])
+    small = frame.averaged(32)
+
+    assert small.shape == (32, 32, 3)
+    # no picture of full size was made of it
+    assert 'image' not in vars(frame)
+    expected = VideoFrame(1, 0.0, frame.image).averaged(32)
+    assert np.abs(small.astype(int) - expected).mean() < 2
+    np.testing.assert_array_equal(frame.averaged(500), resize_area(frame.image, 500))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmotion.video import iterate_frames, read_frames
-from mmotion.video.scan import VideoError, scan_video
+from mmotion.video.scan import VideoError, forget_videos, scan_video
 from mmotion.video.sources import open_source
 from tests.video_files import (
     copy_photos,
@@ -418,3 +418,13 @@ def test_an_empty_frame_of_an_avi_is_not_lost(tmp_path: Path) -> None:
 
     assert (found.info.num_frames, found.num_lost, found.damage) == (24, 0, None)
     assert found.times_s[4:7] == pytest.approx([4 / 30, 6 / 30, 7 / 30])
+
+
+def test_forgotten_videos_are_read_again(tmp_path: Path) -> None:
+    path = encode(tmp_path / 'video.mp4')
+    first = scan_video(path)
+    assert scan_video(path) is first
+
+    forget_videos()
+
+    assert scan_video(path) is not first
