@@ -35,9 +35,9 @@ _MAX_UNWANTED_FRAMES = 32
 # as many as H.264 lets come between a frame and its turn
 _MAX_WAITING_FRAMES = 16
 _TORCHCODEC_BATCH = 16
-# of libswscale: triangles as wide as two new pixels, or areas, with the flags SWS_FULL_CHR_H_INT
-# (without it all is a level or two too dark), SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV 17
-# does not name
+# of libswscale: triangles as wide as two new pixels, or areas, with flags that PyAV 17 lacks:
+# SWS_FULL_CHR_H_INT (without it all is a level or two too dark), SWS_FULL_CHR_H_INP and
+# SWS_ACCURATE_RND
 _EXACT = 0x2000 | 0x4000 | 0x40000
 _SHRINKING, _AVERAGING = Interpolation.BILINEAR | _EXACT, Interpolation.AREA | _EXACT
 
