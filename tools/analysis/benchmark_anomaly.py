@@ -11,7 +11,15 @@ from functools import partial
 
 import torch
 from end_to_end import measure_prediction
-from measuring import Options, Way, compare_ways, describe_machine, make_way, run_benchmark
+from measuring import (
+    Options,
+    Way,
+    compare_ways,
+    compile_model,
+    describe_machine,
+    make_way,
+    run_benchmark,
+)
 from torch import nn
 from torchvision.models.video import r2plus1d_18
 from training_steps import compare_training
@@ -33,7 +41,7 @@ def build_way(name: str, *, frames: int, size: int, batch_size: int, device: str
     if 'channels last' in name:
         model.to(memory_format=torch.channels_last_3d)
         clips = clips.contiguous(memory_format=torch.channels_last_3d)
-    run = torch.compile(model) if name == COMPILED else model
+    run = compile_model(model) if name == COMPILED else model
     return make_way(run, clips, list(model.parameters()), bf16='bf16' in name)
 
 

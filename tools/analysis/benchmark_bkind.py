@@ -19,6 +19,7 @@ from measuring import (
     Options,
     Way,
     compare_ways,
+    compile_model,
     describe_machine,
     make_way,
     run_benchmark,
@@ -82,7 +83,7 @@ def build_way(name: str, *, sizes: Sizes, device: str) -> Way:
     model.load_state_dict(build(sizes, BKinD, device).state_dict(), strict=False)
     if 'channels last' in name:
         model.to(memory_format=torch.channels_last)
-    run = torch.compile(model) if name == COMPILED else model
+    run = compile_model(model) if name == COMPILED else model
 
     def find_loss(pairs: Tensor) -> Tensor:
         return torch.stack(list(run(pairs, mode='loss').values())).sum()

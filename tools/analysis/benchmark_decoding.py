@@ -6,17 +6,19 @@ and of the processor (of all threads), and whether the pixels are ours. Readers 
 installed are named as missing.
 
 Example:
-    mmotion tool benchmark_decoding one.mp4 other.mp4 --frames 8 --rounds 5
+    mmotion benchmark decoding one.mp4 other.mp4 --frames 8 --rounds 5
 """
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from made_inputs import write_video
 
 from mmotion.video import inspect_video, read_frames
 from mmotion.video.scan import forget_videos
@@ -75,17 +77,21 @@ def compare(
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a table as Markdown."""
     parser = argparse.ArgumentParser(description='Time the reading of a few frames of videos.')
-    parser.add_argument('videos', nargs='+', type=Path, metavar='VIDEO')
+    parser.add_argument(
+        'videos', nargs='*', type=Path, metavar='VIDEO', help='default: one of 1080p is made'
+    )
     parser.add_argument('--frames', type=int, default=8, help='of each video; default: 8')
     parser.add_argument('--rounds', type=int, default=5, help='default: 5')
     args = parser.parse_args(argv)
     readers, missing = find_readers()
     print('| video | reader | s | CPU s | CPU, ours = 1 | pixels |\n|---|---|---|---|---|---|')
-    for path in args.videos:
-        rows = compare(readers, path, num_frames=args.frames, rounds=args.rounds)
-        for name, wall_s, cpu_s, pixels in rows:
-            share = cpu_s / rows[0][2]
-            print(f'| {path.name} | {name} | {wall_s:.2f} | {cpu_s:.2f} | {share:.2f} | {pixels} |')
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / 'made, 300 frames of 1080p.mp4'
+        for path in args.videos or [write_video(made, 300, (1920, 1080), fps=30)]:
+            rows = compare(readers, path, num_frames=args.frames, rounds=args.rounds)
+            for name, wall_s, cpu_s, pixels in rows:
+                cells = f'{wall_s:.2f} | {cpu_s:.2f} | {cpu_s / rows[0][2]:.2f} | {pixels}'
+                print(f'| {path.stem} | {name} | {cells} |')
     for name, reason in missing.items():
         print(f'\n{name} is missing: {reason}')
 

@@ -20,6 +20,7 @@ from measuring import (
     Options,
     Way,
     compare_ways,
+    compile_model,
     describe_machine,
     make_way,
     relative_difference,
@@ -170,7 +171,7 @@ def build_way(name: str, *, sizes: Sizes, batch_size: int, device: str) -> Way:
             rounded = model(clips)
         with torch.no_grad():
             difference = relative_difference(rounded, model(clips))
-    run = torch.compile(model) if name.endswith(COMPILED) else model
+    run = compile_model(model) if name.endswith(COMPILED) else model
     parameters = list(model.parameters())
     return make_way(run, clips, parameters, bf16=BF16 in name, difference=difference)
 

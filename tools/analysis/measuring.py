@@ -20,11 +20,13 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from mmotion.training.compiling import compile_parts
 
 # side of the square matrices whose product tells what the machine can do
 PEAK_SIZE = {'cpu': 4096, 'cuda': 8192}
@@ -158,6 +160,11 @@ def make_way(
 
     precision = 'bf16' if bf16 else 'fp32'
     return Way(forward=forward, step=step, precision=precision, difference=difference)
+
+
+def compile_model(model: nn.Module) -> nn.Module:
+    """Compile what a training with `--compile` does: the parts that the model names, or all."""
+    return model if compile_parts(model, True) else cast(nn.Module, torch.compile(model))
 
 
 def time_in_turn(

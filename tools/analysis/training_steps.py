@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from measuring import Options, Way, compare_ways, describe_machine, make_way
+from measuring import Options, Way, compare_ways, compile_model, describe_machine, make_way
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor
@@ -33,7 +33,7 @@ def build_way(name: str, *, config: str, batch: dict[str, Any], device: str) -> 
         model.to(memory_format=torch.channels_last)
     data = model.data_preprocessor(batch, True)
     samples = data['data_samples']
-    run = torch.compile(model) if name == COMPILED else model
+    run = compile_model(model) if name == COMPILED else model
 
     def find_loss(inputs: Tensor) -> Tensor:
         # what is dropped at random is the same for all
