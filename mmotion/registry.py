@@ -30,6 +30,7 @@ from mmotion.compat import find_built_by
 from mmotion.paths import PACKAGE_DIR, SCOPE, find_root
 
 SYSTEM = re.compile(r'projects\.\w+(\.\w+)?')
+CALLED = re.compile(r'register_module\((?!\)\n)')
 
 
 class UnknownNameError(KeyError):
@@ -121,13 +122,16 @@ class Registry(MMEngineRegistry):
     def _import_modules(self, key: str = '') -> None:
         """Import what registers a name, or all that registers into this registry.
 
-        Modules that only mention the name come last, and are left alone once it is registered.
+        Those that define it come first, then those that mention it and call `register_module` in
+        another way than as a plain decorator; these are left alone once it is registered.
         """
         found, word = [], re.escape(key)
         for name, file in self._list_sources():
             text = file.read_text(encoding='utf-8')
-            if f'{self.name}.register_module' in text and re.search(rf'\b{word}\b', text):
-                is_defined = re.search(rf'^(class|def) {word}\b', text, re.MULTILINE)
+            if f'{self.name}.register_module' not in text:
+                continue
+            is_defined = bool(re.search(rf'^\s*(class|def) {word}\b', text, re.MULTILINE))
+            if is_defined or (CALLED.search(text) and re.search(rf'\b{word}\b', text)):
                 found.append((not is_defined, name))
         for _, name in sorted(found):
             if not key or key not in self.module_dict:

@@ -47,7 +47,7 @@ def test_the_names_for_type_checkers_are_those_of_the_program() -> None:
     from pathlib import Path
 
     tree = ast.parse(Path(mmotion.__file__).read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     typed = {alias.name: node.module for node in block.body for alias in node.names}
     places = {n: f'mmotion.{p}' for p, names in mmotion._PLACES.items() for n in names.split()}
     assert typed == places

@@ -21,6 +21,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.structures import ActionDataSample
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from torch.utils.checkpoint import checkpoint
 from mmotion.checkpoint import load_image_weights, load_state_dict
 from mmotion.checks import check_at_least, check_choice, check_range
 from mmotion.registry import MODELS
+from mmotion.transforms.preprocessing import draw_scenes
 
 from .attention import SCHEMES
 from .blocks import NORM_EPS, Block
@@ -450,3 +452,13 @@ def _convert_image_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
         state = convert(state)
     prefix = 'backbone.'
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+@MODELS.register_module()
+class ScenePreprocessor(ActionDataPreprocessor):
+    """MMAction2's preprocessor, which first draws the scenes of a batch on the model's device."""
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> Any:
+        """Prepare a batch, of clips or of scenes."""
+        inputs = draw_scenes(data['inputs'], self.device)
+        return super().forward({**data, 'inputs': [*inputs]}, training)

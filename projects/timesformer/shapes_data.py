@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.structures import ActionDataSample
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
@@ -25,11 +24,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmotion.checks import check_at_least, check_choice, check_index
-from mmotion.registry import DATASETS, MODELS, TRANSFORMS
+from mmotion.registry import DATASETS, TRANSFORMS
 from mmotion.shapes import SPLITS
 from mmotion.shapes.movers import SPRITE_SIZE, similarity, smooth, sprite, texture
 from mmotion.shapes.scene import RENDER_ON, ByteArray, FloatArray, Part, Scene
-from mmotion.transforms.preprocessing import draw_scenes
 
 # for each coordinate of a pose: forward, backward, there and back
 ACTIONS = (
@@ -138,16 +136,6 @@ class PackScene(BaseTransform):
         frames = torch.from_numpy(np.stack(results['imgs']))
         inputs = frames.permute(3, 0, 1, 2)[None].contiguous()
         return {'inputs': inputs, 'data_samples': sample}
-
-
-@MODELS.register_module()
-class ScenePreprocessor(ActionDataPreprocessor):
-    """MMAction2's preprocessor, which first draws the scenes of a batch on the model's device."""
-
-    def forward(self, data: dict[str, Any], training: bool = False) -> Any:
-        """Prepare a batch, of clips or of scenes."""
-        inputs = draw_scenes(data['inputs'], self.device)
-        return super().forward({**data, 'inputs': [*inputs]}, training)
 
 
 def action_scene(action: str, rng: np.random.Generator, *, num_frames: int, size: int) -> Scene:

@@ -10,12 +10,12 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.feature_selection import f_classif
 
 from mmotion.registry import TRANSFORMS
+from projects.timesformer.models import ScenePreprocessor
 from projects.timesformer.shapes_data import (
     ACTIONS,
     POSE_RANGES,
     ActionShapesDataset,
     PackScene,
-    ScenePreprocessor,
     action_scene,
     sample_pose,
 )
