@@ -35,7 +35,13 @@ def can_be_found(name: str) -> bool:
         if place.is_dir() and length == len(parts):
             return True
         if place.with_suffix('.py').is_file() or (place / '__init__.py').is_file():
-            found = importlib.import_module('.'.join(parts[:length]))
+            try:
+                found = importlib.import_module('.'.join(parts[:length]))
+            except ImportError:
+                # of an extra that is not installed: the text has the name
+                files = place.with_suffix('.py'), place / '__init__.py'
+                text = next(file for file in files if file.is_file()).read_text()
+                return bool(re.search(rf'\b{parts[-1]}\b', text))
             for part in parts[length:]:
                 # an attribute of an instance is named in the docstring of its class
                 if isinstance(found, type) and re.search(rf'\b{part}\b', found.__doc__ or ''):

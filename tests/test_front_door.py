@@ -37,9 +37,17 @@ def test_a_name_loads_what_it_needs(name: str, not_needed: str) -> None:
 
 @pytest.mark.parametrize('name', mmotion.__all__)
 def test_each_name_is_there(name: str) -> None:
+    if name == 'predict_corpus':
+        pytest.importorskip('pyarrow', reason='needs the extra [corpus]')
     value = getattr(mmotion, name)
     assert value.__name__ == name
     assert value.__module__.startswith('mmotion.')
+
+
+def test_a_name_of_an_extra_says_what_to_install() -> None:
+    code = 'import sys; sys.modules["pyarrow"] = None; import mmotion; mmotion.predict_corpus'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'got no pyarrow; pip install "mmotion[corpus]"' in done.stderr
 
 
 def test_the_names_for_type_checkers_are_those_of_the_program() -> None:

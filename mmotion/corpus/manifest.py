@@ -25,9 +25,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyarrow import compute, csv, parquet
-from pyarrow import json as arrow_json
+try:
+    import pyarrow as pa
+    from pyarrow import compute, csv, parquet
+    from pyarrow import json as arrow_json
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f'packages for many videos must be installed, got no {error.name}; '
+        'pip install "mmotion[corpus]"'
+    ) from error
 
 from mmotion.corpus.fetching import ADDRESS
 from mmotion.corpus.store import TYPES

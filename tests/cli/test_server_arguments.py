@@ -3,6 +3,9 @@ import socket
 
 import pytest
 
+pytest.importorskip('fastapi', reason='needs the extra [serve]')
+pytest.importorskip('psutil', reason='needs the extra [serve]')
+
 from mmotion.cli.server_arguments import add_server_arguments, open_engine, read_tokens, run_app
 
 

@@ -29,7 +29,7 @@ def test_a_page_with_a_table_of_each_and_what_failed(script, monkeypatch, tmp_pa
     shared = ['repnet', '--device', 'cpu', '--rounds', '2']
     assert commands == [['decoding'], shared, [*shared, '--end-to-end']]
     page = out.read_text()
-    assert 'Commit: 1a2b3c4d5' in page or 'Commit: none' in page
+    assert 'Commit: 1a2b3c4d5' in page or 'Commit: unknown' in page
     assert 'It failed: no decoder' in page and page.count('| a table |') == 2
     assert '`mmotion benchmark repnet --device cpu --rounds 2 --end-to-end`' in page
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from measuring import describe_machine
 
+from mmotion import __version__
 from mmotion.paths import find_root
 
 SYSTEMS = ('timesformer', 'repnet', 'bkind', 'anomaly', 'pose_sequence')
@@ -100,7 +101,7 @@ def find_commit() -> str:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode == 0:
             return done.stdout.strip()
-    return f'none, mmotion {importlib.metadata.version("mmotion")} is installed'
+    return f'unknown, mmotion {__version__}'
 
 
 if __name__ == '__main__':
