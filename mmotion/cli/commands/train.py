@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'that of the checkpoint',
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
-    parser.add_argument('--compile', action='store_true', help='compile the training step')
+    parser.add_argument('--compile', action='store_true', help='compile the networks of the model')
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size'
