@@ -88,6 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / 'made, 300 frames of 1080p.mp4'
         for path in args.videos or [write_video(made, 300, (1920, 1080), fps=30)]:
+            for name in [*readers][1:]:
+                try:
+                    readers[name](path, [0])
+                except (OSError, RuntimeError) as error:
+                    # a package whose libraries are not there
+                    del readers[name]
+                    missing[name] = str(error).splitlines()[0]
             rows = compare(readers, path, num_frames=args.frames, rounds=args.rounds)
             for name, wall_s, cpu_s, pixels in rows:
                 cells = f'{wall_s:.2f} | {cpu_s:.2f} | {cpu_s / rows[0][2]:.2f} | {pixels}'
