@@ -20,7 +20,9 @@ def test_a_page_with_a_table_of_each_and_what_failed(script, monkeypatch, tmp_pa
         commands.append(command[command.index('benchmark') + 1 :])
         is_broken = 'decoding' in command
         return SimpleNamespace(
-            returncode=int(is_broken), stdout='| a table |\n', stderr='one\nno decoder\n'
+            returncode=int(is_broken),
+            stdout='| a table |\n',
+            stderr='no decoder\n(--debug shows where it was raised)\n',
         )
 
     monkeypatch.setattr(subprocess, 'run', run)

@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             text=True,
         )
         failed += done.returncode != 0
-        last = (done.stderr.strip().splitlines() or ['no message'])[-1]
+        said = [line for line in done.stderr.splitlines() if line and '--debug shows' not in line]
+        last = said[-1] if said else 'no message'
         answer = done.stdout.strip() if done.returncode == 0 else f'It failed: {last}'
         seconds = time.perf_counter() - start
         page += [f'## {describe_case(case)}\n', f'`{command}` ({seconds:.0f} s)\n', answer + '\n']

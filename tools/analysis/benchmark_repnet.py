@@ -85,7 +85,7 @@ def time_counting(options: Options) -> str:
 
 def compare_counters(options: Options) -> list[str]:
     """Tables in Markdown: training steps, and counting."""
-    configs = ('repnet_shapes',) if options.tiny else ('repnet_synthetic', 'repnet_shapes')
+    configs = ('repnet_shapes',) if options.tiny else ('repnet_small', 'repnet_shapes')
     tables = [compare_training(config, options) for config in configs]
     return [*tables, time_counting(options)]
 
