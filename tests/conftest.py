@@ -34,7 +34,7 @@ def _seed() -> None:
 
 @pytest.fixture(
     params=[
-        'cpu',
+        pytest.param('cpu', marks=pytest.mark.slow),
         pytest.param(
             'cuda',
             marks=[
@@ -45,7 +45,7 @@ def _seed() -> None:
     ]
 )
 def device(request) -> str:
-    """A test that asks runs on the CPU, and on a GPU where there is one."""
+    """A test that asks runs on a GPU where there is one, and, being slow, on the CPU."""
     return request.param
 
 

@@ -138,11 +138,13 @@ class TestSharding:
             pytest.param(
                 'class Own(zero): pass\nassert Own.__mro__[2].__module__[:5] == "torch"',
                 id='a base class',
+                marks=pytest.mark.slow,
             ),
-            pytest.param('assert not isinstance(3, zero)', id='a check'),
+            pytest.param('assert not isinstance(3, zero)', id='a check', marks=pytest.mark.slow),
             pytest.param(
                 'try: zero([], optimizer_type="SGD")\nexcept (RuntimeError, ValueError): pass',
                 id='a call',
+                marks=pytest.mark.slow,
             ),
         ],
     )

@@ -57,9 +57,17 @@ UNUSED = 'data metrics hooks shapes_data table_data video_data labeled_data cach
             f'{SHARDING} mmaction.registry mmcv torchvision scipy projects.repnet.poses',
         ),
         ('bkind_shapes', 'mmaction.datasets scipy'),
-        ('timesformer_shapes', 'sklearn projects.timesformer.video_backbones'),
-        ('anomaly_shapes', 'projects.anomaly.backbones projects.timesformer.video_backbones'),
-        ('pose_convlstm_shapes', 'mmaction.datasets torchvision timm scipy'),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ('timesformer_shapes', 'sklearn projects.timesformer.video_backbones'),
+                (
+                    'anomaly_shapes',
+                    'projects.anomaly.backbones projects.timesformer.video_backbones',
+                ),
+                ('pose_convlstm_shapes', 'mmaction.datasets torchvision timm scipy'),
+            )
+        ),
     ],
 )
 def test_a_prediction_loads_what_it_runs(tmp_path, config, absent):

@@ -90,6 +90,7 @@ def test_backward_pass_and_optimizer_wait_for_nothing(case):
     assert read.seen == []
 
 
+@pytest.mark.slow
 def test_steps_of_one_size_are_compiled_once_and_whole(case):
     model, batch, optim_wrapper = case
     graphs = []
