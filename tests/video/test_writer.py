@@ -123,6 +123,7 @@ def _paint_corner(number: int, size: tuple[int, int]) -> np.ndarray:
         pytest.param({'color_range': '2'}, False, id='full-range'),
         pytest.param({'pixel_format': 'yuv444p'}, False, id='yuv444'),
         pytest.param({'rotation': 90}, False, id='rotated'),
+        pytest.param({'x264-params': 'interlaced=1'}, False, id='interlaced'),
         pytest.param({'codec': 'ffv1', 'size': (47, 63), 'name': 'a.mkv'}, False, id='odd'),
     ],
 )
