@@ -140,6 +140,7 @@ class TestSharding:
                 id='a base class',
             ),
             pytest.param('assert not isinstance(3, zero)', id='a check'),
+            pytest.param('assert not issubclass(int, zero)', id='a check of a class'),
             pytest.param(
                 'try: zero([], optimizer_type="SGD")\nexcept (RuntimeError, ValueError): pass',
                 id='a call',
