@@ -286,6 +286,9 @@ class _LateClass:
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, self.find_class())
 
+    def __subclasscheck__(self, kind: type) -> bool:
+        return issubclass(kind, self.find_class())
+
 
 def call_after_import(name: str, act: Callable[[ModuleType], object]) -> None:
     """Call `act(module)` when a module has been imported, at once if it has."""

@@ -141,6 +141,7 @@ class TestSharding:
                 marks=pytest.mark.slow,
             ),
             pytest.param('assert not isinstance(3, zero)', id='a check', marks=pytest.mark.slow),
+            pytest.param('assert not issubclass(int, zero)', id='a check of a class'),
             pytest.param(
                 'try: zero([], optimizer_type="SGD")\nexcept (RuntimeError, ValueError): pass',
                 id='a call',

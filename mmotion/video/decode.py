@@ -66,9 +66,9 @@ class VideoFrame:
         """Scale the image, without keeping its form, by a filter that averages where it shrinks.
 
         A frame that was just decoded goes straight from its YUV to that size, by libswscale's
-        bilinear filter, and another one, which is an array, by Pillow's, which weighs in the same
-        way. Of the same frame they differ by a grey level or two: FFmpeg's fast conversion to RGB,
-        by which `image` is made, is a level too dark, and this is not.
+        bilinear filter, and another one, an array or interlaced, by Pillow's, which weighs in the
+        same way. Of the same frame they differ by a grey level or two: FFmpeg's fast conversion to
+        RGB, by which `image` is made, is a level too dark, and this is not.
 
         Args:
             width: Of what is given, in pixels.
@@ -133,9 +133,10 @@ class DecodedFrame(VideoFrame):
 
     @property
     def yuv(self) -> av.VideoFrame | None:
-        """The frame as it is stored, upright yuv420p with even sides; None if it is not."""
+        """The frame as stored, upright yuv420p, progressive, with even sides; None if it is not."""
         stored, (width, height) = self._stored, self.size_wh
         is_plain = self._converter.orientation == (False, 1, 1) and stored.format.name == 'yuv420p'
+        is_plain = is_plain and not stored.interlaced_frame
         is_whole = (stored.width, stored.height) == (width, height)
         return stored if is_plain and is_whole and not width % 2 and not height % 2 else None
 
@@ -143,11 +144,15 @@ class DecodedFrame(VideoFrame):
         """See `VideoFrame`."""
         if (width, height) == self.size_wh:
             return self.image
+        # libswscale scales each field of such a frame by itself, and keeps their combs
+        if self._stored.interlaced_frame:
+            return super().scaled(width, height)
         return self._converter.convert(self._stored, (width, height))
 
     def averaged(self, size: int) -> np.ndarray:
         """See `VideoFrame`."""
-        if size > min(self.size_wh) or (size, size) == self.size_wh:
+        is_larger = size > min(self.size_wh) or (size, size) == self.size_wh
+        if is_larger or self._stored.interlaced_frame:
             return super().averaged(size)
         return self._converter.convert(self._stored, (size, size), _AVERAGING)
 

@@ -22,8 +22,13 @@ from mmotion.video.sound import Sound
 # crf: 0 is lossless, 18 hard to tell from the original, 51 the worst
 _ENCODER_OPTIONS = {'crf': '18', 'preset': 'superfast'}
 # in half of the time: a file that is a third larger or, where its size is limited, a decibel worse;
-# what hides the edges of blocks, and codes them well, stays
-_HASTY_OPTIONS = {'crf': '18', 'preset': 'ultrafast', 'x264-params': 'cabac=1:deblock=1,0,0'}
+# what hides the edges of blocks, and codes them well, stays, and so does the look ahead,
+# without which a limit can leave next to nothing for some of them
+_HASTY_OPTIONS = {
+    'crf': '18',
+    'preset': 'ultrafast',
+    'x264-params': 'cabac=1:deblock=1,0,0:rc-lookahead=10',
+}
 # the values of AVCOL_PRI_BT709, AVCOL_TRC_BT709 and AVCOL_SPC_BT709, and of AVCOL_RANGE_MPEG and
 # AVCOL_RANGE_UNSPECIFIED
 _BT709 = 1

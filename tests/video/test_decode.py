@@ -368,3 +368,18 @@ def test_areas_are_averaged_from_what_is_stored(tmp_path: Path, rotation: int | 
     expected = VideoFrame(1, 0.0, frame.image).averaged(32)
     assert np.abs(small.astype(int) - expected).mean() < 2
     np.testing.assert_array_equal(frame.averaged(500), resize_area(frame.image, 500))
+
+
+def test_fields_are_scaled_as_one_picture(tmp_path: Path) -> None:
+    # each field shows another moment: white columns that lie elsewhere in every second row
+    image = np.zeros((96, 128, 3), np.uint8)
+    image[::2, 16:48] = image[1::2, 64:96] = 255
+    path = encode(tmp_path / 'video.mp4', [image] * 3, **{'x264-params': 'interlaced=1'})
+
+    (frame,) = _decode(path, [1])
+
+    plain = VideoFrame(1, 0.0, frame.image)
+    np.testing.assert_array_equal(frame.scaled(48, 40), plain.scaled(48, 40))
+    np.testing.assert_array_equal(frame.averaged(32), plain.averaged(32))
+    # both moments are in each row
+    assert frame.averaged(32)[4:-4, [8, 20]].min() > 60

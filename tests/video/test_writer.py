@@ -123,6 +123,7 @@ def _paint_corner(number: int, size: tuple[int, int]) -> np.ndarray:
         pytest.param({'color_range': '2'}, False, id='full-range'),
         pytest.param({'pixel_format': 'yuv444p'}, False, id='yuv444'),
         pytest.param({'rotation': 90}, False, id='rotated'),
+        pytest.param({'x264-params': 'interlaced=1'}, False, id='interlaced'),
         pytest.param({'codec': 'ffv1', 'size': (47, 63), 'name': 'a.mkv'}, False, id='odd'),
     ],
 )
@@ -279,3 +280,21 @@ def test_disk_that_is_full(tmp_path: Path, monkeypatch) -> None:
         writer.write(paint(0))
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_limit_spoils_no_frame_of_a_hasty_file(tmp_path: Path) -> None:
+    y, x = np.mgrid[:256, :256]
+    images = [
+        np.stack([x, y, np.full_like(x, 9 * number % 256)], -1).astype(np.uint8)
+        for number in range(60)
+    ]
+    for number, image in enumerate(images):
+        image[85:136, 3 * number : 3 * number + 40] = (250, 30, 20)
+    with VideoWriter(tmp_path / 'video.mp4', fps=25, max_rate=40_000, hasty=True) as writer:
+        for image in images:
+            writer.write(image)
+
+    written = _decode(tmp_path / 'video.mp4')
+
+    apart = [np.abs(a.astype(int) - b).mean() for a, b in zip(images, written, strict=True)]
+    assert max(apart) < 25
