@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
@@ -42,6 +43,8 @@ def test_mmengine_reads_files_here(saved):
 def test_init_cfg_reads_files_here(saved):
     path, state_dict = saved
     model = Module(init_cfg=ConfigDict(type='Pretrained', checkpoint=str(path)))
+    # mmengine writes into the files of the last logger, which another test may have closed
+    MMLogger.get_instance('test_sources')
     model.init_weights()
     assert torch.equal(model.layer.weight, state_dict['layer.weight'])
 
