@@ -246,8 +246,7 @@ class AnomalyDetector(AnySizeBuffers, BaseModel):
         embeddings = self.embed(inputs)
         # to look at them on a GPU would wait for all that is queued; the loss is then not finite
         is_seen = embeddings.device.type == 'cpu'
-        broken = ~embeddings.isfinite().all(1)
-        if is_seen and broken.any():
+        if is_seen and (broken := ~embeddings.isfinite().all(1)).any():
             first = data_samples[int(broken.nonzero()[0])].get('name') if data_samples else None
             raise ValueError(
                 f'embeddings must be finite, got NaN or infinity for {int(broken.sum())} of '

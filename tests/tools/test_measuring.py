@@ -51,7 +51,12 @@ def test_a_table_of_ways(measuring, monkeypatch):
     names = ['ours', 'other', 'ours, bf16']
     before = linear.weight.detach().clone()
     table = measuring.compare_ways(
-        'Rows', build, names, items=8, options=measuring.Options(tiny=True, memory=False, rounds=1)
+        'Rows',
+        build,
+        names,
+        compiled='compiled',
+        items=8,
+        options=measuring.Options(tiny=True, memory=False, rounds=1),
     )
     rows = read_rows(table)
     assert list(rows) == ['ours', 'ours, bf16']

@@ -16,7 +16,6 @@ from measuring import (
     Way,
     compare_ways,
     compile_model,
-    describe_machine,
     make_way,
     run_benchmark,
 )
@@ -50,9 +49,10 @@ def compare_embeddings(options: Options) -> list[str]:
     frames, size = (4, 32) if options.tiny else (16, 112)
     batch_size = options.batch_size or (16 if options.device == 'cuda' else 2)
     table = compare_ways(
-        f'R(2+1)D-18, {frames}x{size}, {batch_size} clips, {describe_machine(options.device)}',
+        f'R(2+1)D-18, {frames}x{size}, {batch_size} clips',
         partial(build_way, frames=frames, size=size, batch_size=batch_size, device=options.device),
-        [*NAMES, *([COMPILED] if options.compile else [])],
+        NAMES,
+        compiled=COMPILED,
         items=batch_size,
         options=options,
         notes=['Difference: of the embeddings.'],

@@ -20,7 +20,6 @@ from measuring import (
     Way,
     compare_ways,
     compile_model,
-    describe_machine,
     make_way,
     run_benchmark,
     time_in_turn,
@@ -136,9 +135,10 @@ def compare_steps(options: Options) -> list[str]:
     sizes = TINY if options.tiny else Sizes(batch_size=options.batch_size or (16 if on_gpu else 4))
     table = compare_ways(
         f'BKinD with {sizes.encoder}, {sizes.num_keypoints} keypoints, {sizes.image_size} px, '
-        f'{sizes.batch_size} pairs, {describe_machine(options.device)}',
+        f'{sizes.batch_size} pairs',
         partial(build_way, sizes=sizes, device=options.device),
-        [*NAMES, *([COMPILED] if options.compile else [])],
+        NAMES,
+        compiled=COMPILED,
         items=sizes.batch_size,
         options=options,
         notes=['Forward is the losses without a graph; difference: of their sum, as a share.'],

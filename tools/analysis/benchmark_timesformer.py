@@ -21,7 +21,6 @@ from measuring import (
     Way,
     compare_ways,
     compile_model,
-    describe_machine,
     make_way,
     relative_difference,
     run_benchmark,
@@ -190,9 +189,10 @@ def compare_timesformers(options: Options) -> list[str]:
     batch_size = options.batch_size or (8 if options.device == 'cuda' else 1)
     table = compare_ways(
         f'TimeSformer {sizes.num_frames}x{sizes.image_size}, divided space-time, {batch_size} '
-        f'clips, {describe_machine(options.device)}',
+        'clips',
         partial(build_way, sizes=sizes, batch_size=batch_size, device=options.device),
-        [*NAMES, *([OURS + BF16 + COMPILED] if options.compile else [])],
+        NAMES,
+        compiled=OURS + BF16 + COMPILED,
         items=batch_size,
         options=options,
         notes=[

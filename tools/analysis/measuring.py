@@ -207,6 +207,7 @@ def compare_ways(
     build: Callable[[str], Way],
     names: Sequence[str],
     *,
+    compiled: str,
     items: int,
     options: Options,
     notes: Sequence[str] = (),
@@ -218,6 +219,7 @@ def compare_ways(
         build: From a name to the way; it can be pickled.
         names: Of the ways; ours in fp32 comes first. One that needs a package which is not there
             (ImportError) is named below the table.
+        compiled: Name of the way that is added where the options ask for the compiler.
         items: How many of what is counted a second are in a pass: clips, pairs.
         options: See there.
         notes: Lines below the table.
@@ -225,6 +227,7 @@ def compare_ways(
     Returns:
         A table in Markdown, and what is needed to read it.
     """
+    names = [*names, *([compiled] if options.compile else [])]
     memory = {name: _peak_memory(build, name, options) for name in names} if options.memory else {}
     ways, first_s, missing = {}, {}, []
     with _cold_compiler():
@@ -238,7 +241,9 @@ def compare_ways(
         flops = _count_flops(ways[names[0]])
         expected = ways[names[0]].forward()
         differences = {
-            name: way.difference if way.difference is not None else tell_apart(way, expected)
+            name: relative_difference(way.forward(), expected)
+            if way.difference is None
+            else way.difference
             for name, way in ways.items()
         }
         tasks: dict[Any, Callable[[], Any]] = {}
@@ -253,7 +258,8 @@ def compare_ways(
     peaks = {key: 2 * size**3 / statistics.median(seconds[key]) for key in PRECISIONS}
     limits = ' and '.join(f'{peak / 1e9:.0f} GFLOP/s {key}' for key, peak in peaks.items())
     lines = [
-        f'{title}; medians of {options.rounds} rounds (least to most); products of {size} x {size} '
+        f'{title}, {describe_machine(options.device)}; medians of {options.rounds} rounds '
+        f'(least to most); products of {size} x {size} '
         f'matrices reach {limits}.',
         '',
         '| | forward, ms | step, ms | a second, forward and step | of the products '
@@ -282,11 +288,6 @@ def compare_ways(
         ]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join([*lines, '', *notes, *missing]).rstrip()
-
-
-def tell_apart(way: Way, expected: Tensor) -> float:
-    """The largest difference of its output, in standard deviations of what was expected."""
-    return relative_difference(way.forward(), expected)
 
 
 def relative_difference(output: Tensor, expected: Tensor) -> float:

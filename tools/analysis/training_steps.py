@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from measuring import Options, Way, compare_ways, compile_model, describe_machine, make_way
+from measuring import Options, Way, compare_ways, compile_model, make_way
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor
@@ -74,9 +74,10 @@ def compare_training(config: str, options: Options) -> str:
     size = len(batch['inputs'])
     made = f'A data worker makes a batch in {1e3 * statistics.median(seconds):.4g} ms. '
     return compare_ways(
-        f'`{config}`, {size} samples a batch, {describe_machine(options.device)}',
+        f'`{config}`, {size} samples a batch',
         partial(build_way, config=config, batch=batch, device=options.device),
-        [*NAMES, *([LAST] if has_maps else []), *([COMPILED] if options.compile else [])],
+        [*NAMES, *([LAST] if has_maps else [])],
+        compiled=COMPILED,
         items=size,
         options=options,
         notes=[
